@@ -1,0 +1,179 @@
+"""The C{scalemgr} command. Each verb prints its result on standard output and what went wrong on standard error.
+
+Exit status: 0 it is so, 1 it is not (or was refused), 2 the words were wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from twisted.logger import globalLogBeginner
+
+from . import __version__
+from .commands.describe import parameters
+from .config import ConfigError, Settings, load
+from .finance.masks import Mask
+from .ledger.audit import verify
+from .ledger.errors import LedgerRefused
+from .ledger.url import folderOf
+from .playground import play
+from .server.auth import roleFrom
+from .server.discovery import findCommands
+from .server.dispatch import packageOf
+from .server.keys import KeyRefused, makeSecret, sign
+from .wire.codes import SessionType
+from .wire.errors import PermissionDenied
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The entry point of the command."""
+    options = _parser().parse_args(arguments)
+    # What the libraries log is not what was asked for.
+    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
+    try:
+        status: int = options.run(options)
+    except (ConfigError, KeyRefused, LedgerRefused) as e:
+        print(f"scalemgr: {e}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; say nothing at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scalemgr",
+        description="Tools for the scalemgr daemon, which `twistd scalemgr` starts.",
+    )
+    parser.add_argument("--version", action="version", version=f"scalemgr {__version__}")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+
+    verb = verbs.add_parser("demo", help="start a demo daemon, make a deposit, show what went over the wire")
+    verb.set_defaults(run=_demo)
+
+    verb = verbs.add_parser(
+        "token",
+        help="make a token",
+        epilog="example: scalemgr token --config scalemgr.toml --id crm --role manager --groups 'real-*,!real-test'",
+    )
+    verb.add_argument("--config", type=Path, help="the daemon's configuration, for the algorithm and the key")
+    verb.add_argument("--id", help="whose token it is; idempotency keys are per id")
+    verb.add_argument("--role", type=_role, help="manager, dealer, admin, user, or a SESSION_* number")
+    verb.add_argument("--groups", type=_mask, help="group mask; everything if left out")
+    verb.add_argument("--days", type=_days, default=30.0, help="how long it is good for; 0: for ever (default: 30)")
+    verb.add_argument("--private-key", type=Path, help="PEM file to sign with (RS256, EdDSA)")
+    verb.add_argument("--new-key", action="store_true", help="first make the secret file (HS256)")
+    verb.set_defaults(run=_token)
+
+    verb = verbs.add_parser("commands", help="list every command that the daemon finds, with its package")
+    verb.set_defaults(run=_commands)
+
+    verb = verbs.add_parser(
+        "verify",
+        help="fold the log again and compare everything with it; may run beside the daemon",
+        epilog="example: scalemgr verify --ledger sqlite:/var/lib/scalemgr",
+    )
+    verb.add_argument("--ledger", required=True, metavar="URL", help="sqlite:FOLDER")
+    verb.set_defaults(run=_verify)
+    return parser
+
+
+def _role(text: str) -> SessionType:
+    try:
+        return roleFrom(int(text) if text.isdigit() else text)
+    except PermissionDenied:
+        raise argparse.ArgumentTypeError(f"{text!r} is no role") from None
+
+
+def _mask(text: str) -> str:
+    try:
+        return Mask(text).text
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(str(e)) from None
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = -1
+    if not 0 <= days <= 36525:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days")
+    return days
+
+
+def _demo(options: argparse.Namespace) -> int:
+    return play()
+
+
+def _token(options: argparse.Namespace) -> int:
+    config: Path | None = options.config
+    settings = Settings() if config is None else load(config)
+    auth = settings.auth
+    keyFile = (Path.cwd() if config is None else config.absolute().parent) / auth.key_files[0]
+    if options.new_key:
+        if auth.algorithm != "HS256":
+            raise KeyRefused(f"--new-key makes secrets for HS256; make a key pair for {auth.algorithm} with openssl")
+        makeSecret(keyFile)
+        print(f"scalemgr: {keyFile} is made; keep it secret", file=sys.stderr)
+        if options.id is None and options.role is None:
+            return 0
+    if options.id is None or options.role is None:
+        print("scalemgr: a token needs --id and --role", file=sys.stderr)
+        return 2
+    now = int(time.time())
+    claims: dict[str, object] = {"id": options.id, "role": int(options.role), "iat": now}
+    if options.days:
+        claims["exp"] = now + int(options.days * 86400)
+    if options.groups is not None:
+        claims["groups"] = options.groups
+    if auth.audience:
+        claims["aud"] = auth.audience
+    if auth.algorithm != "HS256":
+        if options.private_key is None:
+            raise KeyRefused(f"a token for {auth.algorithm} is signed with --private-key FILE")
+        keyFile = options.private_key
+    print(sign(auth.algorithm, keyFile, claims))
+    return 0
+
+
+def _commands(options: argparse.Namespace) -> int:
+    found = findCommands()
+    for command in sorted(found.commands, key=lambda c: c.name):
+        names = ", ".join((command.name, *command.aliases))
+        roles = " ".join(sorted(SessionType(role).name for role in command.roles)) or "any"
+        print(f"{names}  [{packageOf(command)}]\n    {command.summary}\n    roles: {roles}")
+        for p in parameters(command.params):
+            need = "required" if p.required else "optional" if p.default is None else f"default {p.default!r}"
+            print(f"    {p.name}: {p.type}, {need}{f' - {p.description}' if p.description else ''}")
+    for broken in found.broken:
+        print(f"BROKEN  [{broken.module}]\n    its commands are missing: {broken.failure.getErrorMessage()}")
+        print("    " + broken.failure.getTraceback().strip().replace("\n", "\n    "))
+    return 1 if found.broken else 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    audit = verify(folderOf(options.ledger, Path.cwd()))
+    for difference in audit.differences:
+        print(difference)
+    verdict = f"{len(audit.differences)} differences" if audit.differences else "no difference"
+    print(
+        f"log {audit.epoch}: {audit.seq} entries, {audit.accounts} accounts, {audit.trades} trades as of entry "
+        f"{audit.seq}: {verdict}"
+    )
+    return 1 if audit.differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""How one uses it from Python: a session without I/O, and drivers for it."""

@@ -1,0 +1,78 @@
+"""How a command is made: a declaration and a few lines.
+
+::
+
+    class Greeting(Struct, frozen=True):
+        name: str = "world"
+
+    @command("Greet", roles=STAFF)
+    def greet(context: IContext, params: Greeting) -> dict[str, str]:
+        \"\"\"Say hello.\"\"\"
+        return {"text": f"hello {params.name}"}
+
+The name C{greet} in a drop-in (C{twisted/plugins/*.py}) of any installed package is all that it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Union, get_type_hints
+
+from msgspec import Struct
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from ..interfaces import ICommand, IContext
+from ..wire.codes import SessionType
+
+__all__ = ["STAFF", "Answer", "Command", "command"]
+
+#: Managers, dealers and admins: those who may call finance commands, and who get events.
+STAFF = frozenset({SessionType.SESSION_MANAGER, SessionType.SESSION_DEALER, SessionType.SESSION_ADMIN})
+
+#: What a handler returns; see L{ICommand.run}.
+Answer = Union[Mapping[str, Any], Awaitable[Mapping[str, Any]]]
+_Handler = Callable[[IContext, Any], Answer]
+
+
+@implementer(ICommand, IPlugin)
+class Command:
+    """A command made of a function. See L{command}."""
+
+    def __init__(
+        self,
+        name: str,
+        handler: _Handler,
+        params: type[Struct],
+        roles: frozenset[int],
+        aliases: tuple[str, ...],
+        denied: str | None,
+    ) -> None:
+        self.name = name
+        self.handler = handler
+        self.params = params
+        self.roles = roles
+        self.aliases = aliases
+        self.denied = denied
+        self.summary = (handler.__doc__ or "").strip().partition("\n")[0]
+        self.__module__ = handler.__module__
+
+    def run(self, context: IContext, params: Any) -> Answer:
+        return self.handler(context, params)
+
+    def __repr__(self) -> str:
+        return f"<command {self.name} of {self.__module__}>"
+
+
+def command(
+    name: str, *, roles: frozenset[int] = STAFF, aliases: tuple[str, ...] = (), denied: str | None = None
+) -> Callable[[_Handler], Command]:
+    """
+    Make a function a command. Its parameters are the Struct with which its argument C{params} is annotated,
+    its summary is the first line of its docstring.
+    """
+
+    def decorate(handler: _Handler) -> Command:
+        return Command(name, handler, get_type_hints(handler)["params"], frozenset(roles), aliases, denied)
+
+    return decorate

@@ -1,0 +1,90 @@
+"""The types that parameters are declared with, and how C{data} is checked against them.
+
+A declaration is a C{msgspec.Struct}: validation, documentation and C{scalemgr commands} all come from it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ..finance.money import Amount, readAmount
+from ..wire.errors import InvalidData
+from ..wire.messages import EXTID_BYTES_MAX
+
+__all__ = [
+    "Comment",
+    "Flag",
+    "IdempotencyKey",
+    "Login",
+    "Order",
+    "PositiveAmount",
+    "Text",
+    "TimeoutMs",
+    "UnixTime",
+    "convert",
+]
+
+# What a JavaScript client can still count.
+_SAFE_INTEGER = 2**53 - 1
+
+Login = Annotated[int, Meta(ge=1, le=_SAFE_INTEGER, description="account login")]
+Order = Annotated[int, Meta(ge=0, le=_SAFE_INTEGER, description="number of a trade; 0: none")]
+UnixTime = Annotated[int, Meta(ge=0, le=253402300799, description="unix seconds; 0: not given")]
+Flag = Annotated[int, Meta(ge=0, le=1, description="0 or 1")]
+Text = Annotated[str, Meta(max_length=256)]
+Comment = Annotated[str, Meta(max_length=512)]
+IdempotencyKey = Annotated[
+    str, Meta(min_length=1, max_length=EXTID_BYTES_MAX, description="names the request for ever; else the extID does")
+]
+TimeoutMs = Annotated[int, Meta(ge=1, le=_SAFE_INTEGER, description="how long to wait for the event, milliseconds")]
+
+
+class PositiveAmount(Amount):
+    """An amount above zero, in the account's currency."""
+
+    __slots__ = ()
+
+
+def _decode(type: type, value: object) -> Any:
+    if type is PositiveAmount:
+        amount = readAmount(value)
+        if amount.coefficient <= 0:
+            raise ValueError("expected a number greater than 0")
+        return PositiveAmount(amount.coefficient, amount.decimals)
+    raise NotImplementedError(type)
+
+
+_Params = TypeVar("_Params", bound=Struct)
+
+
+def convert(data: dict[str, Any], type: type[_Params]) -> _Params:
+    """
+    C{data} as the declared parameters.
+
+    @raise InvalidData: naming the member that is wrong.
+    """
+    try:
+        params = msgspec.convert(data, type, dec_hook=_decode)
+    except msgspec.ValidationError as e:
+        raise _explain(str(e)) from None
+    key = getattr(params, "idempotency_key", None)
+    if isinstance(key, str) and len(key.encode("utf-8")) > EXTID_BYTES_MAX:
+        raise InvalidData(f"expected at most {EXTID_BYTES_MAX} bytes", field="idempotency_key")
+    return params
+
+
+_AT = re.compile(r"(?P<what>.*) - at `\$\.(?P<field>.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
+
+
+def _explain(message: str) -> InvalidData:
+    if found := _MISSING.fullmatch(message):
+        return InvalidData("required", field=found["field"])
+    if found := _AT.fullmatch(message):
+        what = found["what"].replace("`", "")
+        return InvalidData(what[:1].lower() + what[1:], field=found["field"])
+    return InvalidData(message.replace("`", ""))

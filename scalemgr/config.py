@@ -1,0 +1,114 @@
+"""Settings: a TOML file, or the defaults.
+
+Every setting is a field here, with its default and, in its name or its description, its unit. What a file
+says besides, or says wrongly, is an error that names the file, the key and what was expected.
+C{etc/scalemgr.toml} shows them all; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from .finance.money import DIGITS_MAX
+
+__all__ = ["AuthSettings", "ConfigError", "Limits", "Settings", "SyncSettings", "load"]
+
+Count = Annotated[int, Meta(ge=1)]
+
+
+class ConfigError(Exception):
+    """A configuration cannot be used; the message says where and why, for the operator."""
+
+
+class _Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class AuthSettings(_Section, frozen=True):
+    """Which tokens are believed. Key files are found from the folder of the configuration file."""
+
+    algorithm: Literal["HS256", "RS256", "EdDSA"] = "HS256"
+    key_files: Annotated[list[str], Meta(min_length=1)] = field(default_factory=lambda: ["scalemgr.key"])
+    audience: str = ""
+
+
+class Limits(_Section, frozen=True):
+    """How much is allowed at a time."""
+
+    line_bytes: Annotated[int, Meta(ge=256, le=64 * 1024 * 1024)] = 1024 * 1024
+    requests_in_flight: Count = 1024
+    sessions: Count = 10_000
+    waiters: Count = 200_000
+    queue: Count = 200_000
+    batch: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+    auth_seconds: Annotated[float, Meta(ge=0)] = 30.0
+    buffer_bytes: Count = 16 * 1024 * 1024
+
+
+class SyncSettings(_Section, frozen=True):
+    """How long a request waits for its event, in milliseconds."""
+
+    timeout_ms: Count = 5000
+    timeout_ms_min: Count = 100
+    timeout_ms_max: Count = 25_000
+
+
+class Orders(_Section, frozen=True):
+    """Order numbers."""
+
+    strict: bool = False
+    block: Annotated[int, Meta(ge=2, le=10_000_000)] = 100_000
+
+
+class Settings(_Section, frozen=True):
+    """All of it."""
+
+    listen: Annotated[list[str], Meta(min_length=1)] = field(default_factory=lambda: ["tcp:8080:interface=127.0.0.1"])
+    ledger: str = "sqlite:ledger"
+    require: list[str] = field(default_factory=lambda: ["BalanceInSync"])
+    drain_seconds: Annotated[float, Meta(ge=0)] = 10.0
+    auth: AuthSettings = AuthSettings()
+    limits: Limits = Limits()
+    sync: SyncSettings = SyncSettings()
+    orders: Orders = Orders()
+    currencies: dict[str, Annotated[int, Meta(ge=0, le=DIGITS_MAX)]] = field(default_factory=dict)
+
+
+def load(path: Path) -> Settings:
+    """
+    The settings in a file.
+
+    @raise ConfigError: with a sentence that names the file and the key.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{path} cannot be read: {getattr(e, 'strerror', None) or e}") from e
+    try:
+        settings = msgspec.convert(tomllib.loads(text), Settings)
+    except tomllib.TOMLDecodeError as e:
+        raise ConfigError(f"{path} is not TOML: {e}") from e
+    except msgspec.ValidationError as e:
+        raise ConfigError(f"{path}: {_explain(str(e))}") from e
+    sync = settings.sync
+    if not sync.timeout_ms_min <= sync.timeout_ms <= sync.timeout_ms_max:
+        raise ConfigError(f"{path}: sync.timeout_ms: expected {sync.timeout_ms_min} to {sync.timeout_ms_max}")
+    return settings
+
+
+_AT = re.compile(r"(?P<what>.*) - at `\$\.?(?P<key>.*)`", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*?)`")
+
+
+def _explain(message: str) -> str:
+    found = _AT.fullmatch(message)
+    what, key = (found["what"], found["key"]) if found else (message, "")
+    if unknown := _UNKNOWN.fullmatch(what):
+        return f"{'.'.join(filter(None, (key, unknown['name'])))}: there is no such setting"
+    return f"{key}: {what[:1].lower()}{what[1:]}".replace("`", "")

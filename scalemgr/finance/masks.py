@@ -1,0 +1,51 @@
+"""Group masks: which trading groups somebody may see and touch.
+
+A mask is a comma-separated list of patterns in which C{*} stands for any characters, C{!} in front of a
+pattern excludes: C{real-*,!real-test}. A group is covered if some pattern includes it and none excludes
+it, wherever they stand in the list. Case matters. (The grammar of the published desk masks, ``wire.md`` 3.13.)
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["EVERYTHING", "Mask"]
+
+
+class Mask:
+    """
+    A mask, compiled.
+
+    @ivar text: the mask as it was written.
+    @raise ValueError: if the text includes nothing at all, for then it is surely a mistake.
+    """
+
+    __slots__ = ("_excluded", "_included", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        patterns = [part.strip() for part in text.split(",") if part.strip()]
+        included = [p for p in patterns if not p.startswith("!")]
+        if not included:
+            raise ValueError(f"the group mask {text!r} includes no group; write *, or name some")
+        self._included = None if "*" in included else _compile(included)
+        self._excluded = _compile([p[1:].strip() for p in patterns if p.startswith("!")])
+
+    def covers(self, group: str) -> bool:
+        """Does it cover this group?"""
+        if self._included is not None and self._included.fullmatch(group) is None:
+            return False
+        return self._excluded is None or self._excluded.fullmatch(group) is None
+
+    def __repr__(self) -> str:
+        return f"<Mask {self.text}>"
+
+
+def _compile(patterns: list[str]) -> re.Pattern[str] | None:
+    if not patterns:
+        return None
+    return re.compile("|".join(".*".join(map(re.escape, p.split("*"))) for p in patterns), re.DOTALL)
+
+
+#: Covers every group.
+EVERYTHING = Mask("*")

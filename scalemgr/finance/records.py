@@ -1,0 +1,173 @@
+"""What is kept: frozen records, money in whole minor units.
+
+A field that is also on the wire is spelled as there (C{open_time}, C{balance_version}). Times are unix
+seconds unless the name says otherwise.
+
+The log is made of L{Entry}s, and everything else follows from them: C{Entry.data} is what was broadcast,
+byte for byte; C{Entry.record} what is kept beside it and never sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import ujson
+from msgspec import Struct
+
+from ..wire.codes import TradeReason, TradeState
+from ..wire.messages import Json
+from .money import fromMinor, readAmount, toMinor
+
+__all__ = ["GROUP_EVENT", "TRADE_EVENT", "USER_EVENT", "Account", "Entry", "FinanceTrade", "Group", "StoredAccount"]
+
+TRADE_EVENT = "trade:event"
+USER_EVENT = "user:event"
+GROUP_EVENT = "group:event"
+
+
+class Group(Struct, frozen=True, gc=False):
+    """
+    What deciding needs of a group.
+
+    @ivar group: its name.
+    @ivar currency: the code of the currency of all its accounts.
+    @ivar digits: the decimals of that currency, fixed when the group was made.
+    @ivar floor: no balance may be taken below this, in minor units.
+    """
+
+    group: str
+    currency: str
+    digits: int
+    floor: int = 0
+
+
+class Account(Struct, frozen=True, gc=False):
+    """
+    What deciding needs of an account.
+
+    @ivar balance: in minor units, as is C{credit}, which is apart from it.
+    @ivar balance_version: grows by one with each change of balance or credit.
+    @ivar enable: 0 refuses money in either direction.
+    """
+
+    login: int
+    group: str
+    enable: int = 1
+    balance: int = 0
+    credit: int = 0
+    balance_version: int = 0
+
+
+class StoredAccount(Struct, frozen=True):
+    """
+    An account with all that is known of it.
+
+    @ivar profile: the fields that the wire has besides, spelled as there; never the password.
+    """
+
+    account: Account
+    group: Group
+    profile: dict[str, Any]
+
+
+class FinanceTrade(Struct, frozen=True, gc=False):
+    """
+    One movement of money (``wire.md`` 5.6; what a price or a volume would be has no meaning here).
+
+    @ivar order: its number, the server's.
+    @ivar cmd: an C{OP_*}.
+    @ivar profit: the signed amount, in minor units.
+    @ivar digits: the decimals of the account's currency.
+    @ivar update_time: when the record last changed.
+    @ivar balance_version: the account's, right after that change.
+    """
+
+    order: int
+    login: int
+    cmd: int
+    profit: int
+    digits: int
+    comment: str
+    open_time: int
+    close_time: int
+    update_time: int
+    balance_version: int
+    state: int = TradeState.TS_CLOSED_NORMAL
+    reason: int = TradeReason.TR_REASON_API
+
+    def data(self) -> dict[str, Any]:
+        """The record as it is on the wire."""
+        return {
+            "order": self.order,
+            "login": self.login,
+            "cmd": self.cmd,
+            "state": self.state,
+            "symbol": "",
+            "digits": self.digits,
+            "reason": self.reason,
+            "open_time": self.open_time,
+            "close_time": self.close_time,
+            "profit": fromMinor(self.profit, self.digits),
+            "comment": self.comment,
+            "update_time": self.update_time,
+            "balance_version": self.balance_version,
+        }
+
+    @classmethod
+    def fromData(cls, data: Mapping[str, Any]) -> FinanceTrade:
+        """The record that L{data} gave: exact, for nothing of more than 15 digits is ever written."""
+        return cls(
+            order=data["order"],
+            login=data["login"],
+            cmd=data["cmd"],
+            profit=toMinor(readAmount(data["profit"]), data["digits"]),
+            digits=data["digits"],
+            comment=data["comment"],
+            open_time=data["open_time"],
+            close_time=data["close_time"],
+            update_time=data["update_time"],
+            balance_version=data["balance_version"],
+            state=data["state"],
+            reason=data["reason"],
+        )
+
+
+class Entry(Struct, frozen=True, gc=False):
+    """
+    One entry of the log: a cause and its effect.
+
+    @ivar seq: its number; the log counts from 1 without a gap.
+    @ivar time_ms: when it was booked, in milliseconds since 1970.
+    @ivar event: the name of the event it is broadcast as.
+    @ivar type: the C{EV_RECORD_*} of that event.
+    @ivar group: the group it belongs to: who may see it.
+    @ivar login: the account, or 0.
+    @ivar order: the trade, or 0.
+    @ivar balance: by how much it changed the account's balance, in minor units.
+    @ivar credit: the same of its credit.
+    @ivar principal: who asked.
+    @ivar key: the idempotency key, unless it came without.
+    @ivar fingerprint: what was asked, condensed: equal for equal requests.
+    @ivar data: the event's C{data}, as it is sent.
+    @ivar record: what else is kept, a JSON object, never sent.
+    """
+
+    seq: int
+    time_ms: int
+    event: str
+    type: int
+    group: str
+    login: int
+    order: int
+    balance: int
+    credit: int
+    principal: str
+    key: str | None
+    fingerprint: bytes | None
+    data: Json
+    record: Json | None = None
+
+    def trade(self) -> FinanceTrade:
+        """The trade that a C{trade:event} carries."""
+        return FinanceTrade.fromData(ujson.loads(self.data))

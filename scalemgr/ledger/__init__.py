@@ -1,0 +1,1 @@
+"""What is kept: the log and its views, behind one contract (L{scalemgr.interfaces.ILedger}). No reactor."""

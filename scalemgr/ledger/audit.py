@@ -1,0 +1,127 @@
+"""Fold the log again and compare: is what is kept what follows from the log?
+
+Reads only, over connections of its own, so it can run beside the daemon that has the ledger. The views are
+read as of one moment; entries that come meanwhile do not disturb it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
+from operator import itemgetter
+from pathlib import Path
+
+from msgspec import Struct
+
+from ..finance.book import Book
+from ..finance.records import TRADE_EVENT, Account
+from .errors import LedgerRefused
+from .log import SqliteLog
+from .snapshot import loadSnapshot
+from .views import Frozen, Views
+
+__all__ = ["Audit", "verify"]
+
+
+class Audit(Struct):
+    """
+    What was found.
+
+    @ivar seq: the head of the log that was folded.
+    @ivar differences: one sentence each.
+    """
+
+    epoch: str
+    seq: int
+    accounts: int
+    trades: int
+    differences: list[str]
+
+
+def verify(folder: Path) -> Audit:
+    """
+    Audit the ledger in a folder.
+
+    @raise LedgerRefused: if there is none, or it cannot be read.
+    """
+    try:
+        log = SqliteLog(folder / "log.db", readOnly=True)
+    except (LedgerRefused, sqlite3.Error) as e:
+        raise LedgerRefused(f"there is no ledger to be read in {folder}: {e}") from e
+    views: Views | None = None
+    differences: list[str] = []
+    try:
+        try:
+            views = Views(folder / "views.db", log.epoch, readOnly=True)
+        except (sqlite3.Error, LedgerRefused, ValueError) as e:
+            differences.append(f"views.db cannot be read: {e}")
+        return _audit(folder, log, views, differences)
+    finally:
+        if views is not None:
+            views.close()
+        log.close()
+
+
+def _audit(folder: Path, log: SqliteLog, views: Views | None, differences: list[str]) -> Audit:
+    # What was kept, each as of its own entry, is compared when the fold has come to that entry.
+    kept: list[tuple[int, Callable[[_Fold], Iterable[str]]]] = []
+    snapshot = loadSnapshot(folder / "book.snapshot", log.epoch)
+    if snapshot is not None:
+        kept.append((snapshot.seq, partial(_checkSnapshot, snapshot)))
+    if views is not None:
+        frozen = views.frozen()
+        kept.append((frozen.seq, partial(_checkViews, frozen)))
+    fold = _Fold(log)
+    try:
+        for seq, check in sorted(kept, key=itemgetter(0)):
+            fold.upTo(seq)
+            differences += check(fold)
+        fold.upTo(fold.head)
+    except (ValueError, KeyError, AssertionError) as e:
+        differences.append(f"log.db: {e}")
+    return Audit(log.epoch, fold.book.seq, len(fold.book.accounts), len(fold.orders), differences)
+
+
+class _Fold:
+    """A book in the making, and every order that it came by."""
+
+    def __init__(self, log: SqliteLog) -> None:
+        self.book = Book()
+        self.orders: set[int] = set()
+        self.head = log.head()
+        self._entries = chain.from_iterable(log.pages(0))
+
+    def upTo(self, seq: int) -> None:
+        """
+        Go on to this entry.
+
+        @raise ValueError: if the log does not have it, or has a gap before it.
+        """
+        while self.book.seq < seq:
+            entry = next(self._entries, None)
+            if entry is None:
+                raise ValueError(f"entry {self.book.seq + 1} is missing")
+            self.book.apply(entry)
+            if entry.event == TRADE_EVENT:
+                self.orders.add(entry.order)
+
+
+def _checkSnapshot(snapshot: Book, fold: _Fold) -> Iterator[str]:
+    yield from (f"book.snapshot: {d}" for d in _compare(fold.book, snapshot.accounts))
+    if fold.book.groups != snapshot.groups or fold.book.nextLogin != snapshot.nextLogin:
+        yield "book.snapshot: the groups or the next login differ"
+
+
+def _checkViews(frozen: Frozen, fold: _Fold) -> Iterator[str]:
+    yield from (f"views.db: {d}" for d in _compare(fold.book, frozen.accounts))
+    if frozen.trades != len(fold.orders):
+        yield f"views.db: has {frozen.trades} trades, the log has {len(fold.orders)}"
+
+
+def _compare(book: Book, kept: dict[int, Account]) -> Iterator[str]:
+    for login in sorted(book.accounts.keys() | kept.keys()):
+        expected, found = book.accounts.get(login), kept.get(login)
+        if expected != found:
+            yield f"login {login} is {found}, the log says {expected}"

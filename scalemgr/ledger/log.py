@@ -1,0 +1,99 @@
+"""The log in a SQLite file: append at the end, read on from anywhere."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from msgspec.structs import astuple, fields
+
+from ..finance.records import Entry
+from ..wire.messages import Json
+from .database import connect, transaction
+from .errors import LedgerRefused
+
+__all__ = ["SqliteLog"]
+
+_COLUMNS = ", ".join(f'"{field.name}"' for field in fields(Entry))
+_MARKS = ", ".join("?" for _ in fields(Entry))
+_INSERT = f"INSERT INTO entry ({_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608 - names of our own
+_SELECT = f"SELECT {_COLUMNS} FROM entry WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+_DATA, _RECORD = (i for i, field in enumerate(fields(Entry)) if field.name in ("data", "record"))
+_PAGE = 10_000
+
+
+class SqliteLog:
+    """
+    One connection to a log.
+
+    @ivar epoch: the name of the log.
+    @raise LedgerRefused: if the file cannot be used.
+    """
+
+    def __init__(self, path: Path, *, nowMs: int = 0, readOnly: bool = False) -> None:
+        """
+        @param nowMs: when a log that does not exist yet is made, in milliseconds since 1970.
+        """
+        try:
+            self._connection = connect(path, "log", readOnly=readOnly)
+            if not readOnly:
+                self._connection.execute(
+                    "INSERT OR IGNORE INTO ledger (id, epoch, created_ms, next_order) VALUES (1, ?, ?, 1)",
+                    (uuid4().hex, nowMs),
+                )
+            row = self._connection.execute("SELECT epoch FROM ledger").fetchone()
+        except sqlite3.Error as e:
+            raise LedgerRefused(f"{path}: {e}") from e
+        if row is None:
+            raise LedgerRefused(f"{path} is not a whole log; start the daemon once to make it one")
+        self.epoch: str = row[0]
+
+    def head(self) -> int:
+        """The number of the last entry; 0 if there is none."""
+        (seq,) = self._connection.execute("SELECT max(seq) FROM entry").fetchone()
+        return seq or 0
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Add entries, durably, all or none."""
+        with transaction(self._connection):
+            self._connection.executemany(_INSERT, map(astuple, entries))
+
+    def touch(self) -> None:
+        """Write something, durably, that changes nothing."""
+        self._connection.execute("UPDATE ledger SET next_order = next_order")
+
+    def read(self, after: int, limit: int) -> list[Entry]:
+        """Up to C{limit} entries that follow the entry C{after}."""
+        return [_entry(row) for row in self._connection.execute(_SELECT, (after, limit))]
+
+    def pages(self, after: int) -> Iterator[list[Entry]]:
+        """All entries that follow the entry C{after}, page by page."""
+        while page := self.read(after, _PAGE):
+            yield page
+            after = page[-1].seq
+
+    def reserveOrders(self, count: int) -> int:
+        """Set orders aside, durably."""
+        with transaction(self._connection):
+            (first,) = self._connection.execute(
+                "UPDATE ledger SET next_order = next_order + ? RETURNING next_order - ?", (count, count)
+            ).fetchone()
+        return int(first)
+
+    def returnOrders(self, nextOrder: int) -> None:
+        """Take back the reserved orders from C{nextOrder} on."""
+        self._connection.execute("UPDATE ledger SET next_order = min(next_order, ?)", (nextOrder,))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+
+def _entry(row: Iterable[object]) -> Entry:
+    values = list(row)
+    data, record = values[_DATA], values[_RECORD]
+    values[_DATA] = Json(data)
+    values[_RECORD] = None if record is None else Json(record)
+    return Entry(*values)  # type: ignore[arg-type]

@@ -1,0 +1,64 @@
+"""A ledger that forgets everything when it is closed: for tests, trials, and scripts that want a dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from threading import Lock
+from uuid import uuid4
+
+from zope.interface import implementer
+
+from ..finance.records import Entry, FinanceTrade, StoredAccount
+from ..interfaces import ILedger
+from .base import BaseLedger
+from .views import Views
+
+__all__ = ["MemoryLedger"]
+
+
+@implementer(ILedger)
+class MemoryLedger(BaseLedger):
+    """The log is a list; the views follow it at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epoch = uuid4().hex
+        self._entries: list[Entry] = []
+        self._nextOrder = 1
+        self._views = Views(":memory:", self.epoch)
+        # The views are written by one thread and read by another, over one connection.
+        self._lock = Lock()
+
+    def open(self, nowMs: int) -> None:
+        """There is nothing to open."""
+
+    def close(self, nextOrder: int | None) -> None:
+        with self._lock:
+            self._views.close()
+
+    def reserveOrders(self, count: int) -> int:
+        first = self._nextOrder
+        self._nextOrder += count
+        return first
+
+    def entries(self, after: int, limit: int) -> list[Entry]:
+        return self._entries[after : after + limit]
+
+    def trade(self, order: int) -> tuple[FinanceTrade, str] | None:
+        with self._lock:
+            return self._views.trade(order)
+
+    def account(self, login: int) -> StoredAccount | None:
+        with self._lock:
+            return self._views.account(login)
+
+    def _named(self, orders: Iterable[int]) -> dict[int, FinanceTrade]:
+        with self._lock:
+            return self._views.trades(orders)
+
+    def _append(self, entries: list[Entry]) -> None:
+        self._entries += entries
+
+    def _appended(self, entries: list[Entry]) -> None:
+        with self._lock:
+            self._views.project(entries)

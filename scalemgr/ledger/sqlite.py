@@ -1,0 +1,246 @@
+"""The embedded ledger: a folder with a log, its views, and a snapshot of the book.
+
+    log.db          the truth; WAL, synchronous=FULL
+    views.db        made from it, and made again if it is missing or damaged
+    book.snapshot   the book at some entry, so that a start is quick
+    lock            held by the daemon that has the folder
+
+One daemon has a folder at a time. Others may read the log and the views meanwhile.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from ..finance.records import TRADE_EVENT, Entry, FinanceTrade, StoredAccount
+from ..interfaces import ILedger
+from ..wire.codes import RetCode
+from ..wire.errors import LedgerFailed
+from .base import BaseLedger
+from .errors import LedgerRefused
+from .log import SqliteLog
+from .projector import Projector, openViews
+from .snapshot import loadSnapshot, saveSnapshot
+from .views import Views
+
+__all__ = ["FolderLock", "SqliteLedger"]
+
+# After folding this many entries at a start, the book is written down, so that the next start need not.
+_SNAPSHOT_AFTER = 10_000
+
+
+class FolderLock:
+    """
+    The right to write in a ledger's folder, until it is released or the process ends, however it ends.
+
+    @raise LedgerRefused: if another process has it, or the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as e:
+            raise LedgerRefused(f"the ledger's folder {folder} cannot be used: {e.strerror}") from e
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(self._file, 20).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._file)
+            raise LedgerRefused(
+                f"the ledger in {folder} is in use by another scalemgr (process {holder}); "
+                "stop that one first, or give this one a ledger of its own"
+            ) from None
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode("ascii"), 0)
+
+    def release(self) -> None:
+        """Let another process have it."""
+        os.close(self._file)
+
+
+@implementer(ILedger)
+class SqliteLedger(BaseLedger):
+    """
+    The ledger in a folder.
+
+    @param folder: made if it does not exist, for its owner only.
+    @param queryS: how long a question waits for the views to catch up, in seconds.
+    """
+
+    _log = Logger()
+
+    def __init__(self, folder: Path, *, queryS: float = 5.0) -> None:
+        super().__init__()
+        self.epoch = ""
+        self._folder = folder
+        self._queryS = queryS
+        # Is it unknown whether the last batch is in the log?
+        self._inDoubt = False
+        # Trades that the views may not have yet, and the entries they came with, oldest first.
+        self._recent: dict[int, Entry] = {}
+        self._unprojected: deque[Entry] = deque()
+        # Each thread that asks has a connection of its own.
+        self._readers = threading.local()
+        self._opened: list[Views | SqliteLog] = []
+
+    def open(self, nowMs: int) -> None:
+        self._lock = FolderLock(self._folder)
+        try:
+            self._file = SqliteLog(self._logPath, nowMs=nowMs)
+            self.epoch = self._file.epoch
+            self._fold()
+            openViews(self._viewsPath, self._file).close()
+        except BaseException:
+            self._lock.release()
+            raise
+        self._projector = Projector(self._logPath, self._viewsPath, self.book.seq)
+        self._projector.start()
+
+    @property
+    def _logPath(self) -> Path:
+        return self._folder / "log.db"
+
+    @property
+    def _viewsPath(self) -> Path:
+        return self._folder / "views.db"
+
+    @property
+    def _snapshotPath(self) -> Path:
+        return self._folder / "book.snapshot"
+
+    def _fold(self) -> None:
+        head = self._file.head()
+        saved = loadSnapshot(self._snapshotPath, self.epoch)
+        if saved is not None and saved.seq <= head:
+            self.book = saved
+        self._savedSeq = self.book.seq
+        self._foldTail(head)
+        if self.book.seq - self._savedSeq >= _SNAPSHOT_AFTER:
+            self._save()
+
+    def _foldTail(self, head: int) -> None:
+        for page in self._file.pages(self.book.seq):
+            for entry in page:
+                self.book.apply(entry)
+            if self.book.seq < head:
+                self._log.info("book: {seq:,} of {head:,} entries are folded", seq=self.book.seq, head=head)
+
+    def _save(self) -> None:
+        try:
+            saveSnapshot(self._snapshotPath, self.epoch, self.book)
+            self._savedSeq = self.book.seq
+        except OSError as e:
+            self._log.warn("book: no snapshot could be written ({why}); the next start takes longer", why=e)
+
+    def close(self, nextOrder: int | None) -> None:
+        self._projector.stop()
+        try:
+            if nextOrder is not None:
+                self._file.returnOrders(nextOrder)
+        except sqlite3.Error as e:
+            self._log.warn("ledger: unused orders were not returned ({why}); numbers are skipped", why=e)
+        if self.book.seq > self._savedSeq:
+            self._save()
+        for reader in self._opened:
+            reader.close()
+        self._file.close()
+        self._lock.release()
+
+    def reserveOrders(self, count: int) -> int:
+        try:
+            return self._file.reserveOrders(count)
+        except sqlite3.Error as e:
+            raise LedgerFailed(f"the ledger cannot be written: {e}") from e
+
+    # -- questions --------------------------------------------------------------------------------------
+
+    def entries(self, after: int, limit: int) -> list[Entry]:
+        reader: SqliteLog | None = getattr(self._readers, "log", None)
+        if reader is None:
+            reader = self._readers.log = SqliteLog(self._logPath, readOnly=True)
+            self._opened.append(reader)
+        return reader.read(after, limit)
+
+    def trade(self, order: int) -> tuple[FinanceTrade, str] | None:
+        return self._caughtUp().trade(order)
+
+    def account(self, login: int) -> StoredAccount | None:
+        return self._caughtUp().account(login)
+
+    def _caughtUp(self) -> Views:
+        """The views, with all that was committed before now."""
+        if not self._projector.waitFor(self.book.seq, self._queryS):
+            raise LedgerFailed(
+                f"the views are behind the log and did not catch up within {self._queryS:g} s; ask again later",
+                RetCode.RET_ERR_TIMEOUT,
+            )
+        return self._views()
+
+    def _views(self) -> Views:
+        made, views = getattr(self._readers, "views", (0, None))
+        if views is None or made != self._projector.made:
+            # None yet, or of a file that was since made again.
+            if views is not None:
+                self._opened.remove(views)
+                views.close()
+            made = self._projector.made
+            views = Views(self._viewsPath, self.epoch, readOnly=True)
+            self._readers.views = made, views
+            self._opened.append(views)
+        return views
+
+    # -- the commit -------------------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        if self._inDoubt:
+            try:
+                self._file.touch()
+                self._foldTail(self._file.head())
+            except sqlite3.Error as e:
+                raise LedgerFailed(f"the ledger cannot be written: {e}", outcome="void") from e
+            self._projector.wake(self.book.seq)
+            self._inDoubt = False
+
+    def _named(self, orders: Iterable[int]) -> dict[int, FinanceTrade]:
+        recent = {order: self._recent[order].trade() for order in orders if order in self._recent}
+        older = [order for order in orders if order not in recent]
+        return {**self._views().trades(older), **recent} if older else recent
+
+    def _append(self, entries: list[Entry]) -> None:
+        try:
+            self._file.append(entries)
+        except sqlite3.Error as e:
+            # A COMMIT that fails in its fsync leaves whole frames behind, which a crash could revive.
+            # Once something else is written in their place, they cannot come back.
+            try:
+                self._file.touch()
+                kept = self._file.head() >= entries[0].seq
+            except sqlite3.Error:
+                if e.sqlite_errorname != "SQLITE_FULL":
+                    self._inDoubt = True
+                    raise LedgerFailed(f"the ledger failed in its commit: {e}", outcome="pending") from e
+                kept = False
+            if not kept:
+                raise LedgerFailed(f"the ledger cannot be written: {e}", outcome="void") from e
+
+    def _appended(self, entries: list[Entry]) -> None:
+        reached = self._projector.reached
+        while self._unprojected and self._unprojected[0].seq <= reached:
+            entry = self._unprojected.popleft()
+            if self._recent[entry.order] is entry:
+                del self._recent[entry.order]
+        for entry in entries:
+            if entry.event == TRADE_EVENT:
+                self._recent[entry.order] = entry
+                self._unprojected.append(entry)
+        self._projector.wake(self.book.seq)

@@ -1,0 +1,160 @@
+"""The log arranged for questions: trades by order, accounts and groups as they are.
+
+L{Views.project} folds entries in, L{Views} answers. Both ledgers use it, one on a file and one in memory.
+Views are never asked to decide anything.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import ujson
+from msgspec import Struct
+
+from ..finance.records import GROUP_EVENT, TRADE_EVENT, USER_EVENT, Account, Entry, FinanceTrade, Group, StoredAccount
+from .database import connect, transaction
+
+__all__ = ["Frozen", "Views"]
+
+
+class Frozen(Struct, frozen=True):
+    """
+    The views as of one entry.
+
+    @ivar accounts: all of them, by login.
+    @ivar trades: how many there are.
+    """
+
+    seq: int
+    accounts: dict[int, Account]
+    trades: int
+
+
+class Views:
+    """
+    One connection to the views of one log.
+
+    @param path: the file, or C{":memory:"}.
+    @param epoch: the log's; C{None} to take what the file says.
+    @raise sqlite3.DatabaseError: from any method, if the file is damaged.
+    @raise ValueError: if the views are of another log.
+    """
+
+    def __init__(self, path: Path | str, epoch: str | None = None, *, readOnly: bool = False) -> None:
+        # NORMAL: a power cut may take the latest rows, which are projected again, but leaves no half ones.
+        self._connection = connect(path, "views", synchronous="NORMAL", readOnly=readOnly)
+        try:
+            if epoch is not None and not readOnly:
+                self._connection.execute("INSERT OR IGNORE INTO view (id, epoch, seq) VALUES (1, ?, 0)", (epoch,))
+            row = self._connection.execute("SELECT epoch FROM view").fetchone()
+            if row is None or epoch not in (None, row[0]):
+                raise ValueError("these are views of another log")
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def seq(self) -> int:
+        """The last entry that is in."""
+        (seq,) = self._connection.execute("SELECT seq FROM view").fetchone()
+        return int(seq)
+
+    def check(self) -> None:
+        """
+        Look for damage, page by page.
+
+        @raise sqlite3.DatabaseError: if there is any.
+        """
+        (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+
+    def project(self, entries: list[Entry]) -> None:
+        """Fold in the entries that follow the last one that is in."""
+        trades: dict[int, tuple[int, str, str]] = {}
+        moved: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
+        groups: dict[str, str] = {}
+        accounts: dict[int, tuple[int, str, str]] = {}
+        for entry in entries:
+            if entry.event == TRADE_EVENT:
+                trades[entry.order] = (entry.order, entry.group, entry.data)
+                if entry.balance or entry.credit:
+                    change = moved[entry.login]
+                    change[0] += entry.balance
+                    change[1] += entry.credit
+                    change[2] += 1
+            elif entry.event == USER_EVENT:
+                accounts[entry.login] = (entry.login, entry.group, entry.record or entry.data)
+            elif entry.event == GROUP_EVENT:
+                groups[entry.group] = entry.record or entry.data
+        run = self._connection.executemany
+        with transaction(self._connection):
+            (before,) = self._connection.execute("SELECT seq FROM view").fetchone()
+            if before + 1 != entries[0].seq:
+                raise ValueError(f"entry {entries[0].seq} does not follow entry {before}")
+            run('INSERT OR REPLACE INTO "group" VALUES (?, ?)', groups.items())
+            run(
+                'INSERT INTO account (login, "group", record) VALUES (?, ?, ?)'
+                ' ON CONFLICT (login) DO UPDATE SET "group" = excluded."group", record = excluded.record',
+                accounts.values(),
+            )
+            # In the order of the keys, so that neighbours are written together.
+            run("INSERT OR REPLACE INTO trade VALUES (?, ?, ?)", [trades[order] for order in sorted(trades)])
+            run(
+                "UPDATE account SET balance = balance + ?, credit = credit + ?,"
+                " balance_version = balance_version + ? WHERE login = ?",
+                [(*moved[login], login) for login in sorted(moved)],
+            )
+            self._connection.execute("UPDATE view SET seq = ?", (entries[-1].seq,))
+
+    def trade(self, order: int) -> tuple[FinanceTrade, str] | None:
+        """A trade and the name of its group."""
+        row = self._connection.execute('SELECT data, "group" FROM trade WHERE "order" = ?', (order,)).fetchone()
+        return None if row is None else (FinanceTrade.fromData(ujson.loads(row[0])), row[1])
+
+    def trades(self, orders: Iterable[int]) -> dict[int, FinanceTrade]:
+        """Those trades that exist, by order."""
+        rows = self._connection.execute(
+            'SELECT data FROM trade WHERE "order" IN (SELECT value FROM json_each(?))', (ujson.dumps(list(orders)),)
+        )
+        trades = (FinanceTrade.fromData(ujson.loads(data)) for (data,) in rows)
+        return {trade.order: trade for trade in trades}
+
+    def account(self, login: int) -> StoredAccount | None:
+        """An account as it is."""
+        row = self._connection.execute(
+            'SELECT a."group", a.record, a.balance, a.credit, a.balance_version, g.record'
+            ' FROM account a JOIN "group" g USING ("group") WHERE login = ?',
+            (login,),
+        ).fetchone()
+        if row is None:
+            return None
+        group, record, balance, credit, version, groupRecord = row
+        profile = ujson.loads(record)
+        profile.pop("password_hash", None)
+        ofGroup = ujson.loads(groupRecord)
+        return StoredAccount(
+            Account(login, group, profile["enable"], balance, credit, version),
+            Group(group, ofGroup["currency"], ofGroup["digits"]),
+            profile,
+        )
+
+    def frozen(self) -> Frozen:
+        """What an audit compares, as of one moment."""
+        self._connection.execute("BEGIN")
+        try:
+            rows = self._connection.execute(
+                "SELECT login, \"group\", json_extract(record, '$.enable'), balance, credit, balance_version"
+                " FROM account"
+            )
+            accounts = {row[0]: Account(*row) for row in rows}
+            (trades,) = self._connection.execute("SELECT count(*) FROM trade").fetchone()
+            return Frozen(self.seq(), accounts, trades)
+        finally:
+            self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()

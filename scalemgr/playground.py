@@ -1,0 +1,86 @@
+"""C{scalemgr demo}: a real daemon, a real socket, and what went over it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+import ujson
+
+from .client.blocking import BlockingClient
+from .demo import EXAMPLE
+
+__all__ = ["play"]
+
+_LISTENING = re.compile(r"listening on tcp 127\.0\.0\.1:(\d+)")
+_PORT = 8080
+
+
+def play() -> int:
+    """
+    Show the main job. Goes on serving if there is a terminal to stop it from.
+
+    @return: the exit status.
+    """
+    with _daemon() as port:
+        with BlockingClient("127.0.0.1", port) as client:
+            request = ujson.loads(EXAMPLE)
+            print(f"request:  {EXAMPLE}")
+            reply = client.call(request["command"], request["data"], request["extID"])
+            print(f"response: {reply.line}")
+            print(f"event:    {next(client.events()).line}", flush=True)
+        if reply.status != 200 or not sys.stdin.isatty():
+            return 0 if reply.status == 200 else 1
+        print(
+            f"\nThe daemon serves on 127.0.0.1:{port}. Paste this into another terminal:\n\n"
+            f"    printf '%s\\r\\n' {shlex.quote(EXAMPLE)} | nc 127.0.0.1 {port}\n\nCtrl-C stops it.",
+            flush=True,
+        )
+        try:
+            while True:
+                sys.stdin.read()
+        except KeyboardInterrupt:
+            print()
+    return 0
+
+
+@contextmanager
+def _daemon() -> Iterator[int]:
+    """A demo daemon in a process of its own, and its port."""
+    command = [sys.executable, "-m", "twisted", "--log-format=text", "scalemgr", "--demo"]
+    endpoint = f"tcp:{_freePort()}:interface=127.0.0.1"
+    process = subprocess.Popen(
+        [*command, "--listen", endpoint], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    try:
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if found := _LISTENING.search(line):
+                break
+        else:
+            raise SystemExit("scalemgr: the demo daemon did not start:\n" + "".join(said))
+        # Nobody reads the rest, but it must not fill the pipe.
+        Thread(target=process.stdout.read, daemon=True).start()
+        yield int(found.group(1))
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _freePort() -> int:
+    """The usual port, or any if that one is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", _PORT))
+        except OSError:
+            return 0
+    return _PORT

@@ -1,0 +1,1 @@
+"""What happens: the trading runtime, those who wait for it, and those who listen."""

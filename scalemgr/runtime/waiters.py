@@ -1,0 +1,201 @@
+"""Requests that are open until something has happened.
+
+A waiter belongs to a session and an C{extID} and waits for an event: of this name, with this C{type} and
+this C{data.order}. If it also knows its L{cause <scalemgr.interfaces.ISubmission>}, only the event of that
+cause will do (two updates of one order are two events that look alike), and a refusal of that cause is its
+answer too.
+
+Each waiter is answered exactly once: by the event, the refusal, the time-out, or not at all, when its
+session goes away, which changes nothing about what it waited for.
+
+One timer serves all time-outs. Waiters are kept in slots of L{TICK_S}; a time-out strikes up to one tick
+late and never early.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping
+from math import ceil
+from typing import Any
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from ..finance.records import Entry
+from ..interfaces import ISubmission
+from ..wire.errors import InvalidData, ManagerError, Overloaded, SyncTimeout
+
+__all__ = ["TICK_S", "Awaited", "TimeoutBounds", "Waiters"]
+
+#: The precision of time-outs, in seconds.
+TICK_S = 0.05
+
+
+class TimeoutBounds(Struct, frozen=True):
+    """How long a request may wait, in milliseconds: unless it says otherwise, at least, and at most."""
+
+    default_ms: int = 5000
+    min_ms: int = 100
+    max_ms: int = 25_000
+
+
+class Awaited(Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    What a request waits for: the C{__deferred} of L{scalemgr.interfaces.ICommand.run}.
+
+    @ivar kind: what the 504 calls it.
+    @ivar event: the name of the event.
+    @ivar type: its C{EV_RECORD_*}.
+    @ivar order: its C{data.order}.
+    @ivar timeout: milliseconds, or C{None} for the configured ones.
+    @ivar cause: the submission whose outcome it is, or C{None}: any such event will do.
+    """
+
+    kind: str
+    event: str
+    type: int
+    order: int
+    timeout: int | None = None
+    cause: ISubmission | None = None
+
+
+class _Waiter:
+    __slots__ = ("awaited", "deferred", "extID", "session", "slot")
+
+    def __init__(self, awaited: Awaited, session: Hashable, extID: str, slot: int) -> None:
+        self.awaited = awaited
+        self.session = session
+        self.extID = extID
+        self.slot = slot
+        # Cancelled when the session goes away, and then nobody listens.
+        self.deferred: Deferred[Entry] = Deferred()
+
+
+class Waiters:
+    """
+    The table of those who wait.
+
+    @param waitersMax: how many there may be.
+    """
+
+    def __init__(self, clock: IReactorTime, bounds: TimeoutBounds, waitersMax: int) -> None:
+        self._clock = clock
+        self._bounds = bounds
+        self._waitersMax = waitersMax
+        self._byCause: dict[ISubmission, list[_Waiter]] = {}
+        self._byEvent: dict[tuple[str, int, int], list[_Waiter]] = {}
+        self._bySession: defaultdict[Hashable, set[_Waiter]] = defaultdict(set)
+        self._slots: defaultdict[int, set[_Waiter]] = defaultdict(set)
+        self._swept = 0
+        self._count = 0
+        self._timer: IDelayedCall | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    def wait(self, awaited: Awaited, session: Hashable, extID: str) -> Deferred[Entry]:
+        """
+        Open a waiter.
+
+        @param session: who is to be answered; see L{forget}.
+        @return: a Deferred of the entry whose event it is. It fails with the refusal, or with L{SyncTimeout}.
+        @raise ManagerError: if there cannot be one. Its cause was then withdrawn: nothing was done.
+        """
+        try:
+            seconds = self._seconds(awaited.timeout)
+            if self._count >= self._waitersMax:
+                raise Overloaded(f"{self._count} requests are waiting already; nothing was done")
+        except ManagerError:
+            if awaited.cause is not None:
+                awaited.cause.withdraw()
+            raise
+        slot = ceil((self._clock.seconds() + seconds) / TICK_S)
+        waiter = _Waiter(awaited, session, extID, slot)
+        self._count += 1
+        self._bySession[session].add(waiter)
+        self._slots[slot].add(waiter)
+        if awaited.cause is not None:
+            self._byCause.setdefault(awaited.cause, []).append(waiter)
+        else:
+            self._byEvent.setdefault((awaited.event, awaited.type, awaited.order), []).append(waiter)
+        if self._timer is None:
+            self._swept = int(self._clock.seconds() / TICK_S)
+            self._timer = self._clock.callLater(TICK_S, self._sweep)
+        return waiter.deferred
+
+    def emitted(self, entry: Entry, cause: ISubmission | None) -> None:
+        """Answer those who wait for this event."""
+        waiting = self._byCause.get(cause, ()) if cause is not None else ()
+        for waiter in (*waiting, *self._byEvent.get((entry.event, entry.type, entry.order), ())):
+            self._remove(waiter)
+            waiter.deferred.callback(entry)
+
+    def refused(self, cause: ISubmission, error: Exception) -> None:
+        """Answer those who wait for this cause: there will be no event."""
+        for waiter in tuple(self._byCause.get(cause, ())):
+            self._remove(waiter)
+            waiter.deferred.errback(error)
+
+    def forget(self, session: Hashable) -> None:
+        """The session is gone. What its requests asked for goes its way."""
+        for waiter in tuple(self._bySession.get(session, ())):
+            self._remove(waiter)
+            waiter.deferred.cancel()
+
+    def _seconds(self, timeoutMs: int | None) -> float:
+        bounds = self._bounds
+        if timeoutMs is None:
+            return bounds.default_ms / 1000
+        if not bounds.min_ms <= timeoutMs <= bounds.max_ms:
+            raise InvalidData(f"expected {bounds.min_ms} to {bounds.max_ms} milliseconds", field="timeout_ms")
+        return timeoutMs / 1000
+
+    def _remove(self, waiter: _Waiter) -> None:
+        awaited = waiter.awaited
+        if awaited.cause is not None:
+            _take(self._byCause, awaited.cause, waiter)
+        else:
+            _take(self._byEvent, (awaited.event, awaited.type, awaited.order), waiter)
+        self._bySession[waiter.session].discard(waiter)
+        if not self._bySession[waiter.session]:
+            del self._bySession[waiter.session]
+        self._slots[waiter.slot].discard(waiter)
+        self._count -= 1
+
+    def _sweep(self) -> None:
+        now = int(self._clock.seconds() / TICK_S)
+        due = range(self._swept, now + 1) if now - self._swept < len(self._slots) else sorted(self._slots)
+        for slot in due:
+            if slot > now:
+                break
+            for waiter in self._slots.pop(slot, ()):
+                self._expire(waiter)
+        self._swept = now + 1
+        self._timer = self._clock.callLater(TICK_S, self._sweep) if self._count else None
+        if not self._count:
+            self._slots.clear()
+
+    def _expire(self, waiter: _Waiter) -> None:
+        awaited = waiter.awaited
+        self._remove(waiter)
+        # Out of the queue first, then the word.
+        void = awaited.cause is not None and awaited.cause.withdraw()
+        waiter.deferred.errback(SyncTimeout(awaited.kind, awaited.order, "void" if void else "pending"))
+
+
+def _take(table: dict[Any, list[_Waiter]], key: Any, waiter: _Waiter) -> None:
+    rest = table[key]
+    rest.remove(waiter)
+    if not rest:
+        del table[key]
+
+
+def awaitedFrom(service: Mapping[str, Any]) -> Awaited:
+    """
+    The C{__deferred} that a command returned.
+
+    @raise TypeError: if it is none; that is a bug of the command.
+    """
+    return Awaited(**service)

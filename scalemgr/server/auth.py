@@ -1,0 +1,182 @@
+"""From a token to a principal.
+
+A token is a JWT. Which algorithm and which keys are believed comes from the configuration, never from the
+token. Its claims:
+
+- C{id} or C{sub}: who, a string or a number;
+- C{role}: a C{SESSION_*}, by number or name (C{3}, C{"admin"}, C{"SESSION_ADMIN"});
+- C{groups}, optional: a group mask (L{scalemgr.finance.masks}); everything if absent;
+- C{exp} and C{nbf}, optional, in unix seconds.
+
+No token, and nothing of why one was refused beyond the sentence in the answer, ever reaches a log.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from math import inf
+from typing import Any
+
+import jwt
+from msgspec import Struct
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from ..finance.masks import EVERYTHING, Mask
+from ..interfaces import IPrincipal
+from ..wire.codes import SessionType
+from ..wire.errors import PermissionDenied
+
+__all__ = ["ALGORITHMS", "Authenticator", "Keys", "Principal", "roleFrom"]
+
+#: What may be configured.
+ALGORITHMS = ("HS256", "RS256", "EdDSA")
+
+_TOKEN_BYTES_MAX = 8192
+_ID_CHARACTERS_MAX = 200
+_CACHED_TOKENS_MAX = 10_000
+
+
+@implementer(IPrincipal)
+class Principal(Struct, frozen=True):
+    """
+    Who a session speaks for.
+
+    @ivar expires: unix seconds, until when.
+    """
+
+    id: str
+    role: int
+    mask: Mask = EVERYTHING
+    expires: float = inf
+
+
+class Keys(Struct, frozen=True):
+    """
+    What is believed.
+
+    @ivar algorithm: one of L{ALGORITHMS}.
+    @ivar keys: the secret (HS256), or public keys in PEM; any one of them will do.
+    @ivar audience: the C{aud} that a token must have; empty: it must have none.
+    """
+
+    algorithm: str
+    keys: Sequence[bytes]
+    audience: str = ""
+
+
+class Authenticator:
+    """
+    Tells who a token speaks for.
+
+    @param keys: C{None}: no token is accepted.
+    @param anonymous: who a session without a token is, or C{None}: nobody.
+    """
+
+    def __init__(self, clock: IReactorTime, keys: Keys | None, anonymous: Principal | None = None) -> None:
+        self._clock = clock
+        self._keys = keys
+        self.anonymous = anonymous
+        # Verifying costs far more than everything else about a request.
+        self._known: OrderedDict[str, Principal] = OrderedDict()
+
+    def principal(self, token: str) -> Principal:
+        """
+        Who a token speaks for.
+
+        @raise PermissionDenied: if it is not accepted.
+        """
+        known = self._known.get(token)
+        if known is None:
+            claims = self._verify(token)
+            known = _principal(claims)
+            if self._clock.seconds() < _seconds(claims, "nbf", -inf):
+                raise PermissionDenied("the token is not valid yet")
+            self.current(known)
+            self._known[token] = known
+            if len(self._known) > _CACHED_TOKENS_MAX:
+                self._known.popitem(last=False)
+        return self.current(known)
+
+    def current(self, principal: Principal) -> Principal:
+        """
+        The same principal, if its time is not up.
+
+        @raise PermissionDenied: if it is.
+        """
+        if self._clock.seconds() >= principal.expires:
+            raise PermissionDenied("the token has expired")
+        return principal
+
+    def _verify(self, token: str) -> Mapping[str, Any]:
+        if self._keys is None:
+            raise PermissionDenied("this server takes no tokens")
+        if len(token) > _TOKEN_BYTES_MAX:
+            raise PermissionDenied("the token is too long")
+        for key in self._keys.keys:
+            try:
+                return jwt.decode(
+                    token,
+                    key,
+                    algorithms=[self._keys.algorithm],
+                    audience=self._keys.audience or None,
+                    # The times are ours to check, by our clock; an id may be a number.
+                    options={"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_sub": False},
+                )
+            except (jwt.InvalidTokenError, ValueError):
+                continue
+        raise PermissionDenied("the token is not valid")
+
+
+def _principal(claims: Mapping[str, Any]) -> Principal:
+    return Principal(
+        _id(claims),
+        roleFrom(claims.get("role")),
+        _mask(claims.get("groups")),
+        _seconds(claims, "exp", inf),
+    )
+
+
+def _id(claims: Mapping[str, Any]) -> str:
+    id = claims.get("id", claims.get("sub"))
+    if type(id) is int or (type(id) is str and 0 < len(id) <= _ID_CHARACTERS_MAX):
+        return str(id)
+    raise PermissionDenied("the token has no usable id")
+
+
+def roleFrom(role: object) -> SessionType:
+    """
+    A role by number or name.
+
+    @raise PermissionDenied: if it is none.
+    """
+    try:
+        if type(role) is int:
+            return SessionType(role)
+        if type(role) is str:
+            name = role.upper()
+            return SessionType[name if name.startswith("SESSION_") else f"SESSION_{name}"]
+    except (ValueError, KeyError):
+        pass
+    raise PermissionDenied("the token has no known role")
+
+
+def _mask(text: object) -> Mask:
+    if text is None:
+        return EVERYTHING
+    try:
+        if type(text) is str:
+            return Mask(text)
+    except ValueError:
+        pass
+    raise PermissionDenied("the token has no usable group mask")
+
+
+def _seconds(claims: Mapping[str, Any], name: str, absent: float) -> float:
+    value = claims.get(name)
+    if value is None:
+        return absent
+    if type(value) is int or type(value) is float:
+        return float(value)
+    raise PermissionDenied(f"the token has no usable {name}")

@@ -1,0 +1,179 @@
+"""From a request to its answer.
+
+The one place where a token becomes a principal, a name becomes a command, C{data} becomes parameters,
+C{__deferred} is intercepted, and an exception becomes a response. It knows no socket and no ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Hashable, Iterable, Mapping
+from typing import Any, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..commands.params import convert
+from ..finance.records import Entry
+from ..interfaces import ICommand
+from ..runtime.waiters import awaitedFrom
+from ..wire.codes import RetCode
+from ..wire.errors import InternalError, ManagerError, NotPermitted, PermissionDenied, ShuttingDown, UnknownCommand
+from ..wire.messages import Json, Request, encode
+from .auth import Authenticator, Principal
+from .context import Context, House
+
+__all__ = ["CommandClash", "Dispatcher", "ISession", "checkCommands", "packageOf"]
+
+
+class CommandClash(Exception):
+    """Two commands have one name, or one is missing; the message says which, for the operator."""
+
+
+class ISession(Hashable, Protocol):
+    """What dispatch needs of a session. (Not zope's: it stays inside this folder.)"""
+
+    principal: Principal | None
+
+    def authenticated(self, principal: Principal) -> None:
+        """It has shown a valid token."""
+
+    def answer(self, request: Request, status: int, data: Json) -> None:
+        """Send the one answer to a request."""
+
+
+class Dispatcher:
+    """
+    The commands, and the way to them.
+
+    @param commands: L{ICommand}s.
+    @raise CommandClash: if two have one name.
+    """
+
+    _log = Logger()
+
+    def __init__(self, commands: Iterable[ICommand], house: House, auth: Authenticator) -> None:
+        self.commands = _byName(commands)
+        self.stopping = False
+        self._house = house
+        self._auth = auth
+        self._errors = 0
+
+    def dispatch(self, session: ISession, request: Request) -> None:
+        """Have a request answered: once, now or later."""
+        command = None
+        try:
+            principal = self._principal(session, request)
+            if self.stopping:
+                raise ShuttingDown
+            command = self.commands.get(request.command)
+            if command is None:
+                raise UnknownCommand(f"no command {request.command!r}")
+            if command.roles and principal.role not in command.roles:
+                raise NotPermitted(f"{command.name} is not for your role")
+            params = convert(request.data, command.params)
+            context = Context(self._house, session, principal, request.extID, request.extIDText, self._log)
+            result = command.run(context, params)
+            if isinstance(result, Mapping) and "__deferred" not in result:
+                session.answer(request, 200, encode(result))
+                return
+            waiting = _deferred(result).addCallback(self._intercept, session, request)
+        except Exception as e:
+            self._explain(e, session, request, command)
+            return
+        waiting.addCallback(_textOf).addCallbacks(
+            lambda data: session.answer(request, 200, data),
+            lambda failure: self._explain(failure.value, session, request, command, failure),
+        ).addErrback(self._broken)
+
+    def _principal(self, session: ISession, request: Request) -> Principal:
+        """Who asks: as the token says, else as the session's last one said."""
+        if request.token is not None:
+            principal = self._auth.principal(request.token)
+            if session.principal is not principal:
+                session.authenticated(principal)
+            return principal
+        if session.principal is None:
+            raise PermissionDenied("a valid __token is needed")
+        return self._auth.current(session.principal)
+
+    def _intercept(
+        self, result: Mapping[str, Any], session: ISession, request: Request
+    ) -> Mapping[str, Any] | Deferred[Entry]:
+        """The intermediate answer of a sync command is not sent; the event is, when it comes."""
+        service = result.get("__deferred")
+        if service is None:
+            return result
+        return self._house.waiters.wait(awaitedFrom(service), session, request.extIDText)
+
+    def _explain(
+        self,
+        error: BaseException,
+        session: ISession,
+        request: Request,
+        command: ICommand | None,
+        failure: Failure | None = None,
+    ) -> None:
+        """The only place where an exception becomes a response."""
+        if isinstance(error, CancelledError):
+            return  # The session is gone.
+        if not isinstance(error, ManagerError):
+            self._errors += 1
+            reference = f"E{int(self._house.clock.seconds()):x}-{self._errors}"
+            self._log.failure(
+                "{reference}: {command} failed", failure or Failure(error), reference=reference, command=request.command
+            )
+            error = InternalError(reference)
+        elif command is not None and command.denied is not None and error.code in _DENIALS:
+            error = ManagerError(_DENIED, error.code, error=command.denied, status=401)
+        session.answer(request, error.status, encode(error.data()))
+
+    def _broken(self, failure: Failure) -> None:
+        self._log.failure("an answer could not be sent", failure)
+
+
+# Refusals of a caller, or of what the caller may touch, and the published sentence for all of them.
+_DENIALS = frozenset({RetCode.RET_NOT_ENOUGH_RIGHTS, RetCode.RET_ERR_PERMISSIONS, RetCode.RET_USER_NOT_FOUND})
+_DENIED = "Invalid login or insufficient permissions"
+
+
+def _byName(commands: Iterable[ICommand]) -> dict[str, ICommand]:
+    table: dict[str, ICommand] = {}
+    for command in commands:
+        for name in (command.name, *command.aliases):
+            other = table.setdefault(name, command)
+            if other is not command:
+                raise CommandClash(
+                    f"two commands are named {name}: one of {packageOf(other)}, one of {packageOf(command)}"
+                )
+    return table
+
+
+def checkCommands(commands: Iterable[ICommand], required: Iterable[str]) -> None:
+    """
+    See that the commands can be served together, and that those that must be there are.
+
+    @raise CommandClash: if not.
+    """
+    missing = sorted(set(required) - _byName(commands).keys())
+    if missing:
+        raise CommandClash(f"the required commands {', '.join(missing)} were not found; see `scalemgr commands`")
+
+
+def packageOf(command: ICommand) -> str:
+    """The module that a command is from."""
+    return str(getattr(command, "__module__", type(command).__module__))
+
+
+def _deferred(result: Mapping[str, Any] | Awaitable[Mapping[str, Any]]) -> Deferred[Any]:
+    if isinstance(result, Deferred):
+        return result
+    if isinstance(result, Mapping):
+        waiting: Deferred[Any] = Deferred()
+        waiting.callback(result)
+        return waiting
+    return Deferred.fromCoroutine(result)  # type: ignore[arg-type]
+
+
+def _textOf(result: Mapping[str, Any] | Entry) -> Json:
+    return result.data if isinstance(result, Entry) else encode(result)

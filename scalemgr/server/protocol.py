@@ -1,0 +1,350 @@
+"""A session: lines in, lines out, and how much of either. No business.
+
+Flow control. A session's transport is not read while as many of its requests are under way as it may have,
+nor while it does not read what it was sent. What is sent to it meanwhile (the answers under way, and
+events) piles up to a bound; past the bound it gets C{{"event": "lagged"}} with the number of the last event
+that it was sent, as its last line, and is closed.
+
+A peer that has closed its own direction (C{printf ... | nc}) still gets the answers to what it asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IReactorTime,
+    ITCPTransport,
+)
+from twisted.internet.protocol import ServerFactory, connectionDone
+from twisted.logger import Logger
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..commands.base import STAFF
+from ..finance.masks import Mask
+from ..interfaces import IEventReader
+from ..runtime.eventlog import EventLog
+from ..runtime.waiters import Waiters
+from ..wire.codes import RetCode
+from ..wire.errors import DuplicateRequest, InvalidData, ManagerError, PermissionDenied, Refused
+from ..wire.messages import BadLine, Json, Request, decode, encode, response
+from .auth import Authenticator, Principal
+from .dispatch import Dispatcher
+from .limits import SessionLimits
+
+__all__ = ["ManagerFactory", "ManagerProtocol"]
+
+#: How long a session that is being closed may take to read its last lines, in seconds.
+LINGER_S = 5.0
+
+_NULL = Json("null")
+
+
+@implementer(IEventReader, IHalfCloseableProtocol)
+class ManagerProtocol(LineReceiver):
+    """
+    One connection.
+
+    @ivar principal: who it speaks for, if it has shown a valid token.
+    """
+
+    delimiter = b"\n"
+    _log = Logger()
+
+    factory: ManagerFactory
+    # TCP, TLS, a UNIX socket, or a test's.
+    transport: Any
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.principal: Principal | None = None
+        self.mask: Mask
+        self._inFlight: set[str] = set()
+        self._unnamed = 0
+        self._reading = True
+        self._peerReads = True
+        self._peerDone = False
+        self._finishing = False
+        self._piled = 0
+        self._listening = False
+        self._lastSeq = 0
+        self._open = False
+        self._authTimer: IDelayedCall | None = None
+        self._lingerTimer: IDelayedCall | None = None
+
+    # -- life -------------------------------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        limits = self.factory.limits
+        # One more, for the CR before the LF.
+        self.MAX_LENGTH = limits.lineBytesMax + 1
+        self._open = True
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+            self.transport.setTcpKeepAlive(True)
+        self.transport.registerProducer(_Writing(self), True)
+        if not self.factory.admit(self):
+            # Not counted among the sessions, so it may not linger.
+            error = Refused("too many sessions; try again later", RetCode.RET_USR_LIMIT_REACHED)
+            self._write(response(_NULL, error.status, encode(error.data())))
+            self._close()
+            self.transport.loseConnection()
+            return
+        if self.factory.auth.anonymous is not None:
+            self.authenticated(self.factory.auth.anonymous)
+        elif limits.authSeconds:
+            self._authTimer = self.factory.clock.callLater(limits.authSeconds, self._authLate)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._open = False
+        self._stopAuthTimer()
+        self._stopListening()
+        timer, self._lingerTimer = self._lingerTimer, None
+        if timer is not None:
+            timer.cancel()
+        self.factory.dismiss(self)
+
+    def readConnectionLost(self) -> None:
+        """The peer will ask no more; it may still read."""
+        if self._peerDone:
+            return
+        self._peerDone = True
+        if not self._inFlightCount() and self.clearLineBuffer().strip():
+            self._endWith(InvalidData("the last line has no end"))
+        self._closeIfDone()
+
+    def writeConnectionLost(self) -> None:
+        """Our own direction is closed; what remains is to wait for the peer."""
+
+    def finish(self) -> None:
+        """Read no more; close when everything is answered."""
+        self._peerDone = self._finishing = True
+        self._setReading()
+        self._closeIfDone()
+
+    def _closeIfDone(self) -> None:
+        if self._peerDone and not self._inFlightCount() and self._open:
+            self._close()
+            self.transport.loseConnection()
+
+    def _endWith(self, error: ManagerError) -> None:
+        """Say one last thing, and see that it arrives."""
+        self._write(response(_NULL, error.status, encode(error.data())))
+        self._close()
+        if ITCPTransport.providedBy(self.transport):
+            # To close with something unread would reset the connection, and the peer would never see why.
+            self.transport.loseWriteConnection()
+        else:
+            self.transport.loseConnection()
+
+    def _close(self) -> None:
+        """Nothing more is heard or said. A peer that does not take its leave is cut off."""
+        self._open = False
+        self._stopAuthTimer()
+        self._stopListening()
+        self.transport.unregisterProducer()
+        self._lingerTimer = self.factory.clock.callLater(LINGER_S, self.transport.abortConnection)
+
+    # -- who --------------------------------------------------------------------------------------------
+
+    def authenticated(self, principal: Principal) -> None:
+        """It has shown a valid token: C{ISession} of dispatch."""
+        self._stopAuthTimer()
+        self._stopListening()
+        self.principal = principal
+        if principal.role in STAFF:
+            self.mask = principal.mask
+            self.factory.events.attach(self)
+            self._listening = True
+
+    def _authLate(self) -> None:
+        self._authTimer = None
+        self._endWith(PermissionDenied(f"no valid __token within {self.factory.limits.authSeconds:g} seconds"))
+
+    def _stopAuthTimer(self) -> None:
+        timer, self._authTimer = self._authTimer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _stopListening(self) -> None:
+        if self._listening:
+            self._listening = False
+            self.factory.events.detach(self)
+
+    # -- in ---------------------------------------------------------------------------------------------
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._open:
+            super().dataReceived(data)
+
+    def lineReceived(self, line: bytes) -> None:
+        if line.endswith(b"\r"):
+            line = line[:-1]
+        if len(line) > self.factory.limits.lineBytesMax:
+            self.lineLengthExceeded(line)
+            return
+        if not self._open or not line.strip():
+            return
+        try:
+            request = decode(line)
+        except BadLine as e:
+            self._write(response(e.extID, e.error.status, encode(e.error.data())))
+            return
+        if request.extID is None:
+            self._unnamed += 1
+        elif request.extIDText in self._inFlight:
+            error = DuplicateRequest("this extID is in use by a request that is still under way on this session")
+            self._write(response(request.extIDText, error.status, encode(error.data())))
+            return
+        else:
+            self._inFlight.add(request.extIDText)
+        self._setReading()
+        self.factory.dispatcher.dispatch(self, request)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        if self._open:
+            self._endWith(InvalidData(f"a line may have at most {self.factory.limits.lineBytesMax} bytes"))
+
+    def _inFlightCount(self) -> int:
+        return len(self._inFlight) + self._unnamed
+
+    def _setReading(self) -> None:
+        """Pause or resume the transport, as it should be now."""
+        wanted = self._peerReads and not self._finishing and self._inFlightCount() < self.factory.limits.inFlightMax
+        if wanted != self._reading and self._open:
+            self._reading = wanted
+            if wanted:
+                self.resumeProducing()
+            else:
+                self.pauseProducing()
+
+    # -- out --------------------------------------------------------------------------------------------
+
+    def answer(self, request: Request, status: int, data: Json) -> None:
+        """Send the one answer to a request: C{ISession} of dispatch."""
+        if request.extID is None:
+            self._unnamed -= 1
+        else:
+            self._inFlight.discard(request.extIDText)
+        self._write(response(request.extIDText, status, data))
+        # More may have been read already; only then is it known to be all.
+        self._setReading()
+        self._closeIfDone()
+
+    def deliver(self, lines: bytes, seq: int) -> None:
+        assert self.principal is not None
+        if self.factory.clock.seconds() >= self.principal.expires:
+            # What its last token gave it has expired; the next valid one gives it again.
+            self._stopListening()
+            self.principal = None
+            return
+        if self._write(lines):
+            self._lastSeq = seq
+
+    def _write(self, lines: bytes) -> bool:
+        if not self._open:
+            return False
+        if not self._peerReads:
+            self._piled += len(lines)
+            if self._piled > self.factory.limits.bufferBytesMax:
+                self._lag()
+                return False
+        self.transport.write(lines)
+        return True
+
+    def _lag(self) -> None:
+        self._log.info(
+            "session {number} does not read: closed with {bytes} bytes unread", number=self.number, bytes=self._piled
+        )
+        self.transport.write(b'{"event":"lagged","data":{"seq":%d}}\r\n' % self._lastSeq)
+        self._close()
+        self.transport.loseConnection()
+
+    def peerReads(self, reads: bool) -> None:
+        """What was written has, or has not, left for the peer."""
+        self._peerReads = reads
+        self._piled = 0
+        self._setReading()
+
+
+class _Writing:
+    """The producer of what a session writes, as the transport sees it; the session itself is a reader's."""
+
+    def __init__(self, session: ManagerProtocol) -> None:
+        self._session = session
+
+    def pauseProducing(self) -> None:
+        self._session.peerReads(False)
+
+    def resumeProducing(self) -> None:
+        self._session.peerReads(True)
+
+    def stopProducing(self) -> None:
+        """The connection is being lost; connectionLost does what there is to do."""
+
+
+class ManagerFactory(ServerFactory):
+    """All sessions of a daemon."""
+
+    noisy = False
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        dispatcher: Dispatcher,
+        auth: Authenticator,
+        events: EventLog,
+        waiters: Waiters,
+        limits: SessionLimits,
+    ) -> None:
+        self.clock = clock
+        self.dispatcher = dispatcher
+        self.auth = auth
+        self.events = events
+        self.limits = limits
+        self._waiters = waiters
+        self._sessions: set[ManagerProtocol] = set()
+        self._numbered = 0
+        self._finished: Deferred[None] | None = None
+
+    def buildProtocol(self, addr: IAddress | None) -> ManagerProtocol:  # type: ignore[override]
+        self._numbered += 1
+        protocol = ManagerProtocol(self._numbered)
+        protocol.factory = self
+        return protocol
+
+    def admit(self, session: ManagerProtocol) -> bool:
+        """Is there room for one more?"""
+        if len(self._sessions) >= self.limits.sessionsMax:
+            return False
+        self._sessions.add(session)
+        return True
+
+    def dismiss(self, session: ManagerProtocol) -> None:
+        """A session is gone: so are those who wait on its behalf, and nothing else."""
+        self._sessions.discard(session)
+        self._waiters.forget(session)
+        self._allGone()
+
+    def finish(self) -> Deferred[None]:
+        """Take nothing more from anybody; close each session when it has its answers. Fires when all are gone."""
+        finished = self._finished = Deferred()
+        for session in tuple(self._sessions):
+            session.finish()
+        self._allGone()
+        return finished
+
+    def _allGone(self) -> None:
+        if self._finished is not None and not self._sessions:
+            finished, self._finished = self._finished, None
+            finished.callback(None)
+
+    def sessions(self) -> int:
+        """How many there are."""
+        return len(self._sessions)

@@ -1,0 +1,262 @@
+"""The daemon as one service: what starts in which order, and what stops in which.
+
+Starting: the ledger is opened, then the runtime, then the doors. All of it happens before the reactor
+serves anybody, so what fails stops the start with one sentence and a status that is not 0.
+
+Stopping: the doors are shut; new work is refused with 503; what was taken is finished and answered; the
+sessions are closed; the ledger is let go.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+from . import __version__
+from .config import Settings
+from .demo import ANONYMOUS, EXAMPLE, provide
+from .finance.money import Currencies
+from .interfaces import ICommand, ILedger
+from .ledger.errors import LedgerRefused
+from .ledger.url import ledgerAt
+from .runtime.eventlog import EventLog
+from .runtime.mainloop import InThread, TradingRuntime
+from .runtime.waiters import TimeoutBounds, Waiters
+from .server.auth import Authenticator, Keys
+from .server.context import House
+from .server.discovery import Broken
+from .server.dispatch import Dispatcher
+from .server.limits import SessionLimits
+from .server.protocol import ManagerFactory
+from .wire.errors import LedgerFailed
+
+__all__ = ["ManagerService", "StartFailed"]
+
+
+class StartFailed(Exception, SystemExit):
+    """
+    The daemon cannot start; the message says why, for the operator.
+
+    A C{SystemExit}, so that it is printed without a traceback and the process ends with status 1; an
+    C{Exception}, so that a C{twistd} that has put itself into the background still hears of it.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"scalemgr: {message}")
+        self.code = f"scalemgr: {message}"
+
+
+class ManagerService(Service):
+    """
+    scalemgr.
+
+    @param reactor: given by C{tap.py}, and taken from nowhere else.
+    @param keys: which tokens are believed; C{None} in a demo without a key.
+    @param base: the folder that relative paths in the settings start from.
+    """
+
+    name = "scalemgr"
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        commands: Iterable[ICommand],
+        broken: Iterable[Broken],
+        keys: Keys | None,
+        base: Path,
+        *,
+        demo: bool = False,
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._commands = list(commands)
+        self._broken = list(broken)
+        self._keys = keys
+        self._base = base
+        self._demo = demo
+        self._ports: list[IListeningPort] = []
+
+    # -- start ------------------------------------------------------------------------------------------
+
+    def startService(self) -> None:
+        settings = self._settings
+        for broken in self._broken:
+            self._log.failure("the plugin module {module} cannot be imported", broken.failure, module=broken.module)
+        self._temporary = TemporaryDirectory(prefix="scalemgr-demo-") if settings.ledger == "demo:" else None
+        url = settings.ledger if self._temporary is None else f"sqlite:{self._temporary.name}"
+        nowMs = int(self._reactor.seconds() * 1000)
+        try:
+            ledger = ledgerAt(url, self._base)
+            ledger.open(nowMs)
+            if self._demo:
+                provide(ledger, nowMs)
+            firstOrder = ledger.reserveOrders(settings.orders.block)
+        except (LedgerRefused, LedgerFailed) as e:
+            raise StartFailed(str(e)) from e
+        self._ledger = ledger
+        self._build(ledger)
+        try:
+            self._listen()
+        except BaseException:
+            for port in self._ports:
+                port.stopListening()
+            ledger.close(firstOrder)
+            raise
+        super().startService()
+        for pool in self._pools:
+            pool.start()
+        self._runtime.start(firstOrder)
+        self._announce(url)
+
+    def _build(self, ledger: ILedger) -> None:
+        """Join the rooms."""
+        settings, clock = self._settings, self._reactor
+        limits = settings.limits
+        # The ledger's own thread; one for questions; two for the rest that blocks.
+        self._pools = [ThreadPool(1, 1, "ledger"), ThreadPool(1, 1, "reader"), ThreadPool(0, 2, "helper")]
+        self._inLedger, inReader, inHelper = map(self._inPool, self._pools)
+        events = EventLog()
+        sync = settings.sync
+        bounds = TimeoutBounds(sync.timeout_ms, sync.timeout_ms_min, sync.timeout_ms_max)
+        waiters = Waiters(clock, bounds, limits.waiters)
+        self._runtime = TradingRuntime(
+            clock,
+            ledger,
+            self._inLedger,
+            waiters,
+            events,
+            queueMax=limits.queue,
+            batchMax=limits.batch,
+            orderBlock=settings.orders.block,
+        )
+        house = House(
+            clock,
+            ledger,
+            self._runtime,
+            waiters,
+            inReader,
+            inHelper,
+            Currencies(settings.currencies),
+            settings.orders.strict,
+        )
+        auth = Authenticator(clock, self._keys, ANONYMOUS if self._demo else None)
+        self._dispatcher = Dispatcher(self._commands, house, auth)
+        self._factory = ManagerFactory(
+            clock,
+            self._dispatcher,
+            auth,
+            events,
+            waiters,
+            SessionLimits(
+                limits.line_bytes,
+                limits.requests_in_flight,
+                limits.sessions,
+                limits.auth_seconds,
+                limits.buffer_bytes,
+            ),
+        )
+
+    def _inPool(self, pool: ThreadPool) -> InThread:
+        def call(f: Callable[..., Any], *args: Any) -> Deferred[Any]:
+            return deferToThreadPool(self._reactor, pool, f, *args)
+
+        return call
+
+    def _listen(self) -> None:
+        for description in self._settings.listen:
+            try:
+                listening = serverFromString(self._reactor, description).listen(self._factory)
+            except Exception as e:
+                raise StartFailed(f"cannot listen on {description!r}: {e}") from e
+            outcome: list[Any] = []
+            listening.addBoth(outcome.append)
+            # Every endpoint that listens on this machine is ready at once, or never.
+            (port,) = outcome
+            if isinstance(port, Failure):
+                raise StartFailed(f"cannot listen on {description!r}: {port.getErrorMessage()}")
+            self._ports.append(port)
+            if self._demo and not _isLocal(port.getHost()):
+                raise StartFailed(f"a demo lets anybody in, so it cannot listen on {description!r}; use 127.0.0.1")
+
+    def _announce(self, url: str) -> None:
+        count = len(self._commands)
+        self._log.info("scalemgr {version}: ledger {url}, {count} commands", version=__version__, url=url, count=count)
+        self._log.info("the log is {epoch} and has {seq} entries", epoch=self._ledger.epoch, seq=self._ledger.book.seq)
+        for port in self._ports:
+            address = port.getHost()
+            self._log.info("listening on {address}", address=_shown(address))
+            if self._demo and isinstance(address, (IPv4Address, IPv6Address)):
+                line = shlex.quote(EXAMPLE)
+                self._log.info(
+                    "try it: printf '%s\\r\\n' {line} | nc {host} {port}",
+                    line=line,
+                    host=address.host,
+                    port=address.port,
+                )
+
+    # -- stop -------------------------------------------------------------------------------------------
+
+    async def _stop(self) -> None:
+        self._log.info("stopping: no new work is taken")
+        for port in self._ports:
+            await maybeDeferred(port.stopListening)
+        self._dispatcher.stopping = True
+        nextOrder = None
+        try:
+            nextOrder = await self._runtime.stop().addTimeout(self._settings.drain_seconds, self._reactor)
+        except DeferredTimeout:
+            self._log.critical(
+                "what was taken is not finished after {seconds:g} s; going on without it",
+                seconds=self._settings.drain_seconds,
+            )
+        await self._factory.finish()
+        await self._inLedger(self._ledger.close, nextOrder)
+        if self._temporary is not None:
+            self._temporary.cleanup()
+        for pool in self._pools:
+            pool.stop()
+        self._log.info("stopped at entry {seq}", seq=self._ledger.book.seq)
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop()).addErrback(self._stopFailed)
+
+    def _stopFailed(self, failure: Failure) -> None:
+        self._log.failure("stopping failed", failure)
+
+    # -- for tests --------------------------------------------------------------------------------------
+
+    def addresses(self) -> list[IAddress]:
+        """Where it listens."""
+        return [port.getHost() for port in self._ports]
+
+
+def _isLocal(address: IAddress) -> bool:
+    if isinstance(address, (IPv4Address, IPv6Address)):
+        return ip_address(address.host).is_loopback
+    return isinstance(address, UNIXAddress)
+
+
+def _shown(address: IAddress) -> str:
+    if isinstance(address, IPv6Address):
+        return f"tcp [{address.host}]:{address.port}"
+    if isinstance(address, IPv4Address):
+        return f"tcp {address.host}:{address.port}"
+    return str(address)

@@ -1,0 +1,93 @@
+"""How the daemon is joined: C{twistd scalemgr}, C{twist scalemgr}, C{etc/scalemgr.tac}.
+
+The only place that takes the reactor.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+from twisted.application.service import IService
+from twisted.python.usage import Options as _Options
+from twisted.python.usage import UsageError
+
+from .config import AuthSettings, ConfigError, Settings, load
+from .ledger.errors import LedgerRefused
+from .ledger.url import ledgerAt
+from .server.auth import Keys
+from .server.discovery import findCommands
+from .server.dispatch import CommandClash, checkCommands
+from .server.keys import KeyRefused, loadKeys
+from .service import ManagerService
+
+__all__ = ["Options", "makeService"]
+
+
+class Options(_Options):
+    """The command line. What it says goes before the configuration file, and that before the defaults."""
+
+    synopsis = "[--config FILE] [--listen ENDPOINT]... [--ledger URL] [--demo]"
+    longdesc = "ScaleTrade's manager TCP API, on a durable ledger."
+    optParameters = [
+        ["config", "c", None, "The configuration, a TOML file; etc/scalemgr.toml shows every setting"],
+        ["ledger", "l", None, "sqlite:FOLDER or memory:"],
+    ]
+    optFlags = [["demo", None, "Let anybody on this machine in, with accounts to play with, in a temporary ledger"]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["listen"] = []
+
+    def opt_listen(self, endpoint: str) -> None:
+        """A Twisted endpoint to listen on, such as tcp:8080:interface=127.0.0.1; may be repeated"""
+        self["listen"].append(endpoint)
+
+    opt_L = opt_listen
+
+    def postOptions(self) -> None:
+        """Everything that can be wrong with the words is found here, and told as a usage error."""
+        config = self["config"]
+        self.base = Path.cwd() if config is None else Path(config).absolute().parent
+        try:
+            settings = Settings() if config is None else load(Path(config))
+            if self["demo"] and config is None:
+                settings = replace(settings, ledger="demo:")
+            if self["listen"]:
+                settings = replace(settings, listen=self["listen"])
+            if self["ledger"] is not None:
+                # What is said on the command line starts from where it is said.
+                ledgerAt(self["ledger"], Path.cwd())
+                settings = replace(settings, ledger=_absolute(self["ledger"]))
+            elif settings.ledger != "demo:":
+                ledgerAt(settings.ledger, self.base)
+            self.tokenKeys = None if self["demo"] else self._keys(settings.auth)
+            self.found = findCommands()
+            checkCommands(self.found.commands, settings.require)
+        except (ConfigError, KeyRefused, LedgerRefused, CommandClash) as e:
+            raise UsageError(str(e)) from e
+        self.settings = settings
+
+    def _keys(self, auth: AuthSettings) -> Keys:
+        return loadKeys(auth.algorithm, [self.base / name for name in auth.key_files], auth.audience)
+
+
+def _absolute(url: str) -> str:
+    scheme, _, folder = url.partition(":")
+    return f"{scheme}:{Path.cwd() / folder}" if folder else url
+
+
+def makeService(options: Options, reactor: Any = None) -> IService:
+    """The daemon, ready to start."""
+    if reactor is None:
+        from twisted.internet import reactor
+    return ManagerService(
+        reactor,
+        options.settings,
+        options.found.commands,
+        options.found.broken,
+        options.tokenKeys,
+        options.base,
+        demo=bool(options["demo"]),
+    )

@@ -1,0 +1,301 @@
+"""One line of the wire, either way.
+
+A client sends one JSON object a line, ended by CR LF (a lone LF will do)::
+
+    {"command": "BalanceInSync", "extID": "deposit-req-1001", "data": {...}, "__token": "<jwt>"}
+
+and gets one answer a request, in any order, matched by C{extID}::
+
+    {"extID": "deposit-req-1001", "status": 200, "data": {...}}
+
+Events come in between, numbered by their place in the log::
+
+    {"event": "trade:event", "type": 0, "data": {...}, "seq": 7, "time": 1763836800.25}
+
+What holds for every line that leaves here, because the official clients need it (``wire.md`` 6): it is
+ASCII, has no raw line break, and contains nothing inside a string that the PHP client's repairs would
+damage. An answer never has a top-level C{event}; C{extID} comes back as it was, with its JSON type.
+
+What holds for every line that is let in: it is UTF-8 and strict JSON, no member is given twice, no string
+has a NUL or half a surrogate pair, and nothing is nested deeper than L{DEPTH_MAX}. ujson alone promises
+none of these; L{decode} checks what is cheap to check and hands a suspect line to the standard library's
+parser, which is slow and strict. Numbers are the business of whoever reads them (L{scalemgr.finance.money}).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import ujson
+
+from .errors import InvalidData, ManagerError
+
+__all__ = [
+    "COMMAND_CHARACTERS_MAX",
+    "DEPTH_MAX",
+    "EXTID_BYTES_MAX",
+    "BadLine",
+    "ExtID",
+    "Json",
+    "Request",
+    "decode",
+    "encode",
+    "event",
+    "request",
+    "response",
+]
+
+#: The longest C{extID}, in bytes of UTF-8 (a number: of its digits).
+EXTID_BYTES_MAX = 200
+#: The longest C{command}, in characters.
+COMMAND_CHARACTERS_MAX = 128
+#: How deep objects and lists may be nested; the envelope is 1, its C{data} 2.
+DEPTH_MAX = 32
+
+ExtID = str | int | float | None
+
+
+class Json(str):
+    """Text that is one JSON value already, escaped as every official client needs it."""
+
+    __slots__ = ()
+
+
+NULL = Json("null")
+
+
+class BadLine(Exception):
+    """
+    A line that is no request.
+
+    @ivar error: what to answer.
+    @ivar extID: the C{extID} of the answer, as JSON; C{null} if none could be read.
+    """
+
+    def __init__(self, error: ManagerError, extID: Json = NULL) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.extID = extID
+
+
+class Request(NamedTuple):
+    """
+    What a client asks.
+
+    @ivar command: the name of the command, 1 to L{COMMAND_CHARACTERS_MAX} characters.
+    @ivar extID: the client's own id of this request, as it is echoed.
+    @ivar extIDText: the same as JSON, which also tells C{1} from C{"1"}.
+    @ivar data: the parameters, not yet validated.
+    @ivar token: the C{__token}, or C{None}.
+    """
+
+    command: str
+    extID: ExtID
+    extIDText: Json
+    data: dict[str, Any]
+    token: str | None
+
+
+# -- out ----------------------------------------------------------------------------------------------
+
+
+def encode(value: Any) -> Json:
+    """
+    A JSON value as text.
+
+    @raise ValueError: for NaN, infinities and C{Decimal}s, none of which may leave here.
+    """
+    if type(value) is Json:
+        return value
+    try:
+        text: str = ujson.dumps(value, escape_forward_slashes=False, allow_nan=False, default=_refuse)
+    except OverflowError as e:
+        raise ValueError(str(e)) from None
+    # ujson writes no space and no trailing comma, so each of these can only stand inside a string.
+    if "'" in text:
+        text = text.replace("'", "\\u0027")
+    if ",}" in text or ",]" in text or ", " in text:
+        text = _PHP_TRAILING_COMMA.sub(r"\\u002c\1", text)
+    return Json(text)
+
+
+# The PHP client deletes such a comma, also inside a string.
+_PHP_TRAILING_COMMA = re.compile(r",(\s*[}\]])")
+
+
+def _refuse(value: object) -> Any:
+    raise ValueError(f"{value!r} is not a JSON value")
+
+
+def response(extID: Json, status: int, data: Mapping[str, Any] | Json) -> bytes:
+    """The answer to a request, as a line with its end."""
+    return f'{{"extID":{extID},"status":{status},"data":{encode(data)}}}\r\n'.encode("ascii")
+
+
+def event(name: str, type: int, data: Json, seq: int, timeMs: int) -> bytes:
+    """
+    An event, as a line with its end. The same arguments give the same bytes, live or replayed.
+
+    @param timeMs: when it was booked, in milliseconds since 1970; on the wire it is in seconds.
+    """
+    return (f'{{"event":"{name}","type":{type},"data":{data},"seq":{seq},"time":{timeMs / 1000}}}\r\n').encode("ascii")
+
+
+def request(command: str, extID: ExtID, data: Mapping[str, Any], token: str | None = None) -> bytes:
+    """A request, as a line with its end: what a client sends."""
+    envelope = {"command": command, "extID": extID, "data": data}
+    if token is not None:
+        envelope["__token"] = token
+    return encode(envelope).encode("ascii") + b"\r\n"
+
+
+# -- in -----------------------------------------------------------------------------------------------
+
+
+def decode(line: bytes) -> Request:
+    """
+    The request on a line (without its end).
+
+    @raise BadLine: if there is none.
+    """
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadLine(InvalidData("the line is not UTF-8")) from None
+    try:
+        envelope = _parse(text)
+    except ValueError as e:
+        raise BadLine(InvalidData(f"the line is not one JSON object: {e}"), _salvageExtID(text)) from None
+    extID = envelope.get("extID")
+    extIDText = _checkExtID(extID)
+    try:
+        return Request(
+            _checkCommand(envelope.get("command")),
+            extID,
+            extIDText,
+            _checkData(envelope.get("data")),
+            _checkToken(envelope.get("__token")),
+        )
+    except InvalidData as e:
+        raise BadLine(e, extIDText) from None
+
+
+def _parse(text: str) -> dict[str, Any]:
+    """The object that a text is, or C{ValueError}. Fast for the ordinary line, strict for all."""
+    try:
+        value = ujson.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if type(value) is not dict:
+        raise ValueError("it is some other value")
+    # A member has exactly one colon, so with no more colons than members none was given twice. Strings
+    # without an escape and without unprintable characters need no further look.
+    if text.count(":") != _countMembers(value) or "\\u" in text or not text.isprintable():
+        _parseStrictly(text)
+    return value
+
+
+def _countMembers(value: dict[str, Any]) -> int:
+    """How many members all objects in a value have together."""
+    count = len(value)
+    level: list[Any] = [v for v in value.values() if type(v) is dict or type(v) is list]
+    depth = 1
+    while level:
+        depth += 1
+        if depth > DEPTH_MAX:
+            raise ValueError("nested too deep")
+        below: list[Any] = []
+        for container in level:
+            if type(container) is dict:
+                count += len(container)
+                container = container.values()
+            below += [v for v in container if type(v) is dict or type(v) is list]
+        level = below
+    return count
+
+
+def _parseStrictly(text: str) -> None:
+    """Look for what ujson lets through: members given twice, NaN, control characters, broken strings."""
+    json.loads(text, object_pairs_hook=_eachOnce, parse_constant=_noConstant)
+    if "\\u" in text:
+        if _ESCAPED_NUL.search(text):
+            raise ValueError("a string contains NUL")
+        try:
+            ujson.dumps(ujson.loads(text), ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError("a string contains half a surrogate pair") from None
+
+
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def _eachOnce(pairs: list[tuple[str, Any]]) -> None:
+    seen = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise ValueError(f"{name[:40]!r} is given twice")
+        seen.add(name)
+
+
+def _noConstant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _checkExtID(extID: object) -> Json:
+    """The C{extID} as JSON, or L{BadLine}: what cannot be echoed cannot be answered to."""
+    if extID is None:
+        return NULL
+    if type(extID) is str:
+        if len(extID) <= EXTID_BYTES_MAX and len(extID.encode("utf-8")) <= EXTID_BYTES_MAX:
+            return encode(extID)
+    elif type(extID) is int or type(extID) is float:
+        try:
+            text = encode(extID)
+        except ValueError:  # NaN, Infinity, 1e400
+            pass
+        else:
+            if len(text) <= EXTID_BYTES_MAX:
+                return text
+    raise BadLine(InvalidData(f"expected a string or a number of at most {EXTID_BYTES_MAX} bytes", field="extID"))
+
+
+def _checkCommand(command: object) -> str:
+    if type(command) is not str or not command or len(command) > COMMAND_CHARACTERS_MAX:
+        raise InvalidData(f"expected a string of 1 to {COMMAND_CHARACTERS_MAX} characters", field="command")
+    return command
+
+
+def _checkData(data: object) -> dict[str, Any]:
+    if data is None:
+        return {}
+    if type(data) is not dict:
+        raise InvalidData("expected an object", field="data")
+    # Service members of the server's own side; what a client puts there is never believed.
+    data.pop("__access", None)
+    data.pop("__deferred", None)
+    return data
+
+
+def _checkToken(token: object) -> str | None:
+    if token is None or token == "":
+        return None
+    if type(token) is not str:
+        raise InvalidData("expected a string", field="__token")
+    return token
+
+
+_EXTID = re.compile(r'"extID"\s*:\s*("(?:[^"\\\x00-\x1f]|\\["\\/bfnrt])*"|-?\d{1,15}(?![\d.eE]))')
+
+
+def _salvageExtID(text: str) -> Json:
+    """The C{extID} of a line that does not parse, where it can be made out."""
+    found = _EXTID.search(text)
+    if found is None:
+        return NULL
+    try:
+        return _checkExtID(ujson.loads(found.group(1)))
+    except (ValueError, BadLine):
+        return NULL
