@@ -55,24 +55,26 @@ def _daemon() -> Iterator[int]:
     """A demo daemon in a process of its own, and its port."""
     command = [sys.executable, "-m", "twisted", "--log-format=text", "scalemgr", "--demo"]
     endpoint = f"tcp:{_freePort()}:interface=127.0.0.1"
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, "--listen", endpoint], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert process.stdout is not None
-    try:
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if found := _LISTENING.search(line):
-                break
-        else:
-            raise SystemExit("scalemgr: the demo daemon did not start:\n" + "".join(said))
-        # Nobody reads the rest, but it must not fill the pipe.
-        Thread(target=process.stdout.read, daemon=True).start()
-        yield int(found.group(1))
-    finally:
-        process.terminate()
-        process.wait(30)
+    ) as process:
+        assert process.stdout is not None
+        # Nobody reads what it says once it serves, but that must not fill the pipe.
+        drain = Thread(target=process.stdout.read)
+        try:
+            said = []
+            for line in process.stdout:
+                said.append(line)
+                if found := _LISTENING.search(line):
+                    break
+            else:
+                raise SystemExit("scalemgr: the demo daemon did not start:\n" + "".join(said))
+            drain.start()
+            yield int(found.group(1))
+        finally:
+            process.terminate()
+            if drain.ident is not None:
+                drain.join()
 
 
 def _freePort() -> int:

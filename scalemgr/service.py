@@ -135,7 +135,7 @@ class ManagerService(Service):
         events = EventLog()
         sync = settings.sync
         bounds = TimeoutBounds(sync.timeout_ms, sync.timeout_ms_min, sync.timeout_ms_max)
-        waiters = Waiters(clock, bounds, limits.waiters)
+        self._waiters = waiters = Waiters(clock, bounds, limits.waiters)
         self._runtime = TradingRuntime(
             clock,
             ledger,
@@ -227,6 +227,7 @@ class ManagerService(Service):
                 seconds=self._settings.drain_seconds,
             )
         await self._factory.finish()
+        self._waiters.stop()
         await self._inLedger(self._ledger.close, nextOrder)
         if self._temporary is not None:
             self._temporary.cleanup()

@@ -14,7 +14,6 @@ late and never early.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from math import ceil
 from typing import Any
@@ -86,8 +85,9 @@ class Waiters:
         self._waitersMax = waitersMax
         self._byCause: dict[ISubmission, list[_Waiter]] = {}
         self._byEvent: dict[tuple[str, int, int], list[_Waiter]] = {}
-        self._bySession: defaultdict[Hashable, set[_Waiter]] = defaultdict(set)
-        self._slots: defaultdict[int, set[_Waiter]] = defaultdict(set)
+        self._bySession: dict[Hashable, dict[_Waiter, None]] = {}
+        # Dicts for their order: who came first is answered first.
+        self._slots: dict[int, dict[_Waiter, None]] = {}
         self._swept = 0
         self._count = 0
         self._timer: IDelayedCall | None = None
@@ -114,13 +114,15 @@ class Waiters:
         slot = ceil((self._clock.seconds() + seconds) / TICK_S)
         waiter = _Waiter(awaited, session, extID, slot)
         self._count += 1
-        self._bySession[session].add(waiter)
-        self._slots[slot].add(waiter)
+        self._bySession.setdefault(session, {})[waiter] = None
+        self._slots.setdefault(slot, {})[waiter] = None
         if awaited.cause is not None:
             self._byCause.setdefault(awaited.cause, []).append(waiter)
         else:
             self._byEvent.setdefault((awaited.event, awaited.type, awaited.order), []).append(waiter)
         if self._timer is None:
+            # What was left behind by those who were answered in time.
+            self._slots = {slot: self._slots[slot]}
             self._swept = int(self._clock.seconds() / TICK_S)
             self._timer = self._clock.callLater(TICK_S, self._sweep)
         return waiter.deferred
@@ -129,20 +131,26 @@ class Waiters:
         """Answer those who wait for this event."""
         waiting = self._byCause.get(cause, ()) if cause is not None else ()
         for waiter in (*waiting, *self._byEvent.get((entry.event, entry.type, entry.order), ())):
-            self._remove(waiter)
-            waiter.deferred.callback(entry)
+            if self._remove(waiter):
+                waiter.deferred.callback(entry)
 
     def refused(self, cause: ISubmission, error: Exception) -> None:
         """Answer those who wait for this cause: there will be no event."""
         for waiter in tuple(self._byCause.get(cause, ())):
-            self._remove(waiter)
-            waiter.deferred.errback(error)
+            if self._remove(waiter):
+                waiter.deferred.errback(error)
 
     def forget(self, session: Hashable) -> None:
         """The session is gone. What its requests asked for goes its way."""
         for waiter in tuple(self._bySession.get(session, ())):
-            self._remove(waiter)
-            waiter.deferred.cancel()
+            if self._remove(waiter):
+                waiter.deferred.cancel()
+
+    def stop(self) -> None:
+        """Nobody will wait any more: leave no timer behind."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
 
     def _seconds(self, timeoutMs: int | None) -> float:
         bounds = self._bounds
@@ -152,37 +160,47 @@ class Waiters:
             raise InvalidData(f"expected {bounds.min_ms} to {bounds.max_ms} milliseconds", field="timeout_ms")
         return timeoutMs / 1000
 
-    def _remove(self, waiter: _Waiter) -> None:
+    def _remove(self, waiter: _Waiter) -> bool:
+        """
+        Take a waiter from the table.
+
+        @return: C{False} if it is not there any more: to answer one may end the session of the next.
+        """
         awaited = waiter.awaited
+        ofSession = self._bySession.get(waiter.session, {})
+        if waiter not in ofSession:
+            return False
+        del ofSession[waiter]
+        if not ofSession:
+            del self._bySession[waiter.session]
         if awaited.cause is not None:
             _take(self._byCause, awaited.cause, waiter)
         else:
             _take(self._byEvent, (awaited.event, awaited.type, awaited.order), waiter)
-        self._bySession[waiter.session].discard(waiter)
-        if not self._bySession[waiter.session]:
-            del self._bySession[waiter.session]
-        self._slots[waiter.slot].discard(waiter)
+        ofSlot = self._slots.get(waiter.slot)
+        if ofSlot is not None:
+            del ofSlot[waiter]
         self._count -= 1
+        return True
 
     def _sweep(self) -> None:
         now = int(self._clock.seconds() / TICK_S)
-        due = range(self._swept, now + 1) if now - self._swept < len(self._slots) else sorted(self._slots)
-        for slot in due:
+        # Slot by slot, unless the clock has leapt further than there are slots.
+        slots = range(self._swept, now + 1) if now - self._swept <= len(self._slots) else sorted(self._slots)
+        for slot in slots:
             if slot > now:
                 break
             for waiter in self._slots.pop(slot, ()):
                 self._expire(waiter)
         self._swept = now + 1
         self._timer = self._clock.callLater(TICK_S, self._sweep) if self._count else None
-        if not self._count:
-            self._slots.clear()
 
     def _expire(self, waiter: _Waiter) -> None:
-        awaited = waiter.awaited
-        self._remove(waiter)
-        # Out of the queue first, then the word.
-        void = awaited.cause is not None and awaited.cause.withdraw()
-        waiter.deferred.errback(SyncTimeout(awaited.kind, awaited.order, "void" if void else "pending"))
+        if self._remove(waiter):
+            awaited = waiter.awaited
+            # Out of the queue first, then the word.
+            void = awaited.cause is not None and awaited.cause.withdraw()
+            waiter.deferred.errback(SyncTimeout(awaited.kind, awaited.order, "void" if void else "pending"))
 
 
 def _take(table: dict[Any, list[_Waiter]], key: Any, waiter: _Waiter) -> None:

@@ -42,7 +42,7 @@ def _load(algorithm: str, path: Path) -> bytes:
     try:
         content = path.read_bytes().strip()
     except FileNotFoundError:
-        hint = "; `scalemgr token --new-key` makes one" if algorithm == "HS256" else ""
+        hint = "; `scalemgr token --config FILE --new-key` makes one" if algorithm == "HS256" else ""
         raise KeyRefused(f"the key file {path} does not exist{hint}") from None
     except OSError as e:
         raise KeyRefused(f"the key file {path} cannot be read: {e.strerror}") from e

@@ -1,0 +1,45 @@
+# Everything a newcomer or CI needs. `make demo` and `make test` set themselves up from a bare checkout.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The checkout itself is not installed: an editable install would hide its drop-ins from twisted.plugin.
+RUN := PYTHONPATH=. $(BIN)/python
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint types wheel clean
+
+demo: $(VENV)/.run
+	@$(RUN) -m scalemgr demo
+
+test: $(VENV)/.test
+	$(RUN) -m pytest
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.lint
+	$(BIN)/mypy
+
+wheel: $(VENV)/.test
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --outdir dist .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .cache
+
+# What to run, to test and to check with, from setup.cfg; a stamp says it is there.
+$(VENV)/.run $(VENV)/.test $(VENV)/.lint: setup.cfg bin/requirements.py | $(BIN)/python
+	@echo "setting up $(VENV) to $(patsubst .%,%,$(notdir $@)) (once) ..."
+	@$(BIN)/python bin/requirements.py $(patsubst .%,%,$(notdir $@)) > $@.txt
+	@$(BIN)/python -m pip install --quiet --requirement $@.txt
+	@touch $@
+
+$(VENV)/.lint: | $(VENV)/.test
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "scalemgr needs Python 3.11 or newer; say which with: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "this Python has no venv; on Debian: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }

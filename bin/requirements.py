@@ -1,0 +1,10 @@
+"""Print what setup.cfg requires to run, to test or to lint, one requirement a line."""
+
+import sys
+from configparser import ConfigParser
+
+setup = ConfigParser()
+setup.read("setup.cfg")
+print(setup["options"]["install_requires"].strip())
+if sys.argv[1] != "run":
+    print(setup["options.extras_require"][sys.argv[1]].strip())

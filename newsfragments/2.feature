@@ -1,0 +1,1 @@
+`BalanceIn` and `BalanceInSync`, from a socket to a durable ledger and back; `AddGroup`, `MngAddAccount`, `GetAccountByLogin`, `GetTradeByOrder` and `Ping`; tokens; plugins; `scalemgr demo`, `token`, `commands` and `verify`.

@@ -1,0 +1,35 @@
+"""What holds for every test: no failure is lost, and no timer is left behind."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+from twisted.internet import reactor
+from twisted.logger import LogEvent, globalLogPublisher
+
+
+@pytest.fixture
+def failures() -> list[LogEvent]:
+    """What was logged with a failure; a test that expects some takes this and clears it."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def nothingLost(failures: list[LogEvent]) -> Iterator[None]:
+    """Fail a test that loses a failure or leaves a timer: plain pytest would not notice."""
+
+    def observe(event: LogEvent) -> None:
+        if event.get("log_failure") is not None:
+            failures.append(event)
+
+    before = set(reactor.getDelayedCalls())
+    globalLogPublisher.addObserver(observe)
+    yield
+    gc.collect()
+    globalLogPublisher.removeObserver(observe)
+    lost = [str(event["log_failure"]) for event in failures]
+    assert not lost, "\n".join(lost)
+    left = [call for call in reactor.getDelayedCalls() if call not in before and call.active()]
+    assert not left, left

@@ -1,0 +1,135 @@
+"""The service on a real reactor, with real sockets, threads and files, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from msgspec.structs import replace
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from scalemgr.client.session import ClientSession, Event, Reply
+from scalemgr.config import Settings
+from scalemgr.server.auth import Keys
+from scalemgr.server.discovery import findCommands
+from scalemgr.service import ManagerService
+
+from ..helpers import SECRET, token
+from .daemons import LOOPBACK
+
+PATIENCE_S = 20
+
+
+class Client(Protocol):
+    """A client of the kind that integrations are: requests out, answers by extID, events as they come."""
+
+    def __init__(self, token: str | None) -> None:
+        self._session = ClientSession(token)
+        self._asked: dict[Any, Deferred[Reply]] = {}
+        self.events: list[Event] = []
+        self.heard: list[Reply | Event] = []
+        self.lost: Deferred[None] = Deferred()
+
+    def call(self, extID: Any, command: str, **data: Any) -> Deferred[Reply]:
+        """Ask; a Deferred of the answer."""
+        assert self.transport is not None
+        self._asked[extID] = Deferred()
+        self.transport.write(self._session.request(command, data, extID))
+        return self._asked[extID].addTimeout(PATIENCE_S, reactor)
+
+    def dataReceived(self, data: bytes) -> None:
+        for message in self._session.receive(data):
+            self.heard.append(message)
+            if isinstance(message, Event):
+                self.events.append(message)
+            else:
+                self._asked.pop(message.extID).callback(message)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost.callback(None)
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[ManagerService]:
+    """A daemon on a fresh embedded ledger, listening on a free port."""
+    settings = replace(Settings(), listen=[LOOPBACK], ledger="sqlite:ledger")
+    running = ManagerService(reactor, settings, findCommands().commands, [], Keys("HS256", [SECRET]), tmp_path)
+    running.startService()
+    yield running
+    pytest_twisted.blockon(running.stopService().addTimeout(PATIENCE_S, reactor))
+
+
+@pytest.fixture
+def connect(service: ManagerService) -> Iterator[Callable[..., Deferred[Client]]]:
+    """Opens connections to it, and sees that they are closed."""
+    opened: list[Client] = []
+
+    def open(token: str | None) -> Deferred[Client]:
+        client = Client(token)
+        opened.append(client)
+        (address,) = service.addresses()
+        return connectProtocol(HostnameEndpoint(reactor, "127.0.0.1", address.port), client)  # type: ignore[attr-defined]
+
+    yield open
+    for client in opened:
+        if client.transport is not None:
+            client.transport.loseConnection()
+            pytest_twisted.blockon(client.lost.addTimeout(PATIENCE_S, reactor))
+
+
+@pytest_twisted.ensureDeferred
+async def test_mainJobOnAFreshLedgerThroughTheWireAlone(connect: Callable[..., Deferred[Client]]) -> None:
+    """With a token and nothing else, a client makes a group and an account, deposits, and looks at both."""
+    crm = await connect(token("crm", "manager"))
+    listener = await connect(token("backoffice", "dealer"))
+    assert (await listener.call(1, "Ping")).status == 200
+    assert (await crm.call("g", "AddGroup", group="real-usd", currency="USD")).status == 200
+    opened = await crm.call(
+        "a", "AddUser", group="real-usd", name="O'Brien", password="correct horse", leverage=100, enable=1, email="o@b"
+    )
+    assert (opened.status, opened.data["login"], opened.data["currency"]) == (200, 1001, "USD")
+    booked = await crm.call("d", "BalanceInSync", login=1001, amount=59.970000000000006, comment="O'Brien's")
+    assert booked.status == 200
+    assert "'" not in booked.line
+    assert (booked.data["profit"], booked.data["comment"]) == (59.97, "O'Brien's")
+    order = booked.data["order"]
+    assert (await crm.call("t", "GetTradeByOrder", order=order)).data.items() >= booked.data.items()
+    changed = await crm.call("u", "BalanceInSync", login=1001, amount=50, order=order)
+    assert (changed.data["order"], changed.data["profit"], changed.data["comment"]) == (order, 50.0, "O'Brien's")
+    account = (await crm.call("q", "GetAccountByLogin", login=1001)).data
+    assert (account["balance"], account["name"], account["balance_version"]) == (50.0, "O'Brien", 2)
+    assert "correct horse" not in str(crm.heard)
+    # The listener heard all of it, in the order of the log.
+    await listener.call(2, "Ping")
+    assert [(e.event, e.type, e.seq) for e in listener.events] == [
+        ("group:event", 0, 1),
+        ("user:event", 0, 2),
+        ("trade:event", 0, 3),
+        ("trade:event", 1, 4),
+    ]
+    assert listener.events[2].data == booked.data
+
+
+@pytest_twisted.ensureDeferred
+async def test_answersPrecedeTheirEvents(connect: Callable[..., Deferred[Client]]) -> None:
+    """Over a real socket too, each of many pipelined deposits is answered before its own event comes."""
+    crm = await connect(token())
+    await crm.call("g", "AddGroup", group="g", currency="JPY")
+    await crm.call("a", "AddUser", group="g", name="n", password="secret", leverage=1, enable=1, email="")
+    answers = [await d for d in [crm.call(n, "BalanceInSync", login=1001, amount=n + 1) for n in range(300)]]
+    assert [a.data["profit"] for a in answers] == [float(n + 1) for n in range(300)]
+    answered: set[int] = set()
+    for message in crm.heard:
+        if isinstance(message, Reply):
+            answered.add(message.data.get("order", 0))
+        elif message.event == "trade:event":
+            assert message.data["order"] in answered
+    balance = (await crm.call("q", "GetAccountByLogin", login=1001)).data["balance"]
+    assert balance == sum(range(1, 301))

@@ -1,0 +1,201 @@
+"""A whole daemon without a reactor: a clock to turn by hand, sessions on string transports, the memory ledger."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jwt
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+
+from scalemgr.finance.masks import EVERYTHING
+from scalemgr.finance.money import Currencies
+from scalemgr.finance.settle import AddAccount, AddGroup, Cause
+from scalemgr.interfaces import ICommand, ILedger
+from scalemgr.ledger.memory import MemoryLedger
+from scalemgr.runtime.eventlog import EventLog
+from scalemgr.runtime.mainloop import TradingRuntime
+from scalemgr.runtime.waiters import TimeoutBounds, Waiters
+from scalemgr.server.auth import Authenticator, Keys, Principal
+from scalemgr.server.context import House
+from scalemgr.server.discovery import findCommands
+from scalemgr.server.dispatch import Dispatcher
+from scalemgr.server.limits import SessionLimits
+from scalemgr.server.protocol import ManagerFactory, ManagerProtocol
+
+#: When every test begins: milliseconds that are no whole second.
+NOW_MS = 1_763_836_800_250
+SECRET = b"0123456789abcdef0123456789abcdef"
+SYSTEM = Cause("system", EVERYTHING)
+LIMITS = SessionLimits(
+    lineBytesMax=65536, inFlightMax=1000, sessionsMax=1000, authSeconds=30, bufferBytesMax=1024 * 1024
+)
+
+
+def token(id: object = "crm", role: object = "manager", **claims: Any) -> str:
+    """A token that the daemon under test believes."""
+    return jwt.encode({"id": id, "role": role, **claims}, SECRET, algorithm="HS256")
+
+
+class Threads:
+    """
+    Stands in for a thread: calls run at once, or, while it is held, when they are let go.
+    """
+
+    def __init__(self) -> None:
+        self.held = False
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def __call__(self, f: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        if not self.held:
+            return maybeDeferred(f, *args)
+        done: Deferred[Any] = Deferred()
+        self._waiting.append(lambda: maybeDeferred(f, *args).chainDeferred(done))
+        return done
+
+    def release(self) -> None:
+        """Run what was held, in order, and hold no more."""
+        self.held = False
+        while self._waiting:
+            self._waiting.popleft()()
+
+
+class Session:
+    """A client on a string transport."""
+
+    def __init__(self, protocol: ManagerProtocol, token: str | None) -> None:
+        self.protocol = protocol
+        self.transport = StringTransport()
+        self.token = token
+        protocol.makeConnection(self.transport)
+
+    def sendRaw(self, data: bytes) -> None:
+        """Bytes, as they are."""
+        self.protocol.dataReceived(data)
+
+    def send(self, command: str, extID: Any = None, data: Any = None, **more: Any) -> None:
+        """A request, with the session's token."""
+        envelope = {"command": command, "extID": extID, "data": data or {}, **more}
+        if self.token is not None:
+            envelope.setdefault("__token", self.token)
+        self.sendRaw(json.dumps(envelope).encode() + b"\r\n")
+
+    def raw(self) -> bytes:
+        """What was sent to it since it was last asked."""
+        value = self.transport.value()
+        self.transport.clear()
+        return value
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The same, as messages."""
+        value = self.raw()
+        assert value.endswith(b"\r\n") or not value
+        return [json.loads(line) for line in value.split(b"\r\n")[:-1]]
+
+    def answers(self) -> list[dict[str, Any]]:
+        """Of those, the answers."""
+        return [message for message in self.lines() if "event" not in message]
+
+    def lose(self) -> None:
+        """The connection breaks."""
+        from twisted.internet.error import ConnectionDone
+        from twisted.python.failure import Failure
+
+        self.protocol.connectionLost(Failure(ConnectionDone()))
+
+
+class Daemon:
+    """
+    The rooms, joined as the service joins them, on a ledger with a group C{demo} in USD (accounts 1001 and
+    1002) and a group C{real-eu} in EUR (account 2001).
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: ILedger | None = None,
+        limits: SessionLimits = LIMITS,
+        commands: Iterable[ICommand] | None = None,
+        anonymous: Principal | None = None,
+        bounds: TimeoutBounds | None = None,
+        waitersMax: int = 1000,
+        queueMax: int = 1000,
+        batchMax: int = 100,
+        orderBlock: int = 1000,
+        strictOrders: bool = False,
+    ) -> None:
+        self.clock = Clock()
+        self.clock.rightNow = NOW_MS / 1000
+        self.ledger = ledger if ledger is not None else MemoryLedger()
+        self.ledger.open(NOW_MS)
+        if self.ledger.book.group("demo") is None:
+            populate(self.ledger)
+        self.ledgerThread, self.readerThread, self.helperThread = Threads(), Threads(), Threads()
+        self.events = EventLog()
+        self.waiters = Waiters(self.clock, bounds or TimeoutBounds(), waitersMax)
+        self.runtime = TradingRuntime(
+            self.clock,
+            self.ledger,
+            self.ledgerThread,
+            self.waiters,
+            self.events,
+            queueMax=queueMax,
+            batchMax=batchMax,
+            orderBlock=orderBlock,
+        )
+        house = House(
+            self.clock,
+            self.ledger,
+            self.runtime,
+            self.waiters,
+            self.readerThread,
+            self.helperThread,
+            Currencies({"BTC": 8}),
+            strictOrders,
+        )
+        self.auth = Authenticator(self.clock, Keys("HS256", [SECRET]), anonymous)
+        found = findCommands().commands if commands is None else list(commands)
+        self.dispatcher = Dispatcher(found, house, self.auth)
+        self.factory = ManagerFactory(self.clock, self.dispatcher, self.auth, self.events, self.waiters, limits)
+        self.runtime.start(self.ledger.reserveOrders(orderBlock))
+
+    def connect(self, token: str | None = None) -> Session:
+        """A new session; it sends this token with each request."""
+        return Session(self.factory.buildProtocol(None), token)
+
+    def staff(self) -> Session:
+        """A session of a manager who has shown a token already."""
+        session = self.connect(token())
+        session.send("Ping", "hello")
+        assert [answer["status"] for answer in session.answers()] == [200]
+        return session
+
+    def settle(self) -> None:
+        """Let everything happen that needs no time."""
+        for _ in range(10):
+            self.clock.advance(0)
+
+    def balance(self, login: int = 1001) -> int:
+        """In minor units."""
+        account = self.ledger.book.account(login)
+        assert account is not None
+        return account.balance
+
+
+def populate(ledger: ILedger) -> None:
+    """The groups and accounts of every test."""
+    outcomes = ledger.commit(
+        [
+            AddGroup(SYSTEM, "demo", "USD", 2, {}),
+            AddGroup(SYSTEM, "real-eu", "EUR", 2, {}),
+            AddAccount(SYSTEM, 1001, "demo", 1, {"name": "One"}, ""),
+            AddAccount(SYSTEM, 1002, "demo", 1, {"name": "Two"}, ""),
+            AddAccount(SYSTEM, 2001, "real-eu", 1, {"name": "Three"}, ""),
+        ],
+        NOW_MS,
+    )
+    assert not any(isinstance(outcome, Exception) for outcome in outcomes), outcomes

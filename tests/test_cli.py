@@ -1,0 +1,107 @@
+"""The scalemgr command, called as its users call it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import jwt
+import pytest
+
+from scalemgr.cli import main
+from scalemgr.finance.masks import EVERYTHING
+from scalemgr.finance.settle import AddGroup, Cause
+from scalemgr.ledger.sqlite import SqliteLedger
+from scalemgr.playground import play
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_tokenOfANewKey(capsys: pytest.CaptureFixture[str]) -> None:
+    """A first token makes its secret, for the owner only, and carries what was said."""
+    words = ["token", "--new-key", "--id", "crm", "--role", "dealer", "--groups", "real-*,!real-test", "--days", "1"]
+    assert main(words) == 0
+    made = capsys.readouterr()
+    assert stat.S_IMODE(os.stat("scalemgr.key").st_mode) == 0o600
+    secret = Path("scalemgr.key").read_bytes().strip()
+    claims = jwt.decode(made.out.strip(), secret, algorithms=["HS256"])
+    assert (claims["id"], claims["role"], claims["groups"]) == ("crm", 2, "real-*,!real-test")
+    assert claims["exp"] - claims["iat"] == 86400
+    assert "scalemgr.key is made" in made.err
+
+
+def test_tokenNeverReplacesAKey(capsys: pytest.CaptureFixture[str]) -> None:
+    """A secret that exists is never written over."""
+    Path("scalemgr.key").write_text("0123456789abcdef0123456789abcdef")
+    assert main(["token", "--new-key", "--id", "x", "--role", "admin"]) == 1
+    assert "File exists" in capsys.readouterr().err
+    assert Path("scalemgr.key").read_text() == "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["token", "--id", "x", "--role", "emperor"],
+        ["token", "--id", "x", "--role", "manager", "--groups", "!a"],
+        ["token", "--id", "x", "--role", "manager", "--days", "-1"],
+        ["nonsense"],
+        [],
+    ],
+)
+def test_wrongWordsAreStatus2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Words that make no sense end with status 2 and a usage line."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert "usage: scalemgr" in capsys.readouterr().err
+
+
+def test_tokenNeedsAKey(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a key there is no token, but a word on how to make one."""
+    assert main(["token", "--id", "x", "--role", "manager"]) == 1
+    assert "--new-key` makes one" in capsys.readouterr().err
+
+
+def test_commandsAreListed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command is listed with its aliases, package, roles and parameters."""
+    assert main(["commands"]) == 0
+    said = capsys.readouterr().out
+    assert "MngAddAccount, AddUser  [scalemgr.commands.accounts]" in said
+    assert "BalanceInSync  [scalemgr.commands.finance]" in said
+    assert "    amount: number, required" in said
+    assert "    roles: SESSION_ADMIN SESSION_DEALER SESSION_MANAGER" in said
+
+
+def test_verifyTellsWhatItFound(capsys: pytest.CaptureFixture[str]) -> None:
+    """verify ends with status 0 and one line, or 1 and what differs."""
+    ledger = SqliteLedger(Path("ledger"))
+    ledger.open(0)
+    ledger.commit([AddGroup(Cause("x", EVERYTHING), "g", "USD", 2, {})], 0)
+    ledger.close(None)
+    assert main(["verify", "--ledger", "sqlite:ledger"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("1 entries, 0 accounts, 0 trades as of entry 1: no difference")
+    Path("ledger/views.db").unlink()
+    assert main(["verify", "--ledger", "sqlite:ledger"]) == 1
+    assert "views.db cannot be read" in capsys.readouterr().out
+    assert main(["verify", "--ledger", "sqlite:nowhere"]) == 1
+    assert "there is no ledger to be read in nowhere" in capsys.readouterr().err.replace(f"{Path.cwd()}/", "")
+    assert main(["verify", "--ledger", "memory:"]) == 1
+    assert "expected sqlite:FOLDER" in capsys.readouterr().err
+
+
+def test_demoShowsTheMainJob(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """demo prints the request, its answer and the event, and without a terminal it ends by itself."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
+    with open(os.devnull) as nothing:
+        monkeypatch.setattr("sys.stdin", nothing)
+        assert play() == 0
+    request, response, event = capsys.readouterr().out.splitlines()
+    assert request.startswith('request:  {"command": "BalanceInSync", "extID": "deposit-req-1001"')
+    assert response.startswith('response: {"extID":"deposit-req-1001","status":200,"data":{"order":1,"login":1001,')
+    assert '"profit":250.0,"comment":"Payment gateway deposit"' in response
+    assert event.startswith('event:    {"event":"trade:event","type":0,"data":{"order":1,')

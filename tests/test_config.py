@@ -1,0 +1,78 @@
+"""Settings and the file that shows them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from scalemgr.config import ConfigError, Settings, load
+
+EXAMPLE = Path(__file__).parent.parent / "etc" / "scalemgr.toml"
+
+
+def keys(table: dict[str, object], prefix: str = "") -> set[str]:
+    """The dotted names of all settings in a table."""
+    found: set[str] = set()
+    for name, value in table.items():
+        if isinstance(value, dict) and name != "currencies":
+            found |= keys(value, f"{prefix}{name}.")
+        else:
+            found.add(prefix + name)
+    return found
+
+
+def test_exampleShowsEveryDefault() -> None:
+    """etc/scalemgr.toml names every setting there is, and no other, with its default."""
+    assert load(EXAMPLE) == Settings()
+    assert keys(tomllib.loads(EXAMPLE.read_text("utf-8"))) == keys(msgspec.to_builtins(Settings()))
+
+
+def test_exampleSaysWhatEachIsFor() -> None:
+    """Every setting of etc/scalemgr.toml has a comment above it, or shares its neighbour's."""
+    for block in re.split(r"\n\n+", EXAMPLE.read_text("utf-8").strip()):
+        assert block.startswith(("#", "[")), block
+        assert "#" in block or block.startswith("["), block
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("listn = []", "listn: there is no such setting"),
+        ("[limits]\nlines = 1", "limits.lines: there is no such setting"),
+        ('[limits]\nsessions = "many"', "limits.sessions: expected int, got str"),
+        ("[limits]\nsessions = 0", "limits.sessions: expected int >= 1"),
+        ("[limits]\nline_bytes = 255", "limits.line_bytes: expected int >= 256"),
+        ("listen = []", "listen: expected array of length >= 1"),
+        ('listen = "tcp:1"', "listen: expected array, got str"),
+        ('[auth]\nalgorithm = "none"', "auth.algorithm: invalid enum value 'none'"),
+        ("[currencies]\nBTC = 13", "currencies[...]: expected int <= 12"),
+        ("[sync]\ntimeout_ms = 50", "sync.timeout_ms: expected 100 to 25000"),
+        ("[sync]\ntimeout_ms = 25001", "sync.timeout_ms: expected 100 to 25000"),
+        ("[limits", "is not TOML"),
+    ],
+)
+def test_wrongSettingIsNamed(tmp_path: Path, text: str, said: str) -> None:
+    """An unknown key or a wrong value is told with the file, the key and what was expected."""
+    file = tmp_path / "wrong.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load(file)
+    assert str(error.value).startswith(str(file))
+    assert said in str(error.value)
+
+
+def test_boundsThemselvesAreFine(tmp_path: Path) -> None:
+    """A value that is exactly at its bound is taken."""
+    file = tmp_path / "bounds.toml"
+    file.write_text("[limits]\nline_bytes = 256\nsessions = 1\nbatch = 10000\n[sync]\ntimeout_ms = 25000\n")
+    assert load(file).limits.line_bytes == 256
+
+
+def test_missingFileIsNamed(tmp_path: Path) -> None:
+    """A configuration that is not there is an error that names it."""
+    with pytest.raises(ConfigError, match=r"nowhere\.toml cannot be read: No such file"):
+        load(tmp_path / "nowhere.toml")
