@@ -41,7 +41,7 @@ from .server.auth import Authenticator, Keys
 from .server.context import House
 from .server.discovery import Broken
 from .server.dispatch import Dispatcher
-from .server.limits import SessionLimits
+from .server.limits import Bounded, SessionLimits
 from .server.protocol import ManagerFactory
 from .wire.errors import LedgerFailed
 
@@ -132,6 +132,7 @@ class ManagerService(Service):
         # The ledger's own thread; one for questions; two for the rest that blocks.
         self._pools = [ThreadPool(1, 1, "ledger"), ThreadPool(1, 1, "reader"), ThreadPool(0, 2, "helper")]
         self._inLedger, inReader, inHelper = map(self._inPool, self._pools)
+        inReader, inHelper = Bounded(inReader, limits.questions), Bounded(inHelper, limits.questions)
         events = EventLog()
         sync = settings.sync
         bounds = TimeoutBounds(sync.timeout_ms, sync.timeout_ms_min, sync.timeout_ms_max)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jwt
@@ -14,7 +14,8 @@ from twisted.internet.testing import StringTransport
 
 from scalemgr.finance.masks import EVERYTHING
 from scalemgr.finance.money import Currencies
-from scalemgr.finance.settle import AddAccount, AddGroup, Cause
+from scalemgr.finance.records import Entry
+from scalemgr.finance.settle import AddAccount, AddGroup, Cause, Outcome, Request
 from scalemgr.interfaces import ICommand, ILedger
 from scalemgr.ledger.memory import MemoryLedger
 from scalemgr.runtime.eventlog import EventLog
@@ -64,6 +65,41 @@ class Threads:
             self._waiting.popleft()()
 
 
+class WatchedLedger(MemoryLedger):
+    """
+    A memory ledger that remembers what it was asked to commit, and fails when told to.
+
+    @ivar batches: the requests of each commit.
+    @ivar failures: what the next commits fail with, one each.
+    @ivar reserveFailures: the same for setting orders aside.
+    @ivar clock: if given, when each commit began is kept in C{times}.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[list[Request]] = []
+        self.failures: list[Exception] = []
+        self.reserveFailures: list[Exception] = []
+        self.clock: Clock | None = None
+        self.times: list[float] = []
+
+    def commit(self, requests: Sequence[Request], nowMs: int) -> list[Outcome]:
+        self.batches.append(list(requests))
+        if self.clock is not None:
+            self.times.append(self.clock.seconds())
+        return super().commit(requests, nowMs)
+
+    def reserveOrders(self, count: int) -> int:
+        if self.reserveFailures:
+            raise self.reserveFailures.pop(0)
+        return super().reserveOrders(count)
+
+    def _append(self, entries: list[Entry]) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        super()._append(entries)
+
+
 class Session:
     """A client on a string transport."""
 
@@ -83,6 +119,10 @@ class Session:
         if self.token is not None:
             envelope.setdefault("__token", self.token)
         self.sendRaw(json.dumps(envelope).encode() + b"\r\n")
+
+    def deposit(self, extID: Any = None, amount: Any = 10.0, command: str = "BalanceInSync", **data: Any) -> None:
+        """The method of the seed page; on account 1001 unless it says otherwise."""
+        self.send(command, extID, {"login": 1001, "amount": amount, **data})
 
     def raw(self) -> bytes:
         """What was sent to it since it was last asked."""
@@ -178,6 +218,11 @@ class Daemon:
         """Let everything happen that needs no time."""
         for _ in range(10):
             self.clock.advance(0)
+
+    def kept(self) -> tuple[Any, ...]:
+        """All that its ledger holds, to compare: the head and the book."""
+        book = self.ledger.book
+        return book.seq, book.nextLogin, dict(book.groups), dict(book.accounts)
 
     def balance(self, login: int = 1001) -> int:
         """In minor units."""

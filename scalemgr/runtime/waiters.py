@@ -26,7 +26,7 @@ from ..finance.records import Entry
 from ..interfaces import ISubmission
 from ..wire.errors import InvalidData, ManagerError, Overloaded, SyncTimeout
 
-__all__ = ["TICK_S", "Awaited", "TimeoutBounds", "Waiters"]
+__all__ = ["TICK_S", "Awaited", "TimeoutBounds", "Waiters", "awaitedFrom"]
 
 #: The precision of time-outs, in seconds.
 TICK_S = 0.05
@@ -214,6 +214,25 @@ def awaitedFrom(service: Mapping[str, Any]) -> Awaited:
     """
     The C{__deferred} that a command returned.
 
-    @raise TypeError: if it is none; that is a bug of the command.
+    @raise TypeError: if it is none; that is a bug of the command. Its cause was then withdrawn.
     """
-    return Awaited(**service)
+    try:
+        awaited = Awaited(**service)
+        for name, types in _AWAITED.items():
+            if not isinstance(getattr(awaited, name), types):
+                raise TypeError(f"__deferred[{name!r}] is {getattr(awaited, name)!r}")
+    except TypeError:
+        cause = service.get("cause") if isinstance(service, Mapping) else None
+        if ISubmission.providedBy(cause):
+            cause.withdraw()
+        raise
+    return awaited
+
+
+_AWAITED: dict[str, type | tuple[type, ...]] = {
+    "kind": str,
+    "event": str,
+    "type": int,
+    "order": int,
+    "timeout": (int, type(None)),
+}

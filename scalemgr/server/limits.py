@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-__all__ = ["SessionLimits"]
+from msgspec import Struct
+from twisted.internet.defer import Deferred, fail
+
+from ..runtime.mainloop import InThread
+from ..wire.errors import Overloaded
+
+__all__ = ["Bounded", "SessionLimits"]
 
 
 class SessionLimits(Struct, frozen=True):
@@ -24,3 +31,29 @@ class SessionLimits(Struct, frozen=True):
     sessionsMax: int
     authSeconds: float
     bufferBytesMax: int
+
+
+_Result = TypeVar("_Result")
+
+
+class Bounded:
+    """
+    A thread that takes only so many calls at a time: an C{InThread} around another.
+
+    @param callsMax: those under way and those that wait. One more fails with C{Overloaded}.
+    """
+
+    def __init__(self, inThread: InThread, callsMax: int) -> None:
+        self._inThread = inThread
+        self._callsMax = callsMax
+        self._calls = 0
+
+    def __call__(self, f: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        if self._calls >= self._callsMax:
+            return fail(Overloaded(f"{self._calls} questions are waiting already; ask again later"))
+        self._calls += 1
+        return self._inThread(f, *args).addBoth(self._done)
+
+    def _done(self, result: _Result) -> _Result:
+        self._calls -= 1
+        return result

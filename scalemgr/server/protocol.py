@@ -18,6 +18,7 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IHalfCloseableProtocol,
     IReactorTime,
+    ISSLTransport,
     ITCPTransport,
 )
 from twisted.internet.protocol import ServerFactory, connectionDone
@@ -137,7 +138,7 @@ class ManagerProtocol(LineReceiver):
         """Say one last thing, and see that it arrives."""
         self._write(response(_NULL, error.status, encode(error.data())))
         self._close()
-        if ITCPTransport.providedBy(self.transport):
+        if ITCPTransport.providedBy(self.transport) and not ISSLTransport.providedBy(self.transport):
             # To close with something unread would reset the connection, and the peer would never see why.
             self.transport.loseWriteConnection()
         else:
