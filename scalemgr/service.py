@@ -229,11 +229,14 @@ class ManagerService(Service):
             )
         await self._factory.finish()
         self._waiters.stop()
+        ledgerPool, *others = self._pools
+        for pool in others:
+            # A session that went away may have left a question behind; it ends before the ledger does.
+            pool.stop()
         await self._inLedger(self._ledger.close, nextOrder)
+        ledgerPool.stop()
         if self._temporary is not None:
             self._temporary.cleanup()
-        for pool in self._pools:
-            pool.stop()
         self._log.info("stopped at entry {seq}", seq=self._ledger.book.seq)
 
     def stopService(self) -> Deferred[None]:

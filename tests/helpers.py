@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import jwt
+from msgspec import Struct
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
+from scalemgr.commands.base import Command, command
 from scalemgr.finance.masks import EVERYTHING
 from scalemgr.finance.money import Currencies
 from scalemgr.finance.records import Entry
 from scalemgr.finance.settle import AddAccount, AddGroup, Cause, Outcome, Request
-from scalemgr.interfaces import ICommand, ILedger
+from scalemgr.interfaces import ICommand, IContext, ILedger
 from scalemgr.ledger.memory import MemoryLedger
 from scalemgr.runtime.eventlog import EventLog
 from scalemgr.runtime.mainloop import TradingRuntime
@@ -42,6 +45,27 @@ def token(id: object = "crm", role: object = "manager", **claims: Any) -> str:
     return jwt.encode({"id": id, "role": role, **claims}, SECRET, algorithm="HS256")
 
 
+@cache
+def builtIn() -> list[ICommand]:
+    """The commands that are found; looking for them takes longer than all else about a daemon."""
+    return findCommands().commands
+
+
+class Nothing(Struct, frozen=True):
+    """No parameters."""
+
+
+def thirdParty(run: Callable[[IContext], Any], name: str = "ThirdParty", **more: Any) -> Command:
+    """A command of somebody else's package that does this."""
+
+    @command(name, **more)
+    def handler(context: IContext, params: Nothing) -> Any:
+        """Whatever somebody else thought of."""
+        return run(context)
+
+    return handler
+
+
 class Threads:
     """
     Stands in for a thread: calls run at once, or, while it is held, when they are let go.
@@ -57,6 +81,10 @@ class Threads:
         done: Deferred[Any] = Deferred()
         self._waiting.append(lambda: maybeDeferred(f, *args).chainDeferred(done))
         return done
+
+    def waiting(self) -> int:
+        """How many calls are held."""
+        return len(self._waiting)
 
     def release(self) -> None:
         """Run what was held, in order, and hold no more."""
@@ -160,6 +188,7 @@ class Daemon:
         ledger: ILedger | None = None,
         limits: SessionLimits = LIMITS,
         commands: Iterable[ICommand] | None = None,
+        also: Iterable[ICommand] = (),
         anonymous: Principal | None = None,
         bounds: TimeoutBounds | None = None,
         waitersMax: int = 1000,
@@ -198,8 +227,8 @@ class Daemon:
             strictOrders,
         )
         self.auth = Authenticator(self.clock, Keys("HS256", [SECRET]), anonymous)
-        found = findCommands().commands if commands is None else list(commands)
-        self.dispatcher = Dispatcher(found, house, self.auth)
+        found = builtIn() if commands is None else list(commands)
+        self.dispatcher = Dispatcher([*found, *also], house, self.auth)
         self.factory = ManagerFactory(self.clock, self.dispatcher, self.auth, self.events, self.waiters, limits)
         self.runtime.start(self.ledger.reserveOrders(orderBlock))
 
