@@ -1,0 +1,219 @@
+"""The live end of the log: who gets which events, as the same bytes, whatever others do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from twisted.logger import LogEvent
+from zope.interface import implementer
+
+from scalemgr.finance.masks import Mask
+from scalemgr.finance.records import TRADE_EVENT, Entry
+from scalemgr.interfaces import IEventReader
+from scalemgr.runtime.eventlog import EventLog
+from scalemgr.wire.messages import Json
+
+from ..helpers import NOW_MS, Daemon, token
+
+
+@implementer(IEventReader)
+class Reader:
+    """Remembers what it was sent."""
+
+    def __init__(self, mask: str, also: Callable[[], object] = lambda: None) -> None:
+        self.mask = Mask(mask)
+        self.also = also
+        self.pieces: list[tuple[bytes, int]] = []
+
+    def deliver(self, lines: bytes, seq: int) -> None:
+        self.pieces.append((lines, seq))
+        self.also()
+
+    def seqs(self) -> list[int]:
+        return [json.loads(line)["seq"] for lines, _ in self.pieces for line in lines.splitlines()]
+
+
+def entry(seq: int, group: str = "demo") -> Entry:
+    data = Json('{"order":%d,"profit":10.0}' % seq)
+    return Entry(seq, NOW_MS, TRADE_EVENT, 0, group, 1001, seq, 1000, 0, "crm", "key", b"f", data, Json('{"x":1}'))
+
+
+MIXED = [entry(7), entry(8, "real-eu"), entry(9, "real-us"), entry(10)]
+
+
+def attached(*readers: Reader) -> EventLog:
+    events = EventLog()
+    for reader in readers:
+        events.attach(reader)
+    return events
+
+
+@pytest.mark.parametrize(
+    ("mask", "seqs"),
+    [
+        ("*", [7, 8, 9, 10]),
+        ("demo", [7, 10]),
+        ("real-*", [8, 9]),
+        ("real-*,!real-us", [8]),
+        ("*,!demo", [8, 9]),
+        ("other", []),
+    ],
+)
+def test_mask(mask: str, seqs: list[int]) -> None:
+    """A reader gets exactly the events of the groups that its mask covers, in the order of the log."""
+    reader = Reader(mask)
+    attached(reader).publish(MIXED)
+    assert reader.seqs() == seqs
+
+
+def test_onePieceABatch() -> None:
+    """A batch is one piece, with the number of the last event that is in it for this reader."""
+    everything, some, none = Reader("*"), Reader("real-*"), Reader("other")
+    attached(everything, some, none).publish(MIXED)
+    assert [seq for _, seq in everything.pieces] == [10]
+    assert [seq for _, seq in some.pieces] == [9]
+    assert none.pieces == []
+
+
+def test_sameBytesForTheSameMask() -> None:
+    """Readers with one mask get the very same bytes, and one with a wider mask gets the same lines."""
+    one, two, wide = Reader("demo"), Reader("demo"), Reader("*")
+    attached(one, wide, two).publish(MIXED)
+    assert one.pieces == two.pieces
+    assert set(one.pieces[0][0].splitlines()) < set(wide.pieces[0][0].splitlines())
+
+
+def test_line() -> None:
+    """An event has the published members and its place and time in the log, and nothing else that is kept."""
+    reader = Reader("*")
+    attached(reader).publish([entry(7)])
+    [(line, _)] = reader.pieces
+    assert line.endswith(b"\r\n")
+    assert json.loads(line) == {
+        "event": "trade:event",
+        "type": 0,
+        "data": {"order": 7, "profit": 10.0},
+        "seq": 7,
+        "time": 1763836800.25,
+    }
+
+
+def fail() -> None:
+    raise RuntimeError("a broken reader")
+
+
+def test_brokenReader(failures: list[LogEvent]) -> None:
+    """A reader that fails costs the others nothing, whether they come before or after it; it is logged."""
+    readers = [Reader("*"), Reader("*", fail), Reader("*"), Reader("demo")]
+    events = attached(*readers)
+    events.publish(MIXED)
+    events.publish([entry(11)])
+    assert [reader.seqs() for reader in (readers[0], readers[2])] == [[7, 8, 9, 10, 11]] * 2
+    assert readers[3].seqs() == [7, 10, 11]
+    assert [event["log_failure"].type for event in failures] == [RuntimeError] * 2
+    failures.clear()
+
+
+def test_detach() -> None:
+    """Who has left gets nothing more, and those with the same mask still do."""
+    gone, stays = Reader("demo"), Reader("demo")
+    events = attached(gone, stays)
+    events.detach(gone)
+    events.publish(MIXED)
+    assert (gone.seqs(), stays.seqs()) == ([], [7, 10])
+    events.detach(stays)
+    events.publish(MIXED)
+    assert stays.seqs() == [7, 10]
+
+
+def test_leavingWhileServed() -> None:
+    """A reader that leaves upon an event gets no other, and nobody misses one."""
+    events = EventLog()
+    leaving = Reader("*", lambda: events.detach(leaving))
+    stays = [Reader("*"), Reader("*"), Reader("demo")]
+    for reader in (stays[0], leaving, stays[1], stays[2]):
+        events.attach(reader)
+    events.publish(MIXED[:1])
+    events.publish(MIXED[3:])
+    assert leaving.seqs() == [7]
+    assert [reader.seqs() for reader in stays] == [[7, 10]] * 3
+
+
+# -- in the daemon --------------------------------------------------------------------------------------
+
+
+def seqs(lines: list[dict[str, Any]]) -> list[int]:
+    return [line["seq"] for line in lines if "event" in line]
+
+
+def listening(daemon: Daemon, **claims: Any) -> Any:
+    session = daemon.connect(token(**claims))
+    session.send("Ping", "hello")
+    assert [answer["status"] for answer in session.answers()] == [200]
+    return session
+
+
+def test_whoGetsEvents() -> None:
+    """Managers, dealers and admins get events of their groups; other roles and strangers get none."""
+    daemon = Daemon()
+    staff = [listening(daemon, role=role) for role in (1, 2, 3)]
+    narrow = listening(daemon, groups="real-*")
+    others = [listening(daemon, role=role) for role in (0, 4, 5, 9, 10, 11)]
+    stranger = daemon.connect()
+    asking = daemon.staff()
+    asking.deposit("a")
+    asking.deposit("b", login=2001)
+    daemon.settle()
+    assert [seqs(session.lines()) for session in staff] == [[6, 7]] * 3
+    assert seqs(narrow.lines()) == [7]
+    assert [session.raw() for session in (*others, stranger)] == [b""] * 7
+
+
+def test_everyEventOnceWithoutAGap() -> None:
+    """Over many batches a reader of everything gets each entry of the log once, numbered without a gap."""
+    daemon = Daemon(batchMax=3)
+    reader, asking = daemon.staff(), daemon.staff()
+    for i in range(20):
+        asking.deposit(str(i))
+        if i % 4 == 0:
+            daemon.settle()
+    daemon.settle()
+    assert seqs(reader.lines()) == list(range(6, 26))
+
+
+def test_expired() -> None:
+    """A session whose token has expired gets no events any more, and again from when it shows a new one."""
+    daemon = Daemon()
+    now = NOW_MS / 1000
+    brief = listening(daemon, exp=int(now) + 60)
+    asking = daemon.staff()
+    daemon.clock.advance(59.7)
+    asking.deposit("a")
+    daemon.settle()
+    assert seqs(brief.lines()) == [6]
+    daemon.clock.advance(0.1)
+    asking.deposit("b")
+    daemon.settle()
+    assert brief.raw() == b""
+    brief.token = token(exp=int(now) + 120)
+    brief.send("Ping", "again")
+    asking.deposit("c")
+    daemon.settle()
+    assert seqs(brief.lines()) == [8]
+
+
+def test_narrowerToken() -> None:
+    """Events follow the session's latest token: with a narrower mask it gets fewer, as a plain user none."""
+    daemon = Daemon()
+    session, asking = daemon.staff(), daemon.staff()
+    for i, claims in enumerate([{"groups": "real-*"}, {"role": 0}, {"groups": "demo"}]):
+        session.token = token(**claims)
+        session.send("Ping", "x")
+        session.lines()
+        asking.deposit(f"{i}a")
+        asking.deposit(f"{i}b", login=2001)
+        daemon.settle()
+        assert seqs(session.lines()) == [[7], [], [10]][i]

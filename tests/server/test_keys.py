@@ -1,0 +1,152 @@
+"""The keys that tokens are checked with: what may be one, making one, and signing with it."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from twisted.internet.task import Clock
+
+from scalemgr.server.auth import Authenticator
+from scalemgr.server.keys import SECRET_BYTES_MIN, KeyRefused, loadKeys, makeSecret, sign
+
+from ..helpers import SECRET
+
+CLAIMS = {"id": "crm", "role": "manager"}
+
+
+class Pair(NamedTuple):
+    private: Path
+    public: Path
+
+
+def written(folder: Path, name: str, key: Any) -> Pair:
+    """A key pair in two files."""
+    pair = Pair(folder / f"{name}.private", folder / f"{name}.public")
+    pair.private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    pair.public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return pair
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
+    folder = tmp_path_factory.mktemp("keys")
+    return {
+        "RS256": written(folder, "rsa", rsa.generate_private_key(65537, 2048)),
+        "EdDSA": written(folder, "ed", ed25519.Ed25519PrivateKey.generate()),
+        "other": written(folder, "ec", ec.generate_private_key(ec.SECP256R1())),
+    }
+
+
+def secretFile(folder: Path, content: bytes) -> Path:
+    path = folder / "secret.key"
+    path.write_bytes(content)
+    return path
+
+
+def refusal(algorithm: str, path: Path) -> str:
+    """The sentence with which a key file is refused; it names the file."""
+    with pytest.raises(KeyRefused) as caught:
+        loadKeys(algorithm, [path], "")
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def test_secret(tmp_path: Path) -> None:
+    """A secret is what is in its file, without the line end that an editor leaves."""
+    keys = loadKeys("HS256", [secretFile(tmp_path, b" " + SECRET + b"\r\n")], "scalemgr")
+    assert (keys.algorithm, list(keys.keys), keys.audience) == ("HS256", [SECRET], "scalemgr")
+
+
+@pytest.mark.parametrize(("length", "good"), [(0, False), (31, False), (32, True), (33, True)])
+def test_secretLength(length: int, good: bool, tmp_path: Path) -> None:
+    """A secret is at least as long as the hash that it is for; line ends do not count."""
+    assert SECRET_BYTES_MIN == 32
+    path = secretFile(tmp_path, b"s" * length + b"\n\n\n")
+    if good:
+        assert loadKeys("HS256", [path], "").keys == [b"s" * length]
+    else:
+        assert "sss" not in refusal("HS256", path)
+
+
+def test_missingFile(tmp_path: Path) -> None:
+    """A key file that does not exist is refused by name; for a secret the way to make one is told."""
+    assert "--new-key" in refusal("HS256", tmp_path / "none")
+    assert "--new-key" not in refusal("RS256", tmp_path / "none")
+
+
+def test_unreadableFile(tmp_path: Path) -> None:
+    """What cannot be read is refused by name."""
+    assert "cannot be read" in refusal("HS256", tmp_path)
+
+
+def test_pemIsNoSecret(pairs: dict[str, Pair]) -> None:
+    """A public key, which is no secret, is not taken for one; nor is a private key."""
+    for pair in pairs.values():
+        for path in pair:
+            assert "PEM" in refusal("HS256", path)
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "EdDSA"])
+def test_publicKeyOfItsKind(algorithm: str, pairs: dict[str, Pair], tmp_path: Path) -> None:
+    """Only a public key of the kind that the algorithm needs is taken."""
+    assert loadKeys(algorithm, [pairs[algorithm].public], "").keys == [pairs[algorithm].public.read_bytes().strip()]
+    wrong = [path for pair in pairs.values() for path in pair if path != pairs[algorithm].public]
+    for path in (*wrong, secretFile(tmp_path, SECRET)):
+        assert "no public key" in refusal(algorithm, path)
+
+
+def test_eachFileCounts(pairs: dict[str, Pair]) -> None:
+    """One bad file among several is refused: a key that was meant to be there is not left out silently."""
+    with pytest.raises(KeyRefused):
+        loadKeys("RS256", [pairs["RS256"].public, pairs["EdDSA"].public], "")
+
+
+def test_makeSecret(tmp_path: Path) -> None:
+    """A new secret is for its owner only, good for HS256, and another one each time."""
+    paths = [tmp_path / "one.key", tmp_path / "two.key"]
+    for path in paths:
+        makeSecret(path)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    one, two = loadKeys("HS256", paths, "").keys
+    assert one != two
+    assert len(one) >= 48
+
+
+def test_makeSecretKeepsWhatIsThere(tmp_path: Path) -> None:
+    """A file that exists is never overwritten, and a folder that does not is an error that names the file."""
+    path = secretFile(tmp_path, SECRET)
+    with pytest.raises(KeyRefused, match=r"secret\.key cannot be made"):
+        makeSecret(path)
+    assert path.read_bytes() == SECRET
+    with pytest.raises(KeyRefused, match=r"new\.key cannot be made"):
+        makeSecret(tmp_path / "none" / "new.key")
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "RS256", "EdDSA"])
+def test_sign(algorithm: str, pairs: dict[str, Pair], tmp_path: Path) -> None:
+    """What is signed here is believed here."""
+    secret = secretFile(tmp_path, SECRET + b"\n")
+    private, public = (secret, secret) if algorithm == "HS256" else pairs[algorithm]
+    auth = Authenticator(Clock(), loadKeys(algorithm, [public], ""))
+    assert auth.principal(sign(algorithm, private, CLAIMS)).id == "crm"
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "RS256", "EdDSA"])
+def test_signWithTheWrongKey(algorithm: str, pairs: dict[str, Pair], tmp_path: Path) -> None:
+    """A key that cannot sign is refused with a sentence that names the file and not what is in it."""
+    short = secretFile(tmp_path, b"short secret")
+    wrong = {
+        "HS256": (short, pairs["RS256"].private, tmp_path / "none"),
+        "RS256": (short, pairs["EdDSA"].private, tmp_path / "none", tmp_path),
+        "EdDSA": (short, pairs["RS256"].private, tmp_path / "none", tmp_path),
+    }
+    for path in wrong[algorithm]:
+        with pytest.raises(KeyRefused) as caught:
+            sign(algorithm, path, CLAIMS)
+        assert str(path) in str(caught.value)
+        assert "short secret" not in str(caught.value)
