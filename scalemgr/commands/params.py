@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from ..finance.money import Amount, readAmount
+from ..finance.money import MINOR_UNITS_MAX, Amount, readAmount
 from ..wire.errors import InvalidData
 from ..wire.messages import EXTID_BYTES_MAX
 
@@ -54,6 +54,9 @@ def _decode(type: type, value: object) -> Any:
         amount = readAmount(value)
         if amount.coefficient <= 0:
             raise ValueError("expected a number greater than 0")
+        if amount.coefficient >= MINOR_UNITS_MAX * 10**amount.decimals:
+            # In no currency are there fewer minor units than whole ones.
+            raise ValueError(f"expected less than {MINOR_UNITS_MAX}")
         return PositiveAmount(amount.coefficient, amount.decimals)
     raise NotImplementedError(type)
 

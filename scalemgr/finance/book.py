@@ -51,7 +51,8 @@ class Book:
         self.seq = entry.seq
 
     def absorb(self, draft: Draft) -> None:
-        """Take over what a draft of this book changed."""
+        """Take over what a draft of this book, as it is, changed."""
+        assert draft.based == (self, self.seq), "the book has moved on since the draft was made"
         self.groups.update(draft.groups)
         self.accounts.update(draft.accounts)
         self.nextLogin = draft.nextLogin
@@ -64,6 +65,7 @@ class Draft(Book):
     def __init__(self, base: Book) -> None:
         super().__init__()
         self._base = base
+        self.based = (base, base.seq)
         self.seq = base.seq
         self.nextLogin = base.nextLogin
 

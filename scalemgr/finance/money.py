@@ -10,7 +10,7 @@ it is a JSON number, that is, a double, and a double guarantees 15 significant d
 - amounts and balances stay below L{MINOR_UNITS_MAX}, so that each has at most 15 digits and
 - out, the nearest double prints as exactly the digits that are kept: 25000 cents are C{250.0}.
 
-NaN, the infinities and C{1e400}, which ujson reads without a word, are refused here.
+NaN and the infinities, which is what C{1e400} is read as, are refused here.
 """
 
 from __future__ import annotations

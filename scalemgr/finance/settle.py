@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import Any, Union
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..wire.codes import EventRecordType, RetCode, TradeCommand, TradeState
 from ..wire.errors import InvalidData, NotPermitted, Refused
@@ -153,6 +154,10 @@ def _moveMoney(book: Book, trade: FinanceTrade | None, request: MoveMoney, nowMs
         raise InvalidData(f"{e} ({group.currency})", field="amount") from None
     if not account.enable:
         raise Refused(f"account {account.login} is disabled", RetCode.RET_ACCOUNT_DISABLED)
+    if request.cmd != TradeCommand.OP_BALANCE_IN:
+        raise Refused(f"cmd {request.cmd} is not supported", RetCode.RET_TRADE_INCORRECT_CMD)
+    if amount <= 0:
+        raise InvalidData("expected a number greater than 0", field="amount")
     before = _existing(trade, request, group) if request.update else None
     change = amount - (before.profit if before is not None else 0)
     _checkBalance(account, group, change)
@@ -205,28 +210,29 @@ def _trade(
     before: FinanceTrade | None, request: MoveMoney, group: Group, amount: int, version: int, now: int
 ) -> FinanceTrade:
     """The record as it will be: what the request does not say is as it was, or as published by default."""
-    comment = request.comment
-    openTime, closeTime = request.open_time, request.close_time
-    if before is not None:
-        comment = before.comment if comment is None else comment
+    comment, openTime, closeTime = request.comment, request.open_time, request.close_time
+    if before is None:
+        openTime = openTime or min(now, closeTime or now)
+        closeTime = closeTime or openTime
+        comment = DEFAULT_COMMENT if comment is None else comment
+    else:
         openTime = openTime or before.open_time
-        closeTime = closeTime or before.close_time
-    openTime = openTime or min(now, closeTime or now)
-    closeTime = closeTime or openTime
+        # One that nobody gives now follows, as the default does.
+        closeTime = closeTime or max(before.close_time, openTime)
+        comment = before.comment if comment is None else comment
     if closeTime < openTime:
         raise Refused("close_time is before open_time", RetCode.RET_TRADE_BAD_CLOSE_TIME)
-    return FinanceTrade(
-        order=request.order,
-        login=request.login,
-        cmd=request.cmd,
-        profit=amount,
-        digits=group.digits,
-        comment=DEFAULT_COMMENT if comment is None else comment,
-        open_time=openTime,
-        close_time=closeTime,
-        update_time=now,
-        balance_version=version,
-    )
+    told: dict[str, Any] = {
+        "profit": amount,
+        "comment": comment,
+        "open_time": openTime,
+        "close_time": closeTime,
+        "update_time": now,
+        "balance_version": version,
+    }
+    if before is not None:
+        return replace(before, **told)
+    return FinanceTrade(order=request.order, login=request.login, cmd=request.cmd, digits=group.digits, **told)
 
 
 def _addGroup(book: Book, request: AddGroup, nowMs: int) -> Entry:
@@ -245,7 +251,7 @@ def _addGroup(book: Book, request: AddGroup, nowMs: int) -> Entry:
         request.group,
         data,
         record=encode(record),
-        fingerprint=_condense("group", record),
+        fingerprint=_condense("group", sorted(record.items())),
     )
 
 
@@ -284,7 +290,9 @@ def _addAccount(book: Book, request: AddAccount, nowMs: int) -> Entry:
         encode(data),
         login=login,
         record=encode({**record, "password_hash": request.passwordHash}),
-        fingerprint=_condense("account", [request.login, request.group, request.enable, request.fields]),
+        fingerprint=_condense(
+            "account", [request.login, request.group, request.enable, sorted(request.fields.items())]
+        ),
     )
 
 
@@ -327,7 +335,7 @@ def _entry(
 def _fingerprint(request: MoveMoney, amount: int) -> bytes:
     """Equal for equal requests, whatever their spelling; a reserved order differs with every attempt."""
     comment = request.comment
-    if comment is None and not request.update:
+    if comment is None and not request.named:
         comment = DEFAULT_COMMENT
     return _condense(
         "money",

@@ -17,18 +17,20 @@ ASCII, has no raw line break, and contains nothing inside a string that the PHP 
 damage. An answer never has a top-level C{event}; C{extID} comes back as it was, with its JSON type.
 
 What holds for every line that is let in: it is UTF-8 and strict JSON, no member is given twice, no string
-has a NUL or half a surrogate pair, and nothing is nested deeper than L{DEPTH_MAX}. ujson alone promises
-none of these; L{decode} checks what is cheap to check and hands a suspect line to the standard library's
-parser, which is slow and strict. Numbers are the business of whoever reads them (L{scalemgr.finance.money}).
+has a NUL or half a surrogate pair, and nothing is nested deeper than L{DEPTH_MAX}. What is read is read by
+msgspec, which is as strict as that but for members given twice, NUL and depth; what is sent is written by
+ujson, which can keep to ASCII. What a number may be is the business of L{scalemgr.finance.money}.
 """
 
 from __future__ import annotations
 
+import builtins
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
 import ujson
 
 from .errors import InvalidData, ManagerError
@@ -106,13 +108,14 @@ def encode(value: Any) -> Json:
     """
     A JSON value as text.
 
-    @raise ValueError: for NaN, infinities and C{Decimal}s, none of which may leave here.
+    @raise ValueError: for what is none: NaN, infinities, C{Decimal}s, objects of any kind.
     """
     if type(value) is Json:
         return value
     try:
-        text: str = ujson.dumps(value, escape_forward_slashes=False, allow_nan=False, default=_refuse)
-    except OverflowError as e:
+        _check(value)
+        text: str = ujson.dumps(value, escape_forward_slashes=False, allow_nan=False)
+    except (OverflowError, RecursionError) as e:
         raise ValueError(str(e)) from None
     # ujson writes no space and no trailing comma, so each of these can only stand inside a string.
     if "'" in text:
@@ -122,12 +125,29 @@ def encode(value: Any) -> Json:
     return Json(text)
 
 
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def _check(value: Any) -> None:
+    """Refuse what ujson would turn into something else: it makes a Decimal a float, and asks objects for a dict."""
+    parts: Iterable[Any]
+    if isinstance(value, Mapping):
+        parts = value.values()
+    elif isinstance(value, (list, tuple)):
+        parts = value
+    elif value is None or isinstance(value, (str, int, float)):
+        return
+    else:
+        raise ValueError(f"{value!r} is not a JSON value")
+    for type in set(map(builtins.type, parts)) - _SCALARS:
+        if not issubclass(type, (str, int, float)):
+            for part in parts:
+                _check(part)
+            return
+
+
 # The PHP client deletes such a comma, also inside a string.
 _PHP_TRAILING_COMMA = re.compile(r",(\s*[}\]])")
-
-
-def _refuse(value: object) -> Any:
-    raise ValueError(f"{value!r} is not a JSON value")
 
 
 def response(extID: Json, status: int, data: Mapping[str, Any] | Json) -> bytes:
@@ -162,13 +182,9 @@ def decode(line: bytes) -> Request:
     @raise BadLine: if there is none.
     """
     try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError:
-        raise BadLine(InvalidData("the line is not UTF-8")) from None
-    try:
-        envelope = _parse(text)
-    except ValueError as e:
-        raise BadLine(InvalidData(f"the line is not one JSON object: {e}"), _salvageExtID(text)) from None
+        envelope = _parse(line)
+    except (ValueError, RecursionError, msgspec.MsgspecError) as e:
+        raise BadLine(InvalidData(f"the line is not one JSON object: {_why(e)}"), _salvageExtID(line)) from None
     extID = envelope.get("extID")
     extIDText = _checkExtID(extID)
     try:
@@ -183,19 +199,30 @@ def decode(line: bytes) -> Request:
         raise BadLine(e, extIDText) from None
 
 
-def _parse(text: str) -> dict[str, Any]:
-    """The object that a text is, or C{ValueError}. Fast for the ordinary line, strict for all."""
-    try:
-        value = ujson.loads(text)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+# float() itself, so that 1e400 becomes an infinity, which is refused with the name of the member it stands for.
+_DECODER = msgspec.json.Decoder(float_hook=float)
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    """The object that a line is, or an exception that says why not."""
+    value = _DECODER.decode(line)
     if type(value) is not dict:
         raise ValueError("it is some other value")
-    # A member has exactly one colon, so with no more colons than members none was given twice. Strings
-    # without an escape and without unprintable characters need no further look.
-    if text.count(":") != _countMembers(value) or "\\u" in text or not text.isprintable():
-        _parseStrictly(text)
+    # A member has exactly one colon, so with no more colons than members none was given twice. If there
+    # are more, they may well be inside strings; a slower parser tells.
+    if line.count(b":") != _countMembers(value):
+        json.loads(line, object_pairs_hook=_eachOnce)
+    if b"\\u0000" in line and _ESCAPED_NUL.search(line):
+        raise ValueError("a string contains NUL")
     return value
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    return str(error).removeprefix("JSON is malformed: ")
 
 
 def _countMembers(value: dict[str, Any]) -> int:
@@ -217,19 +244,7 @@ def _countMembers(value: dict[str, Any]) -> int:
     return count
 
 
-def _parseStrictly(text: str) -> None:
-    """Look for what ujson lets through: members given twice, NaN, control characters, broken strings."""
-    json.loads(text, object_pairs_hook=_eachOnce, parse_constant=_noConstant)
-    if "\\u" in text:
-        if _ESCAPED_NUL.search(text):
-            raise ValueError("a string contains NUL")
-        try:
-            ujson.dumps(ujson.loads(text), ensure_ascii=False).encode("utf-8")
-        except UnicodeEncodeError:
-            raise ValueError("a string contains half a surrogate pair") from None
-
-
-_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def _eachOnce(pairs: list[tuple[str, Any]]) -> None:
@@ -238,10 +253,6 @@ def _eachOnce(pairs: list[tuple[str, Any]]) -> None:
         if name in seen:
             raise ValueError(f"{name[:40]!r} is given twice")
         seen.add(name)
-
-
-def _noConstant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _checkExtID(extID: object) -> Json:
@@ -287,15 +298,21 @@ def _checkToken(token: object) -> str | None:
     return token
 
 
-_EXTID = re.compile(r'"extID"\s*:\s*("(?:[^"\\\x00-\x1f]|\\["\\/bfnrt])*"|-?\d{1,15}(?![\d.eE]))')
+_EXTID = re.compile(
+    r'"extID"\s*:\s*("(?:[^"\\\x00-\x1f\ufffd]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?\d{1,15})(?=\s*[,}])'
+)
 
 
-def _salvageExtID(text: str) -> Json:
-    """The C{extID} of a line that does not parse, where it can be made out."""
-    found = _EXTID.search(text)
-    if found is None:
+def _salvageExtID(line: bytes) -> Json:
+    """
+    The C{extID} of a line that does not parse, where it can be made out.
+
+    An answer under another request's C{extID} would be worse than none, so it must be the only one.
+    """
+    if line.count(b'"extID"') != 1:
         return NULL
+    found = _EXTID.search(line.decode("utf-8", "replace"))
     try:
-        return _checkExtID(ujson.loads(found.group(1)))
-    except (ValueError, BadLine):
+        return NULL if found is None else _checkExtID(_DECODER.decode(found.group(1)))
+    except (msgspec.MsgspecError, BadLine):
         return NULL

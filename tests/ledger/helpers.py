@@ -14,6 +14,7 @@ from scalemgr.finance.money import Amount
 from scalemgr.finance.records import Entry
 from scalemgr.finance.settle import AddAccount, AddGroup, Cause, MoveMoney, Request
 from scalemgr.interfaces import ILedger
+from scalemgr.ledger.audit import verify
 from scalemgr.ledger.sqlite import SqliteLedger
 from scalemgr.wire.codes import TradeCommand
 
@@ -106,6 +107,19 @@ def sql(path: Path, *statements: str) -> list[Any]:
         for statement in statements:
             rows = connection.execute(statement).fetchall()
     return rows
+
+
+def rightViews(folder: Path, orders: list[int], cents: list[int]) -> None:
+    """Open the ledger, and hold its views against what is known."""
+    with opened(folder) as ledger:
+        assert [(found := ledger.trade(order)) and found[0].profit for order in orders] == cents
+        stored = ledger.account(1001)
+        assert stored is not None
+        assert stored.account == ledger.book.account(1001)
+        assert stored.account.balance == sum(cents)
+    audit = verify(folder)
+    assert audit.differences == []
+    assert sql(folder / "views.db", "SELECT seq FROM view") == [(audit.seq,)]
 
 
 def dump(path: Path) -> list[Any]:

@@ -1,0 +1,148 @@
+"""What the projector does while the ledger runs: it falls behind, fails, and catches up; deposits go on."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.logger import LogEvent
+
+from scalemgr.finance.records import Entry
+from scalemgr.ledger import projector
+from scalemgr.ledger.audit import verify
+from scalemgr.ledger.views import Views
+from scalemgr.wire.codes import RetCode
+from scalemgr.wire.errors import LedgerFailed
+
+from .conftest import Logged
+from .helpers import commit, depositEach, opened, populate, rightViews, sql, update
+
+
+class Gate:
+    """
+    Stands before every folding into the views.
+
+    @ivar fail: so many times, it fails.
+    @ivar failed: how often it did.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._open = threading.Event()
+        self._open.set()
+        self.fail = 0
+        self.failed = threading.Semaphore(0)
+        self._project = Views.project
+        monkeypatch.setattr(Views, "project", lambda views, entries: self._pass(views, entries))
+        monkeypatch.setattr(projector, "_RETRY_SECONDS", 0.001)
+
+    def _pass(self, views: Views, entries: list[Entry]) -> None:
+        assert self._open.wait(30)
+        if self.fail:
+            self.fail -= 1
+            self.failed.release()
+            raise OSError(28, "No space left on device")
+        self._project(views, entries)
+
+    @contextmanager
+    def shut(self) -> Iterator[None]:
+        """Nothing comes through for a while."""
+        self._open.clear()
+        try:
+            yield
+        finally:
+            self._open.set()
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    """Before the views; a projector that fails tries again soon."""
+    return Gate(monkeypatch)
+
+
+def test_too_far_behind(folder: Path, gate: Gate) -> None:
+    """A question that the views cannot answer in time fails, saying so, and never answers from old views."""
+    with opened(folder, queryS=0.0) as ledger:
+        populate(ledger)
+        with gate.shut():
+            (order,) = depositEach(ledger, 10)
+            asks: list[Callable[[], Any]] = [lambda: ledger.trade(order), lambda: ledger.account(1001)]
+            for ask in asks:
+                with pytest.raises(LedgerFailed, match="behind") as failed:
+                    ask()
+                assert failed.value.code == RetCode.RET_ERR_TIMEOUT
+
+
+def test_update_while_behind(folder: Path, gate: Gate) -> None:
+    """A trade that the views do not have yet can be changed."""
+    with opened(folder) as ledger:
+        populate(ledger)
+        with gate.shut():
+            first, second = depositEach(ledger, 10, 20)
+            commit(ledger, update(first, 15))
+            assert commit(ledger, update(first, 16))[0].balance == 1
+            assert commit(ledger, update(second, 5))[0].balance == -15
+        assert [(found := ledger.trade(order)) and found[0].profit for order in (first, second)] == [16, 5]
+
+
+def test_update_when_forgotten(folder: Path) -> None:
+    """A trade that is in the views need not be in memory, and can be changed all the same."""
+    with opened(folder) as ledger:
+        (order,) = depositEach(populate(ledger), 10)
+        assert ledger.trade(order) is not None
+        depositEach(ledger, 1)
+        assert order not in ledger._recent
+        assert commit(ledger, update(order, 30))[0].balance == 20
+        assert order in ledger._recent
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_error_of_projector(folder: Path, gate: Gate, failures: list[LogEvent], times: int) -> None:
+    """A projector that meets an error logs it and tries again; the deposits go on, and questions are answered then."""
+    with opened(folder) as ledger:
+        populate(ledger)
+        assert ledger.account(1001) is not None
+        gate.fail = times
+        orders = [depositEach(ledger, cents)[0] for cents in range(1, 20)]
+        assert ledger.book.accounts[1001].balance == sum(range(1, 20))
+        for _ in range(times):
+            assert gate.failed.acquire(timeout=30)
+        assert [(found := ledger.trade(order)) and found[0].profit for order in orders] == list(range(1, 20))
+    assert [str(event["log_failure"].value) for event in failures] == ["[Errno 28] No space left on device"] * times
+    failures.clear()
+    assert verify(folder).differences == []
+
+
+def test_closed_with_error(folder: Path, gate: Gate, failures: list[LogEvent]) -> None:
+    """A ledger whose projector cannot go on can be closed, and its views catch up when it is opened again."""
+    with opened(folder) as ledger:
+        populate(ledger)
+        assert ledger.account(1001) is not None
+        gate.fail = 1_000_000
+        (order,) = depositEach(ledger, 10)
+        assert gate.failed.acquire(timeout=30)
+    gate.fail = 0
+    failures.clear()
+    rightViews(folder, [order], [10])
+
+
+def test_damaged_while_running(
+    folder: Path, logged: Logged, failures: list[LogEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Views that are damaged while the ledger runs are made again, and then all questions are answered."""
+    monkeypatch.setattr(projector, "_RETRY_SECONDS", 0.001)
+    with opened(folder) as ledger:
+        (old,) = depositEach(populate(ledger), 10)
+        assert ledger.trade(old) is not None
+        sql(folder / "views.db", "DROP TABLE trade")
+        (new,) = depositEach(ledger, 20)
+        assert [(found := ledger.trade(order)) and found[0].profit for order in (old, new)] == [10, 20]
+        assert commit(ledger, update(old, 15))[0].balance == 5
+    assert logged.has("views.db", "making it again from the log")
+    assert {type(event["log_failure"].value) for event in failures} == {sqlite3.OperationalError}
+    failures.clear()
+    rightViews(folder, [old, new], [15, 20])
