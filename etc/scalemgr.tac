@@ -4,16 +4,12 @@ import os
 from pathlib import Path
 
 from twisted.application.service import Application
-from twisted.python.usage import UsageError
 
 from scalemgr.tap import Options, makeService
 
 config = os.environ.get("SCALEMGR_CONFIG") or str(Path(__file__).with_name("scalemgr.toml"))
 options = Options()
-try:
-    options.parseOptions(["--config", config])
-except UsageError as e:
-    raise SystemExit(f"scalemgr: {e}") from None
+options.parseOptions(["--config", config])
 
 application = Application("scalemgr")
 makeService(options).setServiceParent(application)

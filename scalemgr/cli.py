@@ -24,7 +24,7 @@ from .ledger.url import folderOf
 from .playground import play
 from .server.auth import roleFrom
 from .server.discovery import findCommands
-from .server.dispatch import packageOf
+from .server.dispatch import CommandClash, checkCommands, packageOf
 from .server.keys import KeyRefused, makeSecret, sign
 from .wire.codes import SessionType
 from .wire.errors import PermissionDenied
@@ -93,7 +93,8 @@ def _role(text: str) -> SessionType:
     try:
         return roleFrom(int(text) if text.isdigit() else text)
     except PermissionDenied:
-        raise argparse.ArgumentTypeError(f"{text!r} is no role") from None
+        expected = "manager, dealer, admin, user, or a SESSION_* number"
+        raise argparse.ArgumentTypeError(f"{text!r} is no role; expected {expected}") from None
 
 
 def _mask(text: str) -> str:
@@ -145,6 +146,10 @@ def _token(options: argparse.Namespace) -> int:
             raise KeyRefused(f"a token for {auth.algorithm} is signed with --private-key FILE")
         keyFile = options.private_key
     print(sign(auth.algorithm, keyFile, claims))
+    until = (
+        time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now + options.days * 86400)) if options.days else "for ever"
+    )
+    print(f"scalemgr: valid {'until ' if options.days else ''}{until}", file=sys.stderr)
     return 0
 
 
@@ -160,6 +165,11 @@ def _commands(options: argparse.Namespace) -> int:
     for broken in found.broken:
         print(f"BROKEN  [{broken.module}]\n    its commands are missing: {broken.failure.getErrorMessage()}")
         print("    " + broken.failure.getTraceback().strip().replace("\n", "\n    "))
+    try:
+        checkCommands(found.commands, ())
+    except CommandClash as e:
+        print(f"CLASH  the daemon will not start: {e}")
+        return 1
     return 1 if found.broken else 0
 
 
@@ -167,7 +177,8 @@ def _verify(options: argparse.Namespace) -> int:
     audit = verify(folderOf(options.ledger, Path.cwd()))
     for difference in audit.differences:
         print(difference)
-    verdict = f"{len(audit.differences)} differences" if audit.differences else "no difference"
+    count = len(audit.differences)
+    verdict = f"{count} {'difference' if count == 1 else 'differences'}" if count else "no difference"
     print(
         f"log {audit.epoch}: {audit.seq} entries, {audit.accounts} accounts, {audit.trades} trades as of entry "
         f"{audit.seq}: {verdict}"

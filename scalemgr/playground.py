@@ -39,7 +39,8 @@ def play() -> int:
             return 0 if reply.status == 200 else 1
         print(
             f"\nThe daemon serves on 127.0.0.1:{port}. Paste this into another terminal:\n\n"
-            f"    printf '%s\\r\\n' {shlex.quote(EXAMPLE)} | nc 127.0.0.1 {port}\n\nCtrl-C stops it.",
+            f"    printf '%s\\r\\n' {shlex.quote(EXAMPLE)} | nc 127.0.0.1 {port}\n\n"
+            "Ctrl-C ends nc there, and the daemon here.",
             flush=True,
         )
         try:

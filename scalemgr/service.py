@@ -1,7 +1,7 @@
 """The daemon as one service: what starts in which order, and what stops in which.
 
-Starting: the ledger is opened, then the runtime, then the doors. All of it happens before the reactor
-serves anybody, so what fails stops the start with one sentence and a status that is not 0.
+Starting: the doors, then the ledger, then the runtime. All of it happens before the reactor serves anybody, so
+what fails stops the start with one sentence and a status that is not 0.
 
 Stopping: the doors are shut; new work is refused with 503; what was taken is finished and answered; the
 sessions are closed; the ledger is let go.
@@ -33,7 +33,7 @@ from .demo import ANONYMOUS, EXAMPLE, provide
 from .finance.money import Currencies
 from .interfaces import ICommand, ILedger
 from .ledger.errors import LedgerRefused
-from .ledger.url import ledgerAt
+from .ledger.url import folderOf, ledgerAt
 from .runtime.eventlog import EventLog
 from .runtime.mainloop import InThread, TradingRuntime
 from .runtime.waiters import TimeoutBounds, Waiters
@@ -98,26 +98,29 @@ class ManagerService(Service):
     def startService(self) -> None:
         settings = self._settings
         for broken in self._broken:
-            self._log.failure("the plugin module {module} cannot be imported", broken.failure, module=broken.module)
+            self._log.failure(
+                "the plugin module {module} cannot be imported, its commands are missing: {why}",
+                broken.failure,
+                module=broken.module,
+                why=broken.failure.getErrorMessage(),
+            )
         self._temporary = TemporaryDirectory(prefix="scalemgr-demo-") if settings.ledger == "demo:" else None
         url = settings.ledger if self._temporary is None else f"sqlite:{self._temporary.name}"
         nowMs = int(self._reactor.seconds() * 1000)
         try:
-            ledger = ledgerAt(url, self._base)
-            ledger.open(nowMs)
-            if self._demo:
-                provide(ledger, nowMs)
-            firstOrder = ledger.reserveOrders(settings.orders.block)
-        except (LedgerRefused, LedgerFailed) as e:
-            raise StartFailed(str(e)) from e
-        self._ledger = ledger
-        self._build(ledger)
-        try:
+            self._ledger = ledgerAt(url, self._base)
+            self._build(self._ledger)
+            # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
             self._listen()
-        except BaseException:
+            self._ledger.open(nowMs)
+            if self._demo:
+                provide(self._ledger, nowMs)
+            firstOrder = self._ledger.reserveOrders(settings.orders.block)
+        except BaseException as e:
             for port in self._ports:
                 port.stopListening()
-            ledger.close(firstOrder)
+            if isinstance(e, (LedgerRefused, LedgerFailed)):
+                raise StartFailed(str(e)) from e
             raise
         super().startService()
         for pool in self._pools:
@@ -197,9 +200,13 @@ class ManagerService(Service):
                 raise StartFailed(f"a demo lets anybody in, so it cannot listen on {description!r}; use 127.0.0.1")
 
     def _announce(self, url: str) -> None:
+        if url.startswith("sqlite:"):
+            url = f"in {folderOf(url, self._base).absolute()}"
         count = len(self._commands)
         self._log.info("scalemgr {version}: ledger {url}, {count} commands", version=__version__, url=url, count=count)
         self._log.info("the log is {epoch} and has {seq} entries", epoch=self._ledger.epoch, seq=self._ledger.book.seq)
+        if self._demo:
+            self._log.warn("DEMO: anybody on this machine is a manager of this ledger")
         for port in self._ports:
             address = port.getHost()
             self._log.info("listening on {address}", address=_shown(address))
@@ -219,15 +226,20 @@ class ManagerService(Service):
         for port in self._ports:
             await maybeDeferred(port.stopListening)
         self._dispatcher.stopping = True
+        patience = self._settings.drain_seconds
         nextOrder = None
         try:
-            nextOrder = await self._runtime.stop().addTimeout(self._settings.drain_seconds, self._reactor)
+            nextOrder = await self._runtime.stop().addTimeout(patience, self._reactor)
         except DeferredTimeout:
             self._log.critical(
                 "what was taken is not finished after {seconds:g} s; going on without it",
-                seconds=self._settings.drain_seconds,
+                seconds=patience,
             )
-        await self._factory.finish()
+        finished = self._factory.finish()
+        hurry = self._reactor.callLater(patience, self._factory.cutOff)
+        await finished
+        if hurry.active():
+            hurry.cancel()
         self._waiters.stop()
         ledgerPool, *others = self._pools
         for pool in others:

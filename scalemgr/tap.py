@@ -11,11 +11,10 @@ from typing import Any
 from msgspec.structs import replace
 from twisted.application.service import IService
 from twisted.python.usage import Options as _Options
-from twisted.python.usage import UsageError
 
 from .config import AuthSettings, ConfigError, Settings, load
 from .ledger.errors import LedgerRefused
-from .ledger.url import ledgerAt
+from .ledger.url import probe
 from .server.auth import Keys
 from .server.discovery import findCommands
 from .server.dispatch import CommandClash, checkCommands
@@ -47,26 +46,29 @@ class Options(_Options):
     opt_L = opt_listen
 
     def postOptions(self) -> None:
-        """Everything that can be wrong with the words is found here, and told as a usage error."""
+        """Everything that can be wrong with the words is found here: before a daemon goes into the background."""
         config = self["config"]
         self.base = Path.cwd() if config is None else Path(config).absolute().parent
         try:
             settings = Settings() if config is None else load(Path(config))
-            if self["demo"] and config is None:
+            if self["demo"]:
+                if config is not None:
+                    raise ConfigError("--demo lets anybody in, so it does not go with --config")
                 settings = replace(settings, ledger="demo:")
             if self["listen"]:
                 settings = replace(settings, listen=self["listen"])
             if self["ledger"] is not None:
                 # What is said on the command line starts from where it is said.
-                ledgerAt(self["ledger"], Path.cwd())
+                probe(self["ledger"], Path.cwd())
                 settings = replace(settings, ledger=_absolute(self["ledger"]))
             elif settings.ledger != "demo:":
-                ledgerAt(settings.ledger, self.base)
+                probe(settings.ledger, self.base)
             self.tokenKeys = None if self["demo"] else self._keys(settings.auth)
             self.found = findCommands()
             checkCommands(self.found.commands, settings.require)
         except (ConfigError, KeyRefused, LedgerRefused, CommandClash) as e:
-            raise UsageError(str(e)) from e
+            # Not a usage error, which would print all the usage above the one line that matters.
+            raise SystemExit(f"scalemgr: {e}") from None
         self.settings = settings
 
     def _keys(self, auth: AuthSettings) -> Keys:

@@ -32,13 +32,14 @@ def test_tokenOfANewKey(capsys: pytest.CaptureFixture[str]) -> None:
     assert (claims["id"], claims["role"], claims["groups"]) == ("crm", 2, "real-*,!real-test")
     assert claims["exp"] - claims["iat"] == 86400
     assert "scalemgr.key is made" in made.err
+    assert "valid until" in made.err
 
 
 def test_tokenNeverReplacesAKey(capsys: pytest.CaptureFixture[str]) -> None:
     """A secret that exists is never written over."""
     Path("scalemgr.key").write_text("0123456789abcdef0123456789abcdef")
     assert main(["token", "--new-key", "--id", "x", "--role", "admin"]) == 1
-    assert "File exists" in capsys.readouterr().err
+    assert "exists already; leave out --new-key to use it" in capsys.readouterr().err
     assert Path("scalemgr.key").read_text() == "0123456789abcdef0123456789abcdef"
 
 
@@ -87,7 +88,9 @@ def test_verifyTellsWhatItFound(capsys: pytest.CaptureFixture[str]) -> None:
     assert line.endswith("1 entries, 0 accounts, 0 trades as of entry 1: no difference")
     Path("ledger/views.db").unlink()
     assert main(["verify", "--ledger", "sqlite:ledger"]) == 1
-    assert "views.db cannot be read" in capsys.readouterr().out
+    assert (
+        "views.db cannot be read: it is missing; the next start of the daemon makes it again" in capsys.readouterr().out
+    )
     assert main(["verify", "--ledger", "sqlite:nowhere"]) == 1
     assert "there is no ledger to be read in nowhere" in capsys.readouterr().err.replace(f"{Path.cwd()}/", "")
     assert main(["verify", "--ledger", "memory:"]) == 1

@@ -54,6 +54,8 @@ def verify(folder: Path) -> Audit:
     differences: list[str] = []
     try:
         try:
+            if not (folder / "views.db").exists():
+                raise LedgerRefused("it is missing; the next start of the daemon makes it again")
             views = Views(folder / "views.db", log.epoch, readOnly=True)
         except (sqlite3.Error, LedgerRefused, ValueError) as e:
             differences.append(f"views.db cannot be read: {e}")
@@ -123,5 +125,10 @@ def _checkViews(frozen: Frozen, fold: _Fold) -> Iterator[str]:
 def _compare(book: Book, kept: dict[int, Account]) -> Iterator[str]:
     for login in sorted(book.accounts.keys() | kept.keys()):
         expected, found = book.accounts.get(login), kept.get(login)
-        if expected != found:
-            yield f"login {login} is {found}, the log says {expected}"
+        if expected is None or found is None:
+            yield f"login {login} is {'missing' if found is None else 'there'}, which the log does not say"
+            continue
+        for name in expected.__struct_fields__:
+            says, is_ = getattr(expected, name), getattr(found, name)
+            if says != is_:
+                yield f"login {login}: {name} is {is_}, the log says {says}"

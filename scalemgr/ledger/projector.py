@@ -31,6 +31,8 @@ def openViews(path: Path, log: SqliteLog) -> Views:
 
     @raise LedgerRefused: if they cannot be made.
     """
+    if not path.exists() and log.head():
+        _log.warn("views: {path} is missing; making it from the log", path=str(path))
     try:
         views = Views(path, log.epoch)
         try:

@@ -96,6 +96,7 @@ class SqliteLedger(BaseLedger):
     def open(self, nowMs: int) -> None:
         self._lock = FolderLock(self._folder)
         try:
+            self._checkWhole()
             self._file = SqliteLog(self._logPath, nowMs=nowMs)
             self.epoch = self._file.epoch
             self._fold()
@@ -105,6 +106,18 @@ class SqliteLedger(BaseLedger):
             raise
         self._projector = Projector(self._logPath, self._viewsPath, self.book.seq)
         self._projector.start()
+
+    def _checkWhole(self) -> None:
+        """A log that is gone must not look like one that has not begun."""
+        if self._logPath.exists():
+            return
+        for rest in (self._viewsPath, self._snapshotPath):
+            if rest.exists():
+                raise LedgerRefused(
+                    f"{self._logPath} is missing, but {rest.name} beside it was made from one; put the log back, "
+                    "or empty the folder to begin a new ledger"
+                )
+        self._log.info("a new ledger is made in {folder}", folder=str(self._folder.absolute()))
 
     @property
     def _logPath(self) -> Path:

@@ -7,9 +7,9 @@ from pathlib import Path
 from ..interfaces import ILedger
 from .errors import LedgerRefused
 from .memory import MemoryLedger
-from .sqlite import SqliteLedger
+from .sqlite import FolderLock, SqliteLedger
 
-__all__ = ["folderOf", "ledgerAt"]
+__all__ = ["folderOf", "ledgerAt", "probe"]
 
 
 def ledgerAt(url: str, base: Path) -> ILedger:
@@ -21,7 +21,22 @@ def ledgerAt(url: str, base: Path) -> ILedger:
     """
     if url == "memory:":
         return MemoryLedger()
-    return SqliteLedger(folderOf(url, base))
+    try:
+        return SqliteLedger(folderOf(url, base))
+    except LedgerRefused:
+        raise LedgerRefused(f"{url!r} names no ledger; expected sqlite:FOLDER or memory:") from None
+
+
+def probe(url: str, base: Path) -> None:
+    """
+    See whether a ledger could be opened, as far as that can be seen without making or keeping anything.
+
+    @raise LedgerRefused: if it surely could not.
+    """
+    if isinstance(ledgerAt(url, base), SqliteLedger):
+        folder = folderOf(url, base)
+        if (folder / "lock").exists():
+            FolderLock(folder).release()
 
 
 def folderOf(url: str, base: Path) -> Path:
@@ -32,5 +47,5 @@ def folderOf(url: str, base: Path) -> Path:
     """
     scheme, colon, folder = url.partition(":")
     if scheme != "sqlite" or not colon or not folder:
-        raise LedgerRefused(f"{url!r} names no ledger; expected sqlite:FOLDER or memory:")
+        raise LedgerRefused(f"{url!r} names no ledger in a folder; expected sqlite:FOLDER")
     return base / folder

@@ -197,10 +197,13 @@ class Waiters:
 
     def _expire(self, waiter: _Waiter) -> None:
         if self._remove(waiter):
-            awaited = waiter.awaited
-            # Out of the queue first, then the word.
-            void = awaited.cause is not None and awaited.cause.withdraw()
-            waiter.deferred.errback(SyncTimeout(awaited.kind, awaited.order, "void" if void else "pending"))
+            kind, order, cause = waiter.awaited.kind, waiter.awaited.order, waiter.awaited.cause
+            if cause is None:
+                error = SyncTimeout(kind, order, "pending", "the event has not come in time; it may still")
+            else:
+                # Out of the queue first, then the word.
+                error = SyncTimeout(kind, order, "void" if cause.withdraw() else "pending")
+            waiter.deferred.errback(error)
 
 
 def _take(table: dict[Any, list[_Waiter]], key: Any, waiter: _Waiter) -> None:

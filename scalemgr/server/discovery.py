@@ -1,7 +1,8 @@
 """Finding commands: the built-in ones and those of any installed package, all the same way.
 
-C{getPlugins} logs a drop-in that cannot be imported and goes on without it, so a command is missing and
-nobody knows why. L{findCommands} says which, and why.
+C{getPlugins(ICommand)} logs a traceback for each name in a drop-in that cannot be imported and goes on without
+them, so commands are missing and it takes a long read to see why. L{findCommands} walks the same cache of
+drop-ins and gives the same commands; what it could not import it gives back, once, with the reason.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import NamedTuple
 
-from twisted.plugin import CachedPlugin, getCache, getPlugins
+from twisted.plugin import getCache
 from twisted.python.failure import Failure
 from twisted.python.modules import getModule
 
@@ -37,34 +38,20 @@ class Found(NamedTuple):
 def findCommands() -> Found:
     """Every command of every drop-in, and every drop-in that could not be imported."""
     commands: list[ICommand] = []
-    for command in getPlugins(ICommand):
-        # A folder that is on the path twice gives each of its commands twice.
-        if not any(command is known for known in commands):
-            commands.append(command)
+    broken: list[Broken] = []
     cache = getCache(twisted.plugins)
-    broken = []
-    names = {module.name for module in getModule("twisted.plugins").iterModules()}
-    for name in sorted(names):
+    for name in sorted({module.name for module in getModule("twisted.plugins").iterModules()}):
         dropin = cache.get(name.rpartition(".")[2])
-        failure = _tryImport(name) if dropin is None else _tryLoad(dropin.plugins)
-        if failure is not None:
-            broken.append(Broken(name, failure))
+        try:
+            if dropin is None:
+                # It could not even be looked at.
+                import_module(name)
+                continue
+            for plugin in dropin.plugins:
+                command = ICommand(plugin, None)
+                # A folder that is on the path twice gives each of its commands twice.
+                if command is not None and not any(command is known for known in commands):
+                    commands.append(command)
+        except Exception:
+            broken.append(Broken(name, Failure()))
     return Found(commands, broken)
-
-
-def _tryImport(name: str) -> Failure | None:
-    try:
-        import_module(name)
-    except Exception:
-        return Failure()
-    return None
-
-
-def _tryLoad(plugins: list[CachedPlugin]) -> Failure | None:
-    for plugin in plugins:
-        if ICommand in plugin.provided:
-            try:
-                plugin.load()
-            except Exception:
-                return Failure()
-    return None

@@ -7,6 +7,7 @@ C{__deferred} is intercepted, and an exception becomes a response. It knows no s
 from __future__ import annotations
 
 from collections.abc import Awaitable, Hashable, Iterable, Mapping
+from inspect import iscoroutine
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -38,6 +39,9 @@ class ISession(Hashable, Protocol):
     def authenticated(self, principal: Principal) -> None:
         """It has shown a valid token."""
 
+    def denied(self, why: str) -> None:
+        """It asked without a valid token."""
+
     def answer(self, request: Request, status: int, data: Json) -> None:
         """Send the one answer to a request."""
 
@@ -68,7 +72,7 @@ class Dispatcher:
                 raise ShuttingDown
             command = self.commands.get(request.command)
             if command is None:
-                raise UnknownCommand(f"no command {request.command!r}")
+                raise UnknownCommand(self._unknown(request.command))
             if command.roles and principal.role not in command.roles:
                 raise NotPermitted(f"{command.name} is not for your role")
             params = convert(request.data, command.params)
@@ -77,7 +81,7 @@ class Dispatcher:
             if isinstance(result, Mapping) and "__deferred" not in result:
                 session.answer(request, 200, encode(result))
                 return
-            waiting = _deferred(result).addCallback(self._intercept, session, request)
+            waiting = _deferred(result, command).addCallback(self._intercept, session, request)
         except Exception as e:
             self._explain(e, session, request, command)
             return
@@ -101,10 +105,15 @@ class Dispatcher:
         self, result: Mapping[str, Any], session: ISession, request: Request
     ) -> Mapping[str, Any] | Deferred[Entry]:
         """The intermediate answer of a sync command is not sent; the event is, when it comes."""
-        service = result.get("__deferred")
-        if service is None:
+        if not isinstance(result, Mapping):
+            raise TypeError(f"{request.command} came to {result!r}, which is not a mapping")
+        if "__deferred" not in result:
             return result
-        return self._house.waiters.wait(awaitedFrom(service), session, request.extIDText)
+        return self._house.waiters.wait(awaitedFrom(result["__deferred"]), session, request.extIDText)
+
+    def _unknown(self, name: str) -> str:
+        similar = [known for known in self.commands if known.lower() == name.lower()]
+        return f"there is no command {name}" + (f"; did you mean {similar[0]}?" if similar else "")
 
     def _explain(
         self,
@@ -121,9 +130,16 @@ class Dispatcher:
             self._errors += 1
             reference = f"E{int(self._house.clock.seconds()):x}-{self._errors}"
             self._log.failure(
-                "{reference}: {command} failed", failure or Failure(error), reference=reference, command=request.command
+                "{reference}: {command} of {principal} with extID {extID} failed",
+                failure or Failure(error),
+                reference=reference,
+                command=request.command,
+                principal=session.principal.id if session.principal is not None else None,
+                extID=request.extIDText,
             )
             error = InternalError(reference)
+        elif isinstance(error, PermissionDenied):
+            session.denied(error.message)
         elif command is not None and command.denied is not None and error.code in _DENIALS:
             error = ManagerError(_DENIED, error.code, error=command.denied, status=401)
         session.answer(request, error.status, encode(error.data()))
@@ -165,14 +181,16 @@ def packageOf(command: ICommand) -> str:
     return str(getattr(command, "__module__", type(command).__module__))
 
 
-def _deferred(result: Mapping[str, Any] | Awaitable[Mapping[str, Any]]) -> Deferred[Any]:
+def _deferred(result: Mapping[str, Any] | Awaitable[Mapping[str, Any]], command: ICommand) -> Deferred[Any]:
     if isinstance(result, Deferred):
         return result
     if isinstance(result, Mapping):
         waiting: Deferred[Any] = Deferred()
         waiting.callback(result)
         return waiting
-    return Deferred.fromCoroutine(result)  # type: ignore[arg-type]
+    if iscoroutine(result):
+        return Deferred.fromCoroutine(result)
+    raise TypeError(f"{command.name} returned {result!r}, which is neither a mapping nor a Deferred of one")
 
 
 def _textOf(result: Mapping[str, Any] | Entry) -> Json:

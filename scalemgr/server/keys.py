@@ -69,6 +69,8 @@ def makeSecret(path: Path) -> None:
     """
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise KeyRefused(f"the key file {path} exists already; leave out --new-key to use it") from None
     except OSError as e:
         raise KeyRefused(f"the key file {path} cannot be made: {e.strerror}") from e
     with os.fdopen(file, "w") as stream:

@@ -76,6 +76,7 @@ class ManagerProtocol(LineReceiver):
         self._listening = False
         self._lastSeq = 0
         self._open = False
+        self._wasDenied = False
         self._authTimer: IDelayedCall | None = None
         self._lingerTimer: IDelayedCall | None = None
 
@@ -150,7 +151,14 @@ class ManagerProtocol(LineReceiver):
         self._stopAuthTimer()
         self._stopListening()
         self.transport.unregisterProducer()
-        self._lingerTimer = self.factory.clock.callLater(LINGER_S, self.transport.abortConnection)
+        self._lingerTimer = self.factory.clock.callLater(LINGER_S, self.cutOff)
+
+    def cutOff(self) -> None:
+        """End the connection, now."""
+        timer, self._lingerTimer = self._lingerTimer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+        self.transport.abortConnection()
 
     # -- who --------------------------------------------------------------------------------------------
 
@@ -164,9 +172,18 @@ class ManagerProtocol(LineReceiver):
             self.factory.events.attach(self)
             self._listening = True
 
+    def denied(self, why: str) -> None:
+        """A token was refused, or missing: C{ISession} of dispatch. Said once a session, so it cannot flood the log."""
+        if not self._wasDenied:
+            self._wasDenied = True
+            peer = getattr(self.transport.getPeer(), "host", "this machine")
+            self._log.info("session {number} from {peer}: {why}", number=self.number, peer=peer, why=why)
+
     def _authLate(self) -> None:
         self._authTimer = None
-        self._endWith(PermissionDenied(f"no valid __token within {self.factory.limits.authSeconds:g} seconds"))
+        error = PermissionDenied(f"no valid __token within {self.factory.limits.authSeconds:g} seconds")
+        self.denied(error.message)
+        self._endWith(error)
 
     def _stopAuthTimer(self) -> None:
         timer, self._authTimer = self._authTimer, None
@@ -340,6 +357,11 @@ class ManagerFactory(ServerFactory):
             session.finish()
         self._allGone()
         return finished
+
+    def cutOff(self) -> None:
+        """End what sessions are left."""
+        for session in tuple(self._sessions):
+            session.cutOff()
 
     def _allGone(self) -> None:
         if self._finished is not None and not self._sessions:

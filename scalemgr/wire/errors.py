@@ -157,8 +157,8 @@ class SyncTimeout(ManagerError):
 
     code = RetCode.RET_TIMEOUT
 
-    def __init__(self, kind: str, order: int, outcome: str) -> None:
-        super().__init__(_TIMEOUT_MEANS[outcome], error="SYNC_TIMEOUT")
+    def __init__(self, kind: str, order: int, outcome: str, message: str | None = None) -> None:
+        super().__init__(_TIMEOUT_MEANS[outcome] if message is None else message, error="SYNC_TIMEOUT")
         self.kind = kind
         self.order = order
         self.outcome = outcome

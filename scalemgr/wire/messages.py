@@ -184,7 +184,7 @@ def decode(line: bytes) -> Request:
     try:
         envelope = _parse(line)
     except (ValueError, RecursionError, msgspec.MsgspecError) as e:
-        raise BadLine(InvalidData(f"the line is not one JSON object: {_why(e)}"), _salvageExtID(line)) from None
+        raise BadLine(InvalidData(f"the line is not one JSON object: {_why(e, line)}"), _salvageExtID(line)) from None
     extID = envelope.get("extID")
     extIDText = _checkExtID(extID)
     try:
@@ -217,11 +217,16 @@ def _parse(line: bytes) -> dict[str, Any]:
     return value
 
 
-def _why(error: Exception) -> str:
+_NO_NUMBER = re.compile(rb"[:,\[]\s*-?(NaN|Infinity)")
+
+
+def _why(error: Exception, line: bytes) -> str:
     if isinstance(error, RecursionError):
         return "nested too deep"
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8"
+    if found := _NO_NUMBER.search(line):
+        return f"{found[1].decode()} is not JSON"
     return str(error).removeprefix("JSON is malformed: ")
 
 

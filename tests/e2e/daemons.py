@@ -71,7 +71,7 @@ def daemon(
     try:
         yield running, running.listening()
     finally:
-        running.end(signal.SIGKILL)
+        running.end()
 
 
 def deposit(port: int, extID: str, amount: float = 250.0, login: int = 1001) -> dict[str, Any]:

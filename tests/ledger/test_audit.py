@@ -49,28 +49,40 @@ def test_changes_nothing(folder: Path, orders: list[int]) -> None:
     assert {name: (folder / name).read_bytes() for name in before} == before
 
 
-@pytest.mark.parametrize("change", ["balance = 61", "credit = 1", "balance_version = 9", "\"group\" = 'vip'"])
-def test_changed_account(folder: Path, orders: list[int], change: str) -> None:
-    """An account that was changed in the views is found, and only that one."""
+@pytest.mark.parametrize(
+    ("change", "expected", "found"),
+    [
+        ("balance = 61", "60", "61"),
+        ("credit = 7", "0", "7"),
+        ("balance_version = 9", "3", "9"),
+        ("\"group\" = 'vip'", "demo", "vip"),
+        ("record = json_set(record, '$.enable', 0)", "1", "0"),
+    ],
+)
+def test_changed_account(folder: Path, orders: list[int], change: str, expected: str, found: str) -> None:
+    """An account that was changed in the views is found, and only that one, with what is and what should be."""
     sql(folder / "views.db", f"UPDATE account SET {change} WHERE login = 1001")
-    (found,) = differences(folder)
-    assert found.startswith("views.db: login 1001 is Account(")
-    assert "balance=60, credit=0, balance_version=3" in found
+    (line,) = differences(folder)
+    assert line.startswith("views.db: login 1001")
+    said, comma, says = line.partition(", the log says ")
+    assert comma
+    assert found in said
+    assert expected in says
 
 
 @pytest.mark.parametrize(
     ("statement", "login"),
     [
-        ("DELETE FROM account WHERE login = 1002", "1002 is None"),
-        ("INSERT INTO account (login, \"group\", record) VALUES (7, 'demo', '{\"enable\":1}')", "7 is Account"),
+        ("DELETE FROM account WHERE login = 1002", 1002),
+        ("INSERT INTO account (login, \"group\", record) VALUES (7, 'demo', '{\"enable\":1}')", 7),
     ],
     ids=["missing", "added"],
 )
-def test_number_of_accounts(folder: Path, orders: list[int], statement: str, login: str) -> None:
+def test_number_of_accounts(folder: Path, orders: list[int], statement: str, login: int) -> None:
     """An account that is missing from the views, or only there, is found."""
     sql(folder / "views.db", statement)
     (found,) = differences(folder)
-    assert found.startswith(f"views.db: login {login}")
+    assert found.startswith(f"views.db: login {login} ")
 
 
 @pytest.mark.parametrize(
@@ -98,8 +110,8 @@ def test_views_behind(folder: Path, orders: list[int]) -> None:
     assert (audit.seq, audit.trades, audit.differences) == (8, 4, [])
     sql(folder / "views.db", "UPDATE account SET balance = 100 WHERE login = 1001")
     (found,) = differences(folder)
-    assert "the log says" in found
-    assert "balance=60" in found
+    assert found.startswith("views.db: login 1001")
+    assert "100" in found
 
 
 @pytest.mark.parametrize("lose", ["missing", "other epoch", "newer"])
@@ -159,7 +171,7 @@ def test_changed_log(folder: Path, orders: list[int]) -> None:
     sql(folder / "log.db", "UPDATE entry SET balance = 21 WHERE seq = 6")
     found = differences(folder)
     assert [line.split(":")[0] for line in found] == ["book.snapshot", "views.db"]
-    assert all("the log says" in line and "balance=61" in line for line in found)
+    assert all("61" in line.partition("the log says")[2] for line in found)
 
 
 def test_unknown_account_in_log(folder: Path, orders: list[int]) -> None:
@@ -211,4 +223,4 @@ def test_populated_only(folder: Path) -> None:
         populate(ledger)
     sql(folder / "views.db", "UPDATE account SET record = json_set(record, '$.enable', 0) WHERE login = 1002")
     (found,) = differences(folder)
-    assert found.startswith("views.db: login 1002 is Account(login=1002, group='demo', enable=0")
+    assert found.startswith("views.db: login 1002")

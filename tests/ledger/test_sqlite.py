@@ -149,6 +149,17 @@ def test_log_of_another_application(folder: Path) -> None:
     assert dump(path) == before
 
 
+@pytest.mark.parametrize("left", ["views.db", "book.snapshot"])
+def test_log_is_gone(folder: Path, left: str) -> None:
+    """A folder whose log is gone is refused, and nothing is made in its place."""
+    made(folder, 100)
+    for path in folder.iterdir():
+        if path.name not in (left, "lock"):
+            path.unlink()
+    assert f"{folder / 'log.db'} is missing" in refusal(folder)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([left, "lock"])
+
+
 def test_log_is_a_folder(folder: Path) -> None:
     """A log.db that is a folder is refused, by name."""
     (folder / "log.db").mkdir(parents=True)

@@ -73,8 +73,8 @@ def test_unusable(folder: Path, logged: Logged, break_: Callable[[Path], object]
 
 
 @pytest.mark.parametrize("left", ["nothing", "an empty file", "a write-ahead log"])
-def test_missing(folder: Path, left: str) -> None:
-    """Views that are missing are made from the log, whatever else of them is still there."""
+def test_missing(folder: Path, logged: Logged, left: str) -> None:
+    """Views that are missing are made from the log, whatever else of them is still there, and the operator is told."""
     path = folder / "views.db"
     with opened(folder) as ledger:
         orders = depositEach(populate(ledger), 10, 20)
@@ -87,6 +87,8 @@ def test_missing(folder: Path, left: str) -> None:
     elif left == "a write-ahead log":
         Path(f"{path}-wal").write_bytes(log)
     rightViews(folder, orders, [10, 20])
+    if left != "an empty file":
+        assert logged.has(str(path), "missing", "from the log")
 
 
 def test_no_gap(folder: Path) -> None:

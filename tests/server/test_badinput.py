@@ -32,7 +32,8 @@ CASES = [
     # The line.
     Case("not JSON", b"nonsense", extID=None),
     Case("half of a line", data("{" + GOOD)),
-    Case("two on a line", data("{%s}" % GOOD) * 2),
+    # Whose answer would it be?
+    Case("two on a line", data("{%s}" % GOOD) * 2, extID=None),
     Case("something behind it", data("{%s}" % GOOD) + b" x"),
     Case("a comma too many", b'{"command":"BalanceInSync","extID":"x","data":{%s},}' % GOOD.encode()),
     Case("apostrophes", data("{%s}" % GOOD).replace(b'"', b"'"), extID=None),
@@ -41,8 +42,8 @@ CASES = [
     Case("a number", b"7", extID=None),
     Case("a string", b'"Ping"', extID=None),
     Case("null", b"null", extID=None),
-    Case("not UTF-8", member("comment", '"?"').replace(b"?", b"\xff\xfe"), extID=None),
-    Case("a surrogate as UTF-8", member("comment", '"?"').replace(b"?", b"\xed\xa0\x80"), extID=None),
+    Case("not UTF-8", member("comment", '"?"').replace(b"?", b"\xff\xfe")),
+    Case("a surrogate as UTF-8", member("comment", '"?"').replace(b"?", b"\xed\xa0\x80")),
     Case("a byte order mark", b"\xef\xbb\xbf" + data("{%s}" % GOOD)),
     Case("NUL as a line", b"\x00", extID=None),
     Case("NUL in a string", member("comment", '"a\x00b"')),
@@ -74,7 +75,10 @@ CASES = [
     Case("extID an object", envelope(',"extID":{"x":1}'), "extID", None),
     Case("extID a list", envelope(',"extID":["x"]'), "extID", None),
     Case("extID true", envelope(',"extID":true'), "extID", None),
-    Case("extID NaN", envelope(',"extID":NaN'), "extID", None),
+    Case("extID NaN", envelope(',"extID":NaN'), extID=None),
+    # Not JSON at all, so no member is named.
+    *(Case(f"amount {n}", member("amount", n)) for n in ("NaN", "Infinity", "-Infinity")),
+    Case("login NaN", member("login", "NaN")),
     Case("extID 1e400", envelope(',"extID":1e400'), "extID", None),
     Case("extID of 201", envelope(',"extID":"%s"' % ("x" * 201)), "extID", None),
     Case("extID of 202 bytes", envelope(',"extID":"%s"' % ("é" * 101)), "extID", None),
@@ -85,7 +89,7 @@ CASES = [
         Case(f"amount {value}", member("amount", value), "amount")
         for value in (
             *("0", "0.0", "-0", "-10", "-0.01", '"10"', '"x"', "true", "null", "[10]", "{}"),
-            *("NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1e-400", "0.001", "10.001", "59.9700000001"),
+            *("1e400", "-1e400", "1e-400", "0.001", "10.001", "59.9700000001"),
             *("1000000000000000", "1e15", "10000000000000", "123456789012345678", "0.1234567890123456"),
         )
     ),
@@ -95,7 +99,7 @@ CASES = [
         Case(f"login {value}", member("login", value), "login")
         for value in (
             *("0", "-1", "9223372036854775808", "9223372036854775807", "9007199254740992", "18446744073709552617"),
-            *("1001.5", '"1001"', "true", "null", "[1001]", "NaN", "1e400"),
+            *("1001.5", '"1001"', "true", "null", "[1001]", "1e400"),
         )
     ),
     Case("login unknown", member("login", "999"), None, status=401, error="ADD_BALANCE_ERROR"),

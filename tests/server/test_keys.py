@@ -120,7 +120,7 @@ def test_makeSecret(tmp_path: Path) -> None:
 def test_makeSecretKeepsWhatIsThere(tmp_path: Path) -> None:
     """A file that exists is never overwritten, and a folder that does not is an error that names the file."""
     path = secretFile(tmp_path, SECRET)
-    with pytest.raises(KeyRefused, match=r"secret\.key cannot be made"):
+    with pytest.raises(KeyRefused, match=r"secret\.key exists already; leave out --new-key"):
         makeSecret(path)
     assert path.read_bytes() == SECRET
     with pytest.raises(KeyRefused, match=r"new\.key cannot be made"):
