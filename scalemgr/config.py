@@ -48,6 +48,7 @@ class Limits(_Section, frozen=True):
     waiters: Count = 200_000
     queue: Count = 200_000
     questions: Count = 10_000
+    jobs: Count = 64
     batch: Annotated[int, Meta(ge=1, le=10_000)] = 1000
     auth_seconds: Annotated[float, Meta(ge=0)] = 30.0
     buffer_bytes: Count = 16 * 1024 * 1024

@@ -167,12 +167,18 @@ class ILedger(Interface):
 
     def commit(requests: Sequence[Request], nowMs: int) -> list[Outcome]:
         """
-        Settle a batch and make the entries durable, all or none.
+        Settle a batch and make the entries durable, all or none. A batch of nothing catches up with the log.
 
         @param nowMs: the time of the batch, in milliseconds since 1970.
         @return: one outcome a request.
         @raise LedgerFailed: if they could not be made durable. The book is as it was; C{outcome} in its
             details says C{"void"} if nothing was kept, C{"pending"} if that is not known.
+        """
+
+    def takeFound() -> list[Entry]:
+        """
+        Entries that C{commit} found in the log and not in the book, each once: those of a batch that failed
+        with C{"pending"} and was kept after all. They come before the entries of that C{commit}.
         """
 
     def close(nextOrder: int | None) -> None:

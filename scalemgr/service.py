@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from pathlib import Path
+from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -46,6 +47,8 @@ from .server.protocol import ManagerFactory
 from .wire.errors import LedgerFailed
 
 __all__ = ["ManagerService", "StartFailed"]
+
+_FILES_BESIDE_SESSIONS = 100
 
 
 class StartFailed(Exception, SystemExit):
@@ -122,6 +125,7 @@ class ManagerService(Service):
             if isinstance(e, (LedgerRefused, LedgerFailed)):
                 raise StartFailed(str(e)) from e
             raise
+        self._raiseFileLimit()
         super().startService()
         for pool in self._pools:
             pool.start()
@@ -135,7 +139,7 @@ class ManagerService(Service):
         # The ledger's own thread; one for questions; two for the rest that blocks.
         self._pools = [ThreadPool(1, 1, "ledger"), ThreadPool(1, 1, "reader"), ThreadPool(0, 2, "helper")]
         self._inLedger, inReader, inHelper = map(self._inPool, self._pools)
-        inReader, inHelper = Bounded(inReader, limits.questions), Bounded(inHelper, limits.questions)
+        inReader, inHelper = Bounded(inReader, limits.questions), Bounded(inHelper, limits.jobs)
         events = EventLog()
         sync = settings.sync
         bounds = TimeoutBounds(sync.timeout_ms, sync.timeout_ms_min, sync.timeout_ms_max)
@@ -198,6 +202,21 @@ class ManagerService(Service):
             self._ports.append(port)
             if self._demo and not _isLocal(port.getHost()):
                 raise StartFailed(f"a demo lets anybody in, so it cannot listen on {description!r}; use 127.0.0.1")
+
+    def _raiseFileLimit(self) -> None:
+        """Each session is an open file, and the system's usual limit is far below what is configured."""
+        wanted = self._settings.limits.sessions + _FILES_BESIDE_SESSIONS
+        soft, hard = getrlimit(RLIMIT_NOFILE)
+        if soft != RLIM_INFINITY and soft < wanted:
+            possible = wanted if hard == RLIM_INFINITY else min(wanted, hard)
+            setrlimit(RLIMIT_NOFILE, (possible, hard))
+            if possible < wanted:
+                self._log.warn(
+                    "the system allows {possible} open files, limits.sessions needs {wanted}: "
+                    "raise the one (ulimit -n, LimitNOFILE=) or lower the other",
+                    possible=possible,
+                    wanted=wanted,
+                )
 
     def _announce(self, url: str) -> None:
         if url.startswith("sqlite:"):

@@ -63,7 +63,7 @@ def _book(context: IContext, params: BalanceIn, cmd: TradeCommand, then: _Then) 
             cmd,
             params.login,
             params.amount,
-            context.reserveOrder() if existing is None else named,
+            named if existing is not None else _another(context, named),
             named,
             params.comment,
             params.open_time or 0,
@@ -77,6 +77,12 @@ def _book(context: IContext, params: BalanceIn, cmd: TradeCommand, then: _Then) 
         return context.trade(named).addCallback(submit)
     answer: Answer = submit(None)
     return answer
+
+
+def _another(context: IContext, named: int) -> int:
+    """A new order; not even by chance the one that was named and does not exist."""
+    order = context.reserveOrder()
+    return order if order != named else context.reserveOrder()
 
 
 def _whenBooked(

@@ -314,6 +314,9 @@ def _entry(
     fingerprint: bytes,
     record: Json | None = None,
 ) -> Entry:
+    if not (0 <= order < 2**63 and (cause.key is None or isinstance(cause.key, str))):
+        # It could not be kept, and that would fail the whole batch.
+        raise ValueError(f"order {order!r} with key {cause.key!r}")
     return Entry(
         seq=book.seq + 1,
         time_ms=nowMs,

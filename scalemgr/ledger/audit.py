@@ -16,11 +16,11 @@ from pathlib import Path
 from msgspec import Struct
 
 from ..finance.book import Book
-from ..finance.records import TRADE_EVENT, Account
+from ..finance.records import GROUP_EVENT, TRADE_EVENT, USER_EVENT, Account
 from .errors import LedgerRefused
 from .log import SqliteLog
 from .snapshot import loadSnapshot
-from .views import Frozen, Views
+from .views import Frozen, Views, condense
 
 __all__ = ["Audit", "verify"]
 
@@ -73,25 +73,29 @@ def _audit(folder: Path, log: SqliteLog, views: Views | None, differences: list[
     if snapshot is not None:
         kept.append((snapshot.seq, partial(_checkSnapshot, snapshot)))
     if views is not None:
-        frozen = views.frozen()
-        kept.append((frozen.seq, partial(_checkViews, frozen)))
+        try:
+            frozen = views.frozen()
+            kept.append((frozen.seq, partial(_checkViews, frozen)))
+        except sqlite3.Error as e:
+            differences.append(f"views.db cannot be read: {e}")
     fold = _Fold(log)
     try:
         for seq, check in sorted(kept, key=itemgetter(0)):
             fold.upTo(seq)
             differences += check(fold)
         fold.upTo(fold.head)
-    except (ValueError, KeyError, AssertionError) as e:
+    except (sqlite3.Error, ValueError, KeyError, AssertionError) as e:
         differences.append(f"log.db: {e}")
-    return Audit(log.epoch, fold.book.seq, len(fold.book.accounts), len(fold.orders), differences)
+    trades = sum(event == TRADE_EVENT for event, _ in fold.contents)
+    return Audit(log.epoch, fold.book.seq, len(fold.book.accounts), trades, differences)
 
 
 class _Fold:
-    """A book in the making, and every order that it came by."""
+    """A book in the making, and what the views should keep of what it came by."""
 
     def __init__(self, log: SqliteLog) -> None:
         self.book = Book()
-        self.orders: set[int] = set()
+        self.contents: dict[tuple[str, int | str], int] = {}
         self.head = log.head()
         self._entries = chain.from_iterable(log.pages(0))
 
@@ -106,8 +110,8 @@ class _Fold:
             if entry is None:
                 raise ValueError(f"entry {self.book.seq + 1} is missing")
             self.book.apply(entry)
-            if entry.event == TRADE_EVENT:
-                self.orders.add(entry.order)
+            key = entry.order or entry.login or entry.group
+            self.contents[entry.event, key] = condense(entry.group, entry.record or entry.data)
 
 
 def _checkSnapshot(snapshot: Book, fold: _Fold) -> Iterator[str]:
@@ -118,8 +122,14 @@ def _checkSnapshot(snapshot: Book, fold: _Fold) -> Iterator[str]:
 
 def _checkViews(frozen: Frozen, fold: _Fold) -> Iterator[str]:
     yield from (f"views.db: {d}" for d in _compare(fold.book, frozen.accounts))
-    if frozen.trades != len(fold.orders):
-        yield f"views.db: has {frozen.trades} trades, the log has {len(fold.orders)}"
+    for event, key in sorted(fold.contents.keys() | frozen.contents.keys(), key=str):
+        kept = frozen.contents.get((event, key))
+        if kept != fold.contents.get((event, key)):
+            how = "is missing" if kept is None else "is not what the log says"
+            yield f"views.db: {_NAMES[event]} {key} {how}"
+
+
+_NAMES = {TRADE_EVENT: "order", USER_EVENT: "the profile of login", GROUP_EVENT: "group"}
 
 
 def _compare(book: Book, kept: dict[int, Account]) -> Iterator[str]:

@@ -16,9 +16,14 @@ class BaseLedger:
 
     def __init__(self) -> None:
         self.book = Book()
+        self._found: list[Entry] = []
+
+    def takeFound(self) -> list[Entry]:
+        found, self._found = self._found, []
+        return found
 
     def commit(self, requests: Sequence[Request], nowMs: int) -> list[Outcome]:
-        self._refresh()
+        self._found += self._refresh()
         orders = {r.order for r in requests if type(r) is MoveMoney and r.update}
         trades = self._named(orders) if orders else {}
         outcomes, draft = settleBatch(self.book, trades, requests, nowMs)
@@ -29,8 +34,9 @@ class BaseLedger:
             self._appended(entries)
         return outcomes
 
-    def _refresh(self) -> None:
+    def _refresh(self) -> list[Entry]:
         """Fold in what the log has and the book does not."""
+        return []
 
     def _named(self, orders: Iterable[int]) -> dict[int, FinanceTrade]:
         """Those of the trades that exist, as of the last commit."""

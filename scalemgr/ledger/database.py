@@ -7,6 +7,7 @@ transaction of its own. A file that is newer than the code is refused.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,8 @@ from .errors import LedgerRefused
 
 __all__ = ["connect", "schemaVersion", "transaction"]
 
-# "scal", so that file(1) and a careful person can tell these files from others.
-_APPLICATION_ID = 0x7363616C
+# "scal" and "scav", so that file(1) and a careful person can tell these files from others.
+_APPLICATION_ID = {"log": 0x7363616C, "views": 0x73636176}
 _SYNCHRONOUS = {"NORMAL": 1, "FULL": 2}
 
 
@@ -36,10 +37,15 @@ def connect(path: Path | str, kind: str, *, synchronous: str = "FULL", readOnly:
     """
     mode = "ro" if readOnly else "rwc"
     target = str(path) if path == ":memory:" else f"{Path(path).absolute().as_uri()}?mode={mode}"
+    if path != ":memory:" and not readOnly:
+        # For its owner only, whatever the folder allows; what SQLite keeps beside it follows.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     connection = sqlite3.connect(
         target, uri=path != ":memory:", isolation_level=None, check_same_thread=False, timeout=10
     )
     try:
+        # Before anything is written: it may be somebody else's.
+        _identify(connection, path, kind)
         if path != ":memory:" and not readOnly:
             _demand(connection, "journal_mode", "WAL", "wal")
         _demand(connection, "synchronous", synchronous, _SYNCHRONOUS[synchronous])
@@ -58,6 +64,13 @@ def _demand(connection: sqlite3.Connection, pragma: str, value: str, expected: o
         raise LedgerRefused(f"SQLite will not use {pragma}={value} here (it says {got!r}); is this a network disk?")
 
 
+def _identify(connection: sqlite3.Connection, path: Path | str, kind: str) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application != _APPLICATION_ID[kind] and (application or tables):
+        raise LedgerRefused(f"{path} is not a file of scalemgr, or not one of the kind {kind!r}")
+
+
 def _upgrade(connection: sqlite3.Connection, path: Path | str, kind: str, readOnly: bool) -> None:
     schemas = _schemas(kind)
     version = schemaVersion(connection)
@@ -66,9 +79,9 @@ def _upgrade(connection: sqlite3.Connection, path: Path | str, kind: str, readOn
             f"{path} has version {version} of the {kind} schema, and this scalemgr knows up to {len(schemas)}; "
             "it was written by a newer one"
         )
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    if version > 0 and application != _APPLICATION_ID:
-        raise LedgerRefused(f"{path} is not a file of scalemgr")
+    if kind == "views" and 0 < version < len(schemas):
+        # What was projected into an older shape is not in the new one.
+        raise LedgerRefused(f"{path} has an older views schema")
     if readOnly and version < len(schemas):
         raise LedgerRefused(f"{path} has an older {kind} schema; start the daemon once to upgrade it")
     for number, schema in enumerate(schemas[version:], version + 1):
@@ -77,7 +90,7 @@ def _upgrade(connection: sqlite3.Connection, path: Path | str, kind: str, readOn
             for statement in _statements(schema):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version={number}")
-            connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
+            connection.execute(f"PRAGMA application_id={_APPLICATION_ID[kind]}")
 
 
 def schemaVersion(connection: sqlite3.Connection) -> int:
@@ -100,6 +113,7 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+    assert not statement.strip(), f"a schema ends in the middle of {statement!r}"
 
 
 @contextmanager

@@ -38,6 +38,9 @@ class SqliteLog:
         """
         try:
             self._connection = connect(path, "log", readOnly=readOnly)
+        except sqlite3.Error as e:
+            raise LedgerRefused(f"{path}: {e}") from e
+        try:
             if not readOnly:
                 self._connection.execute(
                     "INSERT OR IGNORE INTO ledger (id, epoch, created_ms, next_order) VALUES (1, ?, ?, 1)",
@@ -45,8 +48,10 @@ class SqliteLog:
                 )
             row = self._connection.execute("SELECT epoch FROM ledger").fetchone()
         except sqlite3.Error as e:
+            self._connection.close()
             raise LedgerRefused(f"{path}: {e}") from e
         if row is None:
+            self._connection.close()
             raise LedgerRefused(f"{path} is not a whole log; start the daemon once to make it one")
         self.epoch: str = row[0]
 
@@ -61,8 +66,11 @@ class SqliteLog:
             self._connection.executemany(_INSERT, map(astuple, entries))
 
     def touch(self) -> None:
-        """Write something, durably, that changes nothing."""
-        self._connection.execute("UPDATE ledger SET next_order = next_order")
+        """
+        Write something, durably, that means nothing: an order is skipped. A row that is updated to what it
+        is would not be written at all.
+        """
+        self._connection.execute("UPDATE ledger SET next_order = next_order + 1")
 
     def read(self, after: int, limit: int) -> list[Entry]:
         """Up to C{limit} entries that follow the entry C{after}."""

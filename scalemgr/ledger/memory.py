@@ -57,8 +57,9 @@ class MemoryLedger(BaseLedger):
             return self._views.trades(orders)
 
     def _append(self, entries: list[Entry]) -> None:
-        self._entries += entries
-
-    def _appended(self, entries: list[Entry]) -> None:
         with self._lock:
             self._views.project(entries)
+            self._entries += entries
+
+    def _appended(self, entries: list[Entry]) -> None:
+        """The views have them already."""

@@ -22,6 +22,9 @@ __all__ = ["Projector", "openViews"]
 _BATCH = 20_000
 _RETRY_SECONDS = 1.0
 
+# What SQLite says when something else is wrong than the file: a full disk, somebody else who writes, ...
+_NO_DAMAGE = (["FULL"], ["BUSY"], ["LOCKED"], ["CANTOPEN"], ["NOMEM"], ["READONLY"], ["PERM"])
+
 _log = Logger()
 
 
@@ -45,6 +48,8 @@ def openViews(path: Path, log: SqliteLog) -> Views:
             views.close()
             raise
     except (sqlite3.Error, ValueError, LedgerRefused, KeyError) as e:
+        if getattr(e, "sqlite_errorname", "").split("_")[1:2] in _NO_DAMAGE:
+            raise LedgerRefused(f"{path} cannot be used now: {e}") from e
         _log.warn("views: {path} cannot be used ({why}); making it again from the log", path=str(path), why=e)
     removeViews(path)
     try:
@@ -77,16 +82,19 @@ class Projector(threading.Thread):
     """
     Follows the log of one folder.
 
-    @param reached: the last entry that is in already.
+    @param views: open and caught up with the log; it is the projector's from here on.
     @ivar made: grows when the file may be another one than before.
     """
 
-    def __init__(self, logPath: Path, viewsPath: Path, reached: int) -> None:
+    def __init__(self, logPath: Path, viewsPath: Path, views: Views) -> None:
         super().__init__(name="scalemgr projector", daemon=True)
-        self._logPath = logPath
+        self._entries = SqliteLog(logPath, readOnly=True)
         self._viewsPath = viewsPath
+        self._views: Views | None = views
         self._state = threading.Condition()
-        self._head = self._reached = reached
+        self._head = self._reached = views.seq()
+        self._suspected = False
+        self._failing = False
         self._stopping = False
         self.made = 0
 
@@ -101,10 +109,17 @@ class Projector(threading.Thread):
             self._head = head
             self._state.notify_all()
 
-    def waitFor(self, seq: int, seconds: float) -> bool:
-        """Block until an entry is in; C{False} if it takes longer than this."""
+    def suspect(self) -> None:
+        """Somebody could not read the views: look whether they are what they should be."""
         with self._state:
-            return self._state.wait_for(lambda: self._reached >= seq, seconds)
+            self._suspected = True
+            self._state.notify_all()
+
+    def waitFor(self, seq: int, seconds: float) -> bool:
+        """Block until an entry is in; C{False} if it takes longer than this, or something is in the way."""
+        with self._state:
+            self._state.wait_for(lambda: self._reached >= seq or self._failing, seconds)
+            return self._reached >= seq
 
     def stop(self) -> None:
         """Finish what is committed, as far as possible, and end."""
@@ -114,37 +129,50 @@ class Projector(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        log = SqliteLog(self._logPath, readOnly=True)
-        views: Views | None = None
         try:
-            while True:
-                with self._state:
-                    self._state.wait_for(lambda: self._stopping or self._head > self._reached)
-                    if self._head <= self._reached:
-                        return
-                try:
-                    if views is None:
-                        views = openViews(self._viewsPath, log)
-                        reached = views.seq()
-                        self.made += 1
-                    else:
-                        page = log.read(self._reached, _BATCH)
-                        views.project(page)
-                        reached = page[-1].seq
-                except Exception:
-                    # A full disk, or damage. Deposits go on; questions wait.
-                    _log.failure("views: cannot follow the log at entry {seq}; trying again", seq=self._reached)
-                    if views is not None:
-                        views.close()
-                        views = None
-                    with self._state:
-                        if self._state.wait_for(lambda: self._stopping, _RETRY_SECONDS):
-                            return
-                    continue
-                with self._state:
-                    self._reached = reached
-                    self._state.notify_all()
+            while self._work():
+                pass
         finally:
-            if views is not None:
-                views.close()
-            log.close()
+            self._drop()
+            self._entries.close()
+
+    def _work(self) -> bool:
+        """Wait for something to do and do it; C{False} if it is time to end."""
+        with self._state:
+            self._state.wait_for(lambda: self._stopping or self._suspected or self._head > self._reached)
+            if self._stopping and self._head <= self._reached:
+                return False
+            suspected, self._suspected = self._suspected, False
+        try:
+            if suspected:
+                self._drop()
+            reached = self._follow()
+        except Exception:
+            # A full disk, or damage. Deposits go on; questions wait.
+            if not self._failing:
+                _log.failure("views: cannot follow the log at entry {seq}; trying again", seq=self._reached)
+            self._drop()
+            with self._state:
+                self._failing = True
+                self._state.notify_all()
+                return not self._state.wait_for(lambda: self._stopping, _RETRY_SECONDS)
+        with self._state:
+            self._failing = False
+            self._reached = reached
+            self._state.notify_all()
+        return True
+
+    def _follow(self) -> int:
+        """One step; the last entry that is in then."""
+        if self._views is None:
+            self._views = openViews(self._viewsPath, self._entries)
+            self.made += 1
+            return self._views.seq()
+        page = self._entries.read(self._reached, _BATCH)
+        self._views.project(page)
+        return page[-1].seq
+
+    def _drop(self) -> None:
+        views, self._views = self._views, None
+        if views is not None:
+            views.close()

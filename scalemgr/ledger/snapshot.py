@@ -37,9 +37,10 @@ class _Body(msgspec.Struct, array_like=True):
 def saveSnapshot(path: Path, epoch: str, book: Book) -> None:
     """Write the book down, whole or not at all."""
     body = msgspec.msgpack.encode(_Body(list(book.groups.values()), list(book.accounts.values())))
-    header = _Header(_VERSION, epoch, book.seq, book.nextLogin, hashlib.sha256(body).hexdigest())
+    header = _Header(_VERSION, epoch, book.seq, book.nextLogin, "")
+    header.sha256 = _checksum(header, body)
     temporary = path.with_suffix(".tmp")
-    with open(temporary, "wb") as file:
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(msgspec.json.encode(header) + b"\n" + body)
         file.flush()
         os.fsync(file.fileno())
@@ -51,11 +52,20 @@ def loadSnapshot(path: Path, epoch: str) -> Book | None:
     try:
         first, _, body = path.read_bytes().partition(b"\n")
         header = msgspec.json.decode(first, type=_Header)
-        if (header.version, header.epoch) != (_VERSION, epoch) or hashlib.sha256(body).hexdigest() != header.sha256:
+        if (header.version, header.epoch) != (_VERSION, epoch) or _checksum(header, body) != header.sha256:
             return None
         content = msgspec.msgpack.decode(body, type=_Body)
-    except (OSError, msgspec.DecodeError):
+        return _book(header, content)
+    except (OSError, msgspec.DecodeError, KeyError):
         return None
+
+
+def _checksum(header: _Header, body: bytes) -> str:
+    known = [header.version, header.epoch, header.seq, header.next_login]
+    return hashlib.sha256(msgspec.json.encode(known) + body).hexdigest()
+
+
+def _book(header: _Header, content: _Body) -> Book:
     book = Book()
     book.seq = header.seq
     book.nextLogin = header.next_login

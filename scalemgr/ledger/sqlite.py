@@ -15,8 +15,9 @@ import os
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -36,6 +37,9 @@ __all__ = ["FolderLock", "SqliteLedger"]
 
 # After folding this many entries at a start, the book is written down, so that the next start need not.
 _SNAPSHOT_AFTER = 10_000
+
+
+_Answer = TypeVar("_Answer")
 
 
 class FolderLock:
@@ -68,6 +72,15 @@ class FolderLock:
         os.close(self._file)
 
 
+class _Unreadable(dict[int, FinanceTrade]):
+    """Some trades. Whoever wants another one is told that it cannot be looked up now; the others go on."""
+
+    def get(self, order: int, default: object = None) -> FinanceTrade:
+        if order not in self:
+            raise LedgerFailed("the views cannot be read now; nothing was done, try again later", outcome="void")
+        return self[order]
+
+
 @implementer(ILedger)
 class SqliteLedger(BaseLedger):
     """
@@ -98,18 +111,23 @@ class SqliteLedger(BaseLedger):
         try:
             self._checkWhole()
             self._file = SqliteLog(self._logPath, nowMs=nowMs)
-            self.epoch = self._file.epoch
-            self._fold()
-            openViews(self._viewsPath, self._file).close()
+            try:
+                self.epoch = self._file.epoch
+                self._fold()
+                views = openViews(self._viewsPath, self._file)
+            except BaseException:
+                self._file.close()
+                raise
         except BaseException:
             self._lock.release()
             raise
-        self._projector = Projector(self._logPath, self._viewsPath, self.book.seq)
+        self._forgotten = self.book.seq
+        self._projector = Projector(self._logPath, self._viewsPath, views)
         self._projector.start()
 
     def _checkWhole(self) -> None:
         """A log that is gone must not look like one that has not begun."""
-        if self._logPath.exists():
+        if self._logPath.exists() and self._logPath.stat().st_size:
             return
         for rest in (self._viewsPath, self._snapshotPath):
             if rest.exists():
@@ -134,10 +152,22 @@ class SqliteLedger(BaseLedger):
     def _fold(self) -> None:
         head = self._file.head()
         saved = loadSnapshot(self._snapshotPath, self.epoch)
-        if saved is not None and saved.seq <= head:
+        if saved is not None and saved.seq > head:
+            self._log.critical(
+                "the log ends at entry {head}, but the book was written down at entry {seq}: entries were lost. "
+                "Was an older log put back?",
+                head=head,
+                seq=saved.seq,
+            )
+            # It must not come back to life when the log has grown again.
+            self._snapshotPath.unlink()
+        elif saved is not None:
             self.book = saved
         self._savedSeq = self.book.seq
-        self._foldTail(head)
+        try:
+            self._foldTail(head)
+        except (sqlite3.Error, ValueError, KeyError, AssertionError) as e:
+            raise LedgerRefused(f"{self._logPath} is damaged after entry {self.book.seq}: {e}; restore it") from e
         if self.book.seq - self._savedSeq >= _SNAPSHOT_AFTER:
             self._save()
 
@@ -185,25 +215,34 @@ class SqliteLedger(BaseLedger):
         return reader.read(after, limit)
 
     def trade(self, order: int) -> tuple[FinanceTrade, str] | None:
-        return self._caughtUp().trade(order)
+        return self._ask(lambda views: views.trade(order))
 
     def account(self, login: int) -> StoredAccount | None:
-        return self._caughtUp().account(login)
+        return self._ask(lambda views: views.account(login))
 
-    def _caughtUp(self) -> Views:
-        """The views, with all that was committed before now."""
+    def _ask(self, question: Callable[[Views], _Answer]) -> _Answer:
+        """Ask the views, when they have all that was committed before now."""
         if not self._projector.waitFor(self.book.seq, self._queryS):
             raise LedgerFailed(
                 f"the views are behind the log and did not catch up within {self._queryS:g} s; ask again later",
                 RetCode.RET_ERR_TIMEOUT,
+                outcome="void",
             )
-        return self._views()
+        try:
+            return question(self._views())
+        except (sqlite3.Error, ValueError, LedgerRefused) as e:
+            self._log.warn("views: cannot be read: {why}", why=e)
+            self._projector.suspect()
+            raise LedgerFailed(
+                "the views cannot be read and are being looked at; ask again later", outcome="void"
+            ) from e
 
     def _views(self) -> Views:
         made, views = getattr(self._readers, "views", (0, None))
         if views is None or made != self._projector.made:
             # None yet, or of a file that was since made again.
             if views is not None:
+                self._readers.views = 0, None
                 self._opened.remove(views)
                 views.close()
             made = self._projector.made
@@ -214,32 +253,49 @@ class SqliteLedger(BaseLedger):
 
     # -- the commit -------------------------------------------------------------------------------------
 
-    def _refresh(self) -> None:
+    def _refresh(self) -> list[Entry]:
+        kept: list[Entry] = []
         if self._inDoubt:
             try:
                 self._file.touch()
-                self._foldTail(self._file.head())
+                kept = self._file.read(self.book.seq, self._file.head())
             except sqlite3.Error as e:
                 raise LedgerFailed(f"the ledger cannot be written: {e}", outcome="void") from e
-            self._projector.wake(self.book.seq)
+            for entry in kept:
+                self.book.apply(entry)
+            self._appended(kept)
             self._inDoubt = False
+        return kept
 
     def _named(self, orders: Iterable[int]) -> dict[int, FinanceTrade]:
         recent = {order: self._recent[order].trade() for order in orders if order in self._recent}
         older = [order for order in orders if order not in recent]
-        return {**self._views().trades(older), **recent} if older else recent
+        if not older:
+            return recent
+        try:
+            views = self._views()
+            if views.seq() < self._forgotten:
+                raise ValueError("they are being made again")
+            return {**views.trades(older), **recent}
+        except (sqlite3.Error, ValueError, LedgerRefused) as e:
+            self._log.warn("ledger: trades cannot be changed, the views cannot be read: {why}", why=e)
+            self._projector.suspect()
+            return _Unreadable(recent)
 
     def _append(self, entries: list[Entry]) -> None:
         try:
             self._file.append(entries)
+        except (UnicodeEncodeError, OverflowError) as e:
+            raise LedgerFailed(f"the ledger cannot keep this: {e}", outcome="void") from e
         except sqlite3.Error as e:
             # A COMMIT that fails in its fsync leaves whole frames behind, which a crash could revive.
             # Once something else is written in their place, they cannot come back.
             try:
                 self._file.touch()
-                kept = self._file.head() >= entries[0].seq
+                kept = self._file.read(entries[0].seq - 1, len(entries)) == entries
             except sqlite3.Error:
-                if e.sqlite_errorname != "SQLITE_FULL":
+                # A full disk, or somebody else who writes: it never came to the fsync.
+                if getattr(e, "sqlite_errorname", "") not in ("SQLITE_FULL", "SQLITE_BUSY"):
                     self._inDoubt = True
                     raise LedgerFailed(f"the ledger failed in its commit: {e}", outcome="pending") from e
                 kept = False
@@ -250,6 +306,7 @@ class SqliteLedger(BaseLedger):
         reached = self._projector.reached
         while self._unprojected and self._unprojected[0].seq <= reached:
             entry = self._unprojected.popleft()
+            self._forgotten = entry.seq
             if self._recent[entry.order] is entry:
                 del self._recent[entry.order]
         for entry in entries:

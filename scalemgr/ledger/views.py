@@ -17,7 +17,19 @@ from msgspec import Struct
 from ..finance.records import GROUP_EVENT, TRADE_EVENT, USER_EVENT, Account, Entry, FinanceTrade, Group, StoredAccount
 from .database import connect, transaction
 
-__all__ = ["Frozen", "Views"]
+__all__ = ["Frozen", "Views", "condense"]
+
+
+_CONTENTS: dict[str, str] = {
+    TRADE_EVENT: 'SELECT "order", "group", data FROM trade',
+    USER_EVENT: 'SELECT login, "group", record FROM account',
+    GROUP_EVENT: 'SELECT "group", "group", record FROM "group"',
+}
+
+
+def condense(group: str, text: str) -> int:
+    """What an audit remembers of a record."""
+    return hash((group, text))
 
 
 class Frozen(Struct, frozen=True):
@@ -25,12 +37,12 @@ class Frozen(Struct, frozen=True):
     The views as of one entry.
 
     @ivar accounts: all of them, by login.
-    @ivar trades: how many there are.
+    @ivar contents: what is kept of each trade, account and group, condensed, by kind and key.
     """
 
     seq: int
     accounts: dict[int, Account]
-    trades: int
+    contents: dict[tuple[str, int | str], int]
 
 
 class Views:
@@ -150,8 +162,12 @@ class Views:
                 " FROM account"
             )
             accounts = {row[0]: Account(*row) for row in rows}
-            (trades,) = self._connection.execute("SELECT count(*) FROM trade").fetchone()
-            return Frozen(self.seq(), accounts, trades)
+            contents = {
+                (event, key): condense(group, text)
+                for event, query in _CONTENTS.items()
+                for key, group, text in self._connection.execute(query)
+            }
+            return Frozen(self.seq(), accounts, contents)
         finally:
             self._connection.execute("COMMIT")
 

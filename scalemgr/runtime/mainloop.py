@@ -114,7 +114,10 @@ class Orders:
 
     def _failed(self, failure: Failure) -> None:
         self._fetching = False
-        self._log.failure("no order numbers could be reserved", failure)
+        if failure.check(LedgerFailed):
+            self._log.critical("no order numbers could be reserved: {why}", why=failure.getErrorMessage())
+        else:
+            self._log.failure("no order numbers could be reserved", failure)
 
 
 class TradingRuntime:
@@ -154,6 +157,11 @@ class TradingRuntime:
         self._loop.clock = clock
         self._idle: Deferred[None] | None = None
         self._failures = 0
+        # What is being committed, and those who want to know when it is not any more.
+        self._batch: list[_Submission] = []
+        self._curious: list[Deferred[None]] = []
+        # Did the last batch fail in a way that leaves open whether it was kept?
+        self._unsure = False
         self._stopping = False
         self._stopped: Deferred[Any] = succeed(None)
 
@@ -195,14 +203,27 @@ class TradingRuntime:
             self._clock.callLater(0, self._wake)
         return submission
 
+    def whenWritten(self, order: int) -> Deferred[None]:
+        """Fires when this order is in no batch that is being committed: at once, for most."""
+        if not any(getattr(s.request, "order", None) == order for s in self._batch):
+            return succeed(None)
+        curious: Deferred[None] = Deferred()
+        self._curious.append(curious)
+        return curious
+
     def _wake(self) -> None:
         idle, self._idle = self._idle, None
         if idle is not None:
             idle.callback(None)
 
     def mainLoop(self) -> Deferred[None]:
-        """One turn: a batch from the queue to everyone's answer. Waits for work if there is none."""
-        if not self._queue and not self._stopping:
+        """
+        One turn: a batch from the queue to everyone's answer. Waits for work if there is none.
+
+        A batch of nothing is work, too, if it is not known what became of the last one: the ledger finds out,
+        and what was kept after all is broadcast.
+        """
+        if not self._queue and not self._stopping and not self._unsure:
             self._idle = Deferred()
             return self._idle.addCallback(lambda _: self._turn())
         return self._turn()
@@ -213,20 +234,29 @@ class TradingRuntime:
             submission = self._queue.popleft()
             if submission.take():
                 batch.append(submission)
-        if not batch:
+        if not batch and (self._stopping or not self._unsure):
             if self._stopping:
                 self._loop.stop()
             return succeed(None)
         nowMs = int(self._clock.seconds() * 1000)
+        self._batch = batch
         committed = self._inLedger(self._ledger.commit, [s.request for s in batch], nowMs)
         committed.addCallbacks(self._tell, self._tellFailed, callbackArgs=(batch,), errbackArgs=(batch,))
         return committed.addErrback(self._survive)
+
+    def _written(self) -> None:
+        self._batch = []
+        curious, self._curious = self._curious, []
+        for each in curious:
+            each.callback(None)
 
     def _tell(self, outcomes: list[Outcome], batch: list[_Submission]) -> None:
         if self._failures:
             self._log.info("the ledger works again")
             self._failures = 0
-        entries = []
+        self._unsure = False
+        self._written()
+        entries = self._ledger.takeFound()
         for submission, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Entry):
                 entries.append(outcome)
@@ -246,8 +276,13 @@ class TradingRuntime:
             self._log.failure("{count} requests failed", failure, count=len(batch))
             error = LedgerFailed("the ledger failed in its commit", outcome="pending")
         assert isinstance(error, ManagerError)
+        self._unsure = self._unsure or error.details.get("outcome") != "void"
+        found = self._ledger.takeFound()
+        if found:
+            self._events.publish(found)
+        self._written()
         for submission in batch:
-            self._waiters.refused(submission, error)
+            self._waiters.refused(submission, _about(error, submission.request))
         pause = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
         self._failures += 1
         return None if self._stopping else deferLater(self._clock, pause)
@@ -255,3 +290,11 @@ class TradingRuntime:
     def _survive(self, failure: Failure) -> None:
         # A LoopingCall whose function fails stops for ever.
         self._log.failure("mainLoop failed", failure)
+
+
+def _about(error: ManagerError, request: Request) -> ManagerError:
+    """The same failure, with the order to ask for later, where there is one."""
+    order = getattr(request, "order", 0)
+    if not order:
+        return error
+    return LedgerFailed(error.message, error.code, kind="trade", order=order, **error.details)

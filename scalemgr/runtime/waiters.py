@@ -21,6 +21,7 @@ from typing import Any
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 
 from ..finance.records import Entry
 from ..interfaces import ISubmission
@@ -78,6 +79,8 @@ class Waiters:
 
     @param waitersMax: how many there may be.
     """
+
+    _log = Logger()
 
     def __init__(self, clock: IReactorTime, bounds: TimeoutBounds, waitersMax: int) -> None:
         self._clock = clock
@@ -191,7 +194,11 @@ class Waiters:
             if slot > now:
                 break
             for waiter in self._slots.pop(slot, ()):
-                self._expire(waiter)
+                try:
+                    self._expire(waiter)
+                except Exception:
+                    # One that cannot be told must not keep the others waiting for ever.
+                    self._log.failure("a waiter could not be told that its time is up")
         self._swept = now + 1
         self._timer = self._clock.callLater(TICK_S, self._sweep) if self._count else None
 
@@ -224,6 +231,8 @@ def awaitedFrom(service: Mapping[str, Any]) -> Awaited:
         for name, types in _AWAITED.items():
             if not isinstance(getattr(awaited, name), types):
                 raise TypeError(f"__deferred[{name!r}] is {getattr(awaited, name)!r}")
+        if awaited.cause is not None and not ISubmission.providedBy(awaited.cause):
+            raise TypeError(f"__deferred['cause'] is {awaited.cause!r}")
     except TypeError:
         cause = service.get("cause") if isinstance(service, Mapping) else None
         if ISubmission.providedBy(cause):

@@ -44,7 +44,7 @@ class House(Struct, frozen=True):
 class Context:
     """One request's view of the house."""
 
-    __slots__ = ("_extIDText", "_house", "_session", "extID", "log", "principal")
+    __slots__ = ("_extIDText", "_house", "_session", "_submitted", "extID", "log", "principal")
 
     def __init__(
         self, house: House, session: Hashable, principal: IPrincipal, extID: ExtID, extIDText: str, log: Logger
@@ -52,6 +52,7 @@ class Context:
         self._house = house
         self._session = session
         self._extIDText = extIDText
+        self._submitted: list[ISubmission] = []
         self.principal = principal
         self.extID = extID
         self.log = log
@@ -77,7 +78,14 @@ class Context:
         return self._house.runtime.reserveOrder()
 
     def submit(self, request: Request) -> ISubmission:
-        return self._house.runtime.submit(request)
+        submission = self._house.runtime.submit(request)
+        self._submitted.append(submission)
+        return submission
+
+    def abandon(self) -> None:
+        """The request has failed: take back what it submitted, where that can still be done."""
+        for submission in self._submitted:
+            submission.withdraw()
 
     def settled(self, submission: ISubmission, timeoutMs: int | None = None) -> Deferred[Entry]:
         order = getattr(submission.request, "order", 0)
@@ -88,7 +96,9 @@ class Context:
         def seen(found: tuple[FinanceTrade, str] | None) -> FinanceTrade | None:
             return found[0] if found is not None and self.principal.mask.covers(found[1]) else None
 
-        return self._house.inReader(self._house.ledger.trade, order).addCallback(seen)
+        # Of a trade that is being written, it is not known yet whether it exists.
+        written = self._house.runtime.whenWritten(order)
+        return written.addCallback(lambda _: self._house.inReader(self._house.ledger.trade, order)).addCallback(seen)
 
     def account(self, login: int) -> Deferred[StoredAccount | None]:
         def seen(found: StoredAccount | None) -> StoredAccount | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Hashable, Iterable, Mapping
 from inspect import iscoroutine
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -39,6 +39,9 @@ class ISession(Hashable, Protocol):
     def authenticated(self, principal: Principal) -> None:
         """It has shown a valid token."""
 
+    def isOpen(self) -> bool:
+        """Is anybody there to be answered?"""
+
     def denied(self, why: str) -> None:
         """It asked without a valid token."""
 
@@ -65,7 +68,7 @@ class Dispatcher:
 
     def dispatch(self, session: ISession, request: Request) -> None:
         """Have a request answered: once, now or later."""
-        command = None
+        command = context = None
         try:
             principal = self._principal(session, request)
             if self.stopping:
@@ -83,12 +86,19 @@ class Dispatcher:
                 return
             waiting = _deferred(result, command).addCallback(self._intercept, session, request)
         except Exception as e:
-            self._explain(e, session, request, command)
+            if context is not None:
+                context.abandon()
+            self._explain(Failure(e), session, request, command)
             return
-        waiting.addCallback(_textOf).addCallbacks(
-            lambda data: session.answer(request, 200, data),
-            lambda failure: self._explain(failure.value, session, request, command, failure),
-        ).addErrback(self._broken)
+
+        def failed(failure: Failure) -> None:
+            if failure.check(CancelledError) and not session.isOpen():
+                return  # A session that goes away changes nothing about what it asked for.
+            context.abandon()
+            self._explain(failure, session, request, command)
+
+        waiting.addCallback(_textOf).addCallbacks(lambda data: session.answer(request, 200, data), failed)
+        waiting.addErrback(self._broken)
 
     def _principal(self, session: ISession, request: Request) -> Principal:
         """Who asks: as the token says, else as the session's last one said."""
@@ -115,34 +125,36 @@ class Dispatcher:
         similar = [known for known in self.commands if known.lower() == name.lower()]
         return f"there is no command {name}" + (f"; did you mean {similar[0]}?" if similar else "")
 
-    def _explain(
-        self,
-        error: BaseException,
-        session: ISession,
-        request: Request,
-        command: ICommand | None,
-        failure: Failure | None = None,
-    ) -> None:
+    def _explain(self, failure: Failure, session: ISession, request: Request, command: ICommand | None) -> None:
         """The only place where an exception becomes a response."""
-        if isinstance(error, CancelledError):
-            return  # The session is gone.
-        if not isinstance(error, ManagerError):
-            self._errors += 1
-            reference = f"E{int(self._house.clock.seconds()):x}-{self._errors}"
-            self._log.failure(
-                "{reference}: {command} of {principal} with extID {extID} failed",
-                failure or Failure(error),
-                reference=reference,
-                command=request.command,
-                principal=session.principal.id if session.principal is not None else None,
-                extID=request.extIDText,
-            )
-            error = InternalError(reference)
-        elif isinstance(error, PermissionDenied):
+        error = failure.value
+        assert error is not None
+        if isinstance(error, PermissionDenied):
             session.denied(error.message)
-        elif command is not None and command.denied is not None and error.code in _DENIALS:
+        if command is not None and command.denied is not None and _isDenial(error):
             error = ManagerError(_DENIED, error.code, error=command.denied, status=401)
-        session.answer(request, error.status, encode(error.data()))
+        try:
+            if not isinstance(error, ManagerError):
+                raise error
+            text = encode(error.data())
+        except BaseException:
+            error = InternalError(self._report(Failure(), session, request))
+            text = encode(error.data())
+        session.answer(request, error.status, text)
+
+    def _report(self, failure: Failure, session: ISession, request: Request) -> str:
+        """Log a bug of ours, or of a plugin; the reference under which it stands there."""
+        self._errors += 1
+        reference = f"E{int(self._house.clock.seconds()):x}-{self._errors}"
+        self._log.failure(
+            "{reference}: {command!r} of {principal} with extID {extID} failed",
+            failure,
+            reference=reference,
+            command=request.command,
+            principal=session.principal.id if session.principal is not None else None,
+            extID=request.extIDText,
+        )
+        return reference
 
     def _broken(self, failure: Failure) -> None:
         self._log.failure("an answer could not be sent", failure)
@@ -163,6 +175,10 @@ def _byName(commands: Iterable[ICommand]) -> dict[str, ICommand]:
                     f"two commands are named {name}: one of {packageOf(other)}, one of {packageOf(command)}"
                 )
     return table
+
+
+def _isDenial(error: BaseException) -> TypeGuard[ManagerError]:
+    return isinstance(error, ManagerError) and error.code in _DENIALS
 
 
 def checkCommands(commands: Iterable[ICommand], required: Iterable[str]) -> None:

@@ -10,6 +10,7 @@ A peer that has closed its own direction (C{printf ... | nc}) still gets the ans
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -44,7 +45,11 @@ __all__ = ["ManagerFactory", "ManagerProtocol"]
 #: How long a session that is being closed may take to read its last lines, in seconds.
 LINGER_S = 5.0
 
+#: How many lines of a peer that has shown no valid token are refused before it is closed.
+STRANGER_REFUSALS_MAX = 100
+
 _NULL = Json("null")
+_BLANK = b"\r"
 
 
 @implementer(IEventReader, IHalfCloseableProtocol)
@@ -68,10 +73,15 @@ class ManagerProtocol(LineReceiver):
         self.mask: Mask
         self._inFlight: set[str] = set()
         self._unnamed = 0
+        self._lines: deque[bytes] = deque()
+        self._partial = b""
+        self._cutting = False
+        self._refusals = 0
         self._reading = True
         self._peerReads = True
         self._peerDone = False
         self._finishing = False
+        self._pile: list[bytes] = []
         self._piled = 0
         self._listening = False
         self._lastSeq = 0
@@ -132,15 +142,20 @@ class ManagerProtocol(LineReceiver):
 
     def _closeIfDone(self) -> None:
         if self._peerDone and not self._inFlightCount() and self._open:
-            self._close()
-            self.transport.loseConnection()
+            self._leave()
 
     def _endWith(self, error: ManagerError) -> None:
-        """Say one last thing, and see that it arrives."""
+        """Say one last thing."""
         self._write(response(_NULL, error.status, encode(error.data())))
+        self._leave()
+
+    def _leave(self) -> None:
+        """Close, and see that what was said arrives."""
         self._close()
         if ITCPTransport.providedBy(self.transport) and not ISSLTransport.providedBy(self.transport):
-            # To close with something unread would reset the connection, and the peer would never see why.
+            # To close with something unread would reset the connection, and what is on its way would be lost:
+            # end our direction, and read on, into the void, until the peer has ended its own.
+            LineReceiver.resumeProducing(self)
             self.transport.loseWriteConnection()
         else:
             self.transport.loseConnection()
@@ -150,6 +165,7 @@ class ManagerProtocol(LineReceiver):
         self._open = False
         self._stopAuthTimer()
         self._stopListening()
+        self._flush()
         self.transport.unregisterProducer()
         self._lingerTimer = self.factory.clock.callLater(LINGER_S, self.cutOff)
 
@@ -174,6 +190,7 @@ class ManagerProtocol(LineReceiver):
 
     def denied(self, why: str) -> None:
         """A token was refused, or missing: C{ISession} of dispatch. Said once a session, so it cannot flood the log."""
+        self._refusals += 1
         if not self._wasDenied:
             self._wasDenied = True
             peer = getattr(self.transport.getPeer(), "host", "this machine")
@@ -198,8 +215,27 @@ class ManagerProtocol(LineReceiver):
     # -- in ---------------------------------------------------------------------------------------------
 
     def dataReceived(self, data: bytes) -> None:
-        if self._open:
-            super().dataReceived(data)
+        """
+        Cut a chunk into lines, once: LineReceiver's own way copies what is left of it for each line in it, so
+        that a peer who sends nothing but line ends could keep the reactor busy.
+        """
+        if not self._open:
+            return
+        *lines, self._partial = (self._partial + data).split(self.delimiter)
+        self._lines.extend(line for line in lines if line and line != _BLANK)
+        if len(self._partial) > self.MAX_LENGTH:
+            self.lineLengthExceeded(self._partial)
+        elif not self._cutting:
+            self._cutting = True
+            try:
+                while self._lines and self._open and not self.paused:
+                    self.lineReceived(self._lines.popleft())
+            finally:
+                self._cutting = False
+
+    def clearLineBuffer(self) -> bytes:
+        partial, self._partial = self._partial, b""
+        return partial
 
     def lineReceived(self, line: bytes) -> None:
         if line.endswith(b"\r"):
@@ -213,6 +249,7 @@ class ManagerProtocol(LineReceiver):
             request = decode(line)
         except BadLine as e:
             self._write(response(e.extID, e.error.status, encode(e.error.data())))
+            self._countRefusal()
             return
         if request.extID is None:
             self._unnamed += 1
@@ -224,6 +261,15 @@ class ManagerProtocol(LineReceiver):
             self._inFlight.add(request.extIDText)
         self._setReading()
         self.factory.dispatcher.dispatch(self, request)
+
+    def _countRefusal(self) -> None:
+        """A peer that nobody knows may be wrong only so often; one that is known may be wrong for ever."""
+        self._refusals += 1
+        self._checkStranger()
+
+    def _checkStranger(self) -> None:
+        if self.principal is None and self._refusals >= STRANGER_REFUSALS_MAX:
+            self._endWith(PermissionDenied("too many lines without a valid __token"))
 
     def lineLengthExceeded(self, line: bytes) -> None:
         if self._open:
@@ -244,6 +290,10 @@ class ManagerProtocol(LineReceiver):
 
     # -- out --------------------------------------------------------------------------------------------
 
+    def isOpen(self) -> bool:
+        """Is anybody there to be answered? C{ISession} of dispatch."""
+        return self._open
+
     def answer(self, request: Request, status: int, data: Json) -> None:
         """Send the one answer to a request: C{ISession} of dispatch."""
         if request.extID is None:
@@ -251,6 +301,8 @@ class ManagerProtocol(LineReceiver):
         else:
             self._inFlight.discard(request.extIDText)
         self._write(response(request.extIDText, status, data))
+        if self._refusals and self._open:
+            self._checkStranger()
         # More may have been read already; only then is it known to be all.
         self._setReading()
         self._closeIfDone()
@@ -268,26 +320,37 @@ class ManagerProtocol(LineReceiver):
     def _write(self, lines: bytes) -> bool:
         if not self._open:
             return False
-        if not self._peerReads:
-            self._piled += len(lines)
-            if self._piled > self.factory.limits.bufferBytesMax:
-                self._lag()
-                return False
-        self.transport.write(lines)
+        if self._peerReads:
+            self.transport.write(lines)
+            return True
+        if self._piled + len(lines) > self.factory.limits.bufferBytesMax:
+            self._lag()
+            return False
+        self._pile.append(lines)
+        self._piled += len(lines)
         return True
+
+    def _flush(self) -> None:
+        """Hand what has piled up to the transport."""
+        pile, self._pile, self._piled = self._pile, [], 0
+        if pile:
+            self.transport.write(b"".join(pile))
 
     def _lag(self) -> None:
         self._log.info(
             "session {number} does not read: closed with {bytes} bytes unread", number=self.number, bytes=self._piled
         )
-        self.transport.write(b'{"event":"lagged","data":{"seq":%d}}\r\n' % self._lastSeq)
+        self._pile.append(b'{"event":"lagged","data":{"seq":%d}}\r\n' % self._lastSeq)
         self._close()
         self.transport.loseConnection()
 
     def peerReads(self, reads: bool) -> None:
-        """What was written has, or has not, left for the peer."""
+        """What was written has, or has not, left for the peer. May be told the same thing again and again."""
+        if reads == self._peerReads:
+            return
         self._peerReads = reads
-        self._piled = 0
+        if reads:
+            self._flush()
         self._setReading()
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from scalemgr.finance.book import Book
 from scalemgr.finance.masks import EVERYTHING
@@ -17,10 +18,13 @@ from scalemgr.interfaces import ILedger
 from scalemgr.ledger.audit import verify
 from scalemgr.ledger.sqlite import SqliteLedger
 from scalemgr.wire.codes import TradeCommand
+from scalemgr.wire.errors import LedgerFailed
 
 #: The time of every batch: milliseconds that are no whole second.
 NOW_MS = 1_763_836_800_250
 CAUSE = Cause("crm", EVERYTHING)
+
+Answer = TypeVar("Answer")
 
 
 def group(name: str = "demo", currency: str = "USD", digits: int = 2) -> AddGroup:
@@ -109,6 +113,27 @@ def sql(path: Path, *statements: str) -> list[Any]:
     return rows
 
 
+def spoilPages(path: Path) -> None:
+    """Damage a database inside: all pages but the first four and the last, so that it opens."""
+    (size,) = sql(path, "PRAGMA page_size")[0]
+    length = path.stat().st_size - 5 * size
+    assert length > 0
+    with open(path, "r+b") as file:
+        file.seek(4 * size)
+        file.write(b"\xff" * length)
+
+
+def eventually(ask: Callable[[], Answer]) -> Answer:
+    """Ask until the ledger can answer, as a client would."""
+    until = time.monotonic() + 30
+    while True:
+        try:
+            return ask()
+        except LedgerFailed:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+
 def rightViews(folder: Path, orders: list[int], cents: list[int]) -> None:
     """Open the ledger, and hold its views against what is known."""
     with opened(folder) as ledger:
@@ -151,15 +176,15 @@ class BadDisk:
         self._dies = self.dead = self.readable = False
         setattr(ledger._file, "_connection", self)
 
-    def failAt(self, verb: str, *, happens: str | None = None, dies: bool = False) -> None:
+    def failAt(self, verb: str, *, happens: str | Callable[[], object] | None = None, dies: bool = False) -> None:
         """
         The next statement that begins with C{verb} fails, once.
 
-        @param happens: what is done to the database in place of the statement.
+        @param happens: what is done to the database in place of the statement, or something to call.
         @param dies: from then on every statement fails, until it is healed.
         """
         self._verb, self._dies = verb, dies
-        self._happen = lambda: happens and self._connection.execute(happens)
+        self._happen = happens if callable(happens) else lambda: happens and self._connection.execute(happens)
 
     def heal(self) -> None:
         """From now on, no more failures."""

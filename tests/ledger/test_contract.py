@@ -240,6 +240,19 @@ def test_update_in_same_batch(ledger: ILedger) -> None:
 
 
 @every
+def test_cannot_be_kept(ledger: ILedger) -> None:
+    """A batch with something that no storage can keep fails whole, leaves nothing behind, and the next one works."""
+    before = state(ledger.book), ledger.entries(0, 100)
+    with pytest.raises((LedgerFailed, OverflowError)):
+        ledger.commit([account(1005), account(2**63)], NOW_MS)
+    assert (state(ledger.book), ledger.entries(0, 100)) == before
+    assert ledger.account(1005) is None
+    commit(ledger, account(1006))
+    assert ledger.account(1006) is not None
+    assert ledger.takeFound() == []
+
+
+@every
 def test_update_of_other(ledger: ILedger) -> None:
     """A trade cannot be changed under another login, nor one that does not exist."""
     (order,) = depositEach(ledger, 500)

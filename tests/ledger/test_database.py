@@ -14,18 +14,18 @@ from scalemgr.ledger import database
 from scalemgr.ledger.database import connect, schemaVersion, transaction
 from scalemgr.ledger.errors import LedgerRefused
 
-from .helpers import dump, made, opened, sql
+from .helpers import dump, made, opened, rightViews, sql
 
 SCHEMAS = Path(database.__file__).parent / "schema"
 
 
 @pytest.fixture
-def addSchema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Call it with a script to have a second schema of the log."""
+def addSchema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Call it with a script to have a second schema, of the log unless it says otherwise."""
 
-    def add(script: str) -> None:
+    def add(script: str, kind: str = "log") -> None:
         copytree(SCHEMAS, tmp_path / "newer" / "schema")
-        (tmp_path / "newer" / "schema" / "log" / "002.sql").write_text(script)
+        (tmp_path / "newer" / "schema" / kind / "002.sql").write_text(script)
         monkeypatch.setattr(database, "files", lambda package: tmp_path / "newer")
 
     return add
@@ -67,6 +67,18 @@ def test_any_file_name(tmp_path: Path, name: str) -> None:
     """The file that is opened is the one that was named, whatever its name means in a URL."""
     connect(tmp_path / name, "log").close()
     assert [f.name for f in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("readOnly", [False, True])
+@pytest.mark.parametrize(("is_", "wanted"), [("log", "views"), ("views", "log")])
+def test_other_kind_refused(tmp_path: Path, is_: str, wanted: str, readOnly: bool) -> None:
+    """A file of ours of the other kind is refused, and stays byte for byte as it is."""
+    path = tmp_path / "a.db"
+    connect(path, is_).close()
+    before = path.read_bytes()
+    with pytest.raises(LedgerRefused, match=f"not one of the kind '{wanted}'"):
+        connect(path, wanted, readOnly=readOnly)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("readOnly", [False, True])
@@ -140,7 +152,7 @@ def test_commit_that_fails(tmp_path: Path) -> None:
         assert connection.execute("SELECT x FROM u").fetchall() == []
 
 
-def test_upgrade(tmp_path: Path, addSchema: Callable[[str], None]) -> None:
+def test_upgrade(tmp_path: Path, addSchema: Callable[..., None]) -> None:
     """A file of an older schema is brought up to date when it is opened, and keeps what is in it."""
     folder = tmp_path / "ledger"
     made(folder, 100)
@@ -153,7 +165,28 @@ def test_upgrade(tmp_path: Path, addSchema: Callable[[str], None]) -> None:
     assert sql(folder / "log.db", "PRAGMA user_version") == [(2,)]
 
 
-def test_upgrade_that_fails(tmp_path: Path, addSchema: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_views_are_not_upgraded(tmp_path: Path, addSchema: Callable[..., None]) -> None:
+    """Views of an older schema are made again from the log: what they have was put there by older code."""
+    folder = tmp_path / "ledger"
+    orders = made(folder, 100)
+    sql(folder / "views.db", "UPDATE account SET balance = 999")
+    addSchema("CREATE TABLE more (x);\n", "views")
+    rightViews(folder, orders, [100])
+    assert sql(folder / "views.db", "PRAGMA user_version") == [(2,)]
+
+
+@pytest.mark.parametrize("script", ["CREATE TABLE a (x);\nCREATE TABLE b (x)\n", "CREATE TABLE a (x"])
+def test_unfinished_schema(tmp_path: Path, addSchema: Callable[..., None], script: str) -> None:
+    """A schema whose last statement lacks its end is found at once, and nothing of it is applied."""
+    connect(tmp_path / "log.db", "log").close()
+    before = dump(tmp_path / "log.db")
+    addSchema(script)
+    with pytest.raises(AssertionError, match="ends in the middle of 'CREATE TABLE"):
+        connect(tmp_path / "log.db", "log")
+    assert dump(tmp_path / "log.db") == before
+
+
+def test_upgrade_that_fails(tmp_path: Path, addSchema: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     """A schema that fails half way leaves the file as it was, and the older code can go on with it."""
     folder = tmp_path / "ledger"
     made(folder, 100)
@@ -167,7 +200,7 @@ def test_upgrade_that_fails(tmp_path: Path, addSchema: Callable[[str], None], mo
         assert ledger.book.accounts[1001].balance == 100
 
 
-def test_new_file_upgrades(tmp_path: Path, addSchema: Callable[[str], None]) -> None:
+def test_new_file_upgrades(tmp_path: Path, addSchema: Callable[..., None]) -> None:
     """A new file goes through every schema, each counted when it is done."""
     addSchema("CREATE TABLE more (x);\nINSERT INTO nowhere VALUES (1);\n")
     with pytest.raises(sqlite3.OperationalError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from scalemgr.ledger.sqlite import SqliteLedger
 from scalemgr.wire.errors import LedgerFailed
 
-from .helpers import NOW_MS, BadDisk, commit, deposit, depositEach, folded, opened, populate, state
+from .helpers import NOW_MS, BadDisk, commit, deposit, depositEach, folded, opened, populate, sql, state
 
 
 @pytest.fixture
@@ -84,6 +86,78 @@ def test_pending(ledger: SqliteLedger, kept: bool) -> None:
     assert ledger.book.accounts[1001].balance == (107 if kept else 7)
     assert (ledger.trade(pending) is not None) == kept
     assert state(ledger.book) == folded(ledger.entries(0, 100))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_found(ledger: SqliteLedger, count: int) -> None:
+    """What was pending and kept is found by the next commit, a batch of nothing will do, and is given out once."""
+    first = ledger.reserveOrders(count)
+    disk = BadDisk(ledger)
+    disk.failAt("COMMIT", happens="COMMIT", dies=True)
+    assert outcomeOf(ledger, *range(first, first + count)) == "pending"
+    assert ledger.takeFound() == []
+    with pytest.raises(LedgerFailed):
+        ledger.commit([], NOW_MS)
+    assert ledger.takeFound() == []
+    disk.heal()
+    assert ledger.commit([], NOW_MS) == []
+    found = ledger.takeFound()
+    assert [e.order for e in found] == list(range(first, first + count))
+    assert found == ledger.entries(4, 10)
+    depositEach(ledger, 7)
+    assert ledger.takeFound() == []
+    assert state(ledger.book) == folded(ledger.entries(0, 100))
+
+
+def test_found_by_one_that_fails(ledger: SqliteLedger) -> None:
+    """What was found is given out also if the commit that found it fails, and if nobody took it at once."""
+    pending, void, later = (ledger.reserveOrders(1) for _ in range(3))
+    disk = BadDisk(ledger)
+    disk.failAt("COMMIT", happens="COMMIT", dies=True)
+    assert outcomeOf(ledger, pending) == "pending"
+    disk.heal()
+    disk.failAt("INSERT")
+    assert outcomeOf(ledger, void) == "void"
+    (entry,) = commit(ledger, deposit(later))
+    assert entry.seq == 6
+    assert [(e.seq, e.order) for e in ledger.takeFound()] == [(5, pending)]
+    assert ledger.takeFound() == []
+
+
+def test_nothing_found(ledger: SqliteLedger) -> None:
+    """What was not kept is not found, and neither is what was known to be kept at once."""
+    order, later = ledger.reserveOrders(1), ledger.reserveOrders(1)
+    disk = BadDisk(ledger)
+    disk.failAt("COMMIT", happens="ROLLBACK", dies=True)
+    assert outcomeOf(ledger, order) == "pending"
+    disk.heal()
+    commit(ledger, deposit(order))
+    disk.failAt("COMMIT", happens="COMMIT")
+    commit(ledger, deposit(later))
+    assert ledger.takeFound() == []
+
+
+def test_place_taken(ledger: SqliteLedger) -> None:
+    """A batch whose place in the log somebody else took, who should not be there, is not said to be kept."""
+    order = ledger.reserveOrders(1)
+    (columns,) = sql(ledger._logPath, "SELECT group_concat('\"' || name || '\"') FROM pragma_table_info('entry')")[0]
+    others = columns.replace('"seq"', "5")
+    sql(ledger._logPath, f"INSERT INTO entry ({columns}) SELECT {others} FROM entry WHERE seq = 1")
+    before = state(ledger.book)
+    assert outcomeOf(ledger, order) == "void"
+    assert state(ledger.book) == before
+
+
+def test_busy(ledger: SqliteLedger) -> None:
+    """A commit that could not even begin, because somebody else writes, is void, and works when they are done."""
+    order = ledger.reserveOrders(1)
+    ledger._file._connection.execute("PRAGMA busy_timeout=10")
+    with closing(sqlite3.connect(ledger._logPath, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert outcomeOf(ledger, order) == "void"
+        other.execute("ROLLBACK")
+    commit(ledger, deposit(order))
+    assert ledger.takeFound() == []
 
 
 @pytest.mark.parametrize("readable", [True, False])

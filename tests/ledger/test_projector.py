@@ -3,59 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.logger import LogEvent
 
-from scalemgr.finance.records import Entry
 from scalemgr.ledger import projector
 from scalemgr.ledger.audit import verify
-from scalemgr.ledger.views import Views
 from scalemgr.wire.codes import RetCode
 from scalemgr.wire.errors import LedgerFailed
 
 from .conftest import Logged
+from .gate import Gate
 from .helpers import commit, depositEach, opened, populate, rightViews, sql, update
-
-
-class Gate:
-    """
-    Stands before every folding into the views.
-
-    @ivar fail: so many times, it fails.
-    @ivar failed: how often it did.
-    """
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._open = threading.Event()
-        self._open.set()
-        self.fail = 0
-        self.failed = threading.Semaphore(0)
-        self._project = Views.project
-        monkeypatch.setattr(Views, "project", lambda views, entries: self._pass(views, entries))
-        monkeypatch.setattr(projector, "_RETRY_SECONDS", 0.001)
-
-    def _pass(self, views: Views, entries: list[Entry]) -> None:
-        assert self._open.wait(30)
-        if self.fail:
-            self.fail -= 1
-            self.failed.release()
-            raise OSError(28, "No space left on device")
-        self._project(views, entries)
-
-    @contextmanager
-    def shut(self) -> Iterator[None]:
-        """Nothing comes through for a while."""
-        self._open.clear()
-        try:
-            yield
-        finally:
-            self._open.set()
 
 
 @pytest.fixture

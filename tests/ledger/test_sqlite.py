@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sqlite3
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from scalemgr.ledger import log as logModule
 from scalemgr.ledger.errors import LedgerRefused
 from scalemgr.ledger.sqlite import SqliteLedger
 
-from .helpers import NOW_MS, depositEach, dump, made, opened, populate, sql, state
+from .helpers import NOW_MS, depositEach, made, opened, populate, spoilPages, sql, state
 
 
 def refusal(folder: Path) -> str:
@@ -139,25 +141,88 @@ def test_log_is_no_database(folder: Path, content: bytes) -> None:
     assert (folder / "log.db").read_bytes() == content
 
 
-def test_log_of_another_application(folder: Path) -> None:
-    """A log.db of some other application is refused, and nothing is added to it."""
+@pytest.mark.parametrize("version", [0, 1, 7])
+@pytest.mark.parametrize("application", [0, 7])
+def test_log_of_another_application(folder: Path, application: int, version: int) -> None:
+    """A log.db of some other application, whatever it says of itself, is refused, and stays byte for byte as it was."""
     folder.mkdir()
     path = folder / "log.db"
-    sql(path, "CREATE TABLE customer (id INTEGER PRIMARY KEY)", "PRAGMA application_id=7", "PRAGMA user_version=1")
-    before = dump(path)
+    table = "CREATE TABLE customer (id INTEGER PRIMARY KEY)"
+    sql(path, table, f"PRAGMA application_id={application}", f"PRAGMA user_version={version}")
+    before = path.read_bytes()
     assert f"{path} is not a file of scalemgr" in refusal(folder)
-    assert dump(path) == before
+    assert path.read_bytes() == before
+    assert sorted(path.name for path in folder.iterdir()) == ["lock", "log.db"]
 
 
+@pytest.mark.parametrize("emptied", [False, True])
 @pytest.mark.parametrize("left", ["views.db", "book.snapshot"])
-def test_log_is_gone(folder: Path, left: str) -> None:
-    """A folder whose log is gone is refused, and nothing is made in its place."""
+def test_log_is_gone(folder: Path, left: str, emptied: bool) -> None:
+    """A folder whose log is gone, or has become an empty file, is refused, and nothing is made in its place."""
     made(folder, 100)
     for path in folder.iterdir():
         if path.name not in (left, "lock"):
             path.unlink()
+    if emptied:
+        (folder / "log.db").touch()
     assert f"{folder / 'log.db'} is missing" in refusal(folder)
-    assert sorted(path.name for path in folder.iterdir()) == sorted([left, "lock"])
+    assert {path.name for path in folder.iterdir()} == {left, "lock"} | ({"log.db"} if emptied else set())
+    assert not emptied or (folder / "log.db").read_bytes() == b""
+
+
+def test_log_is_damaged(folder: Path) -> None:
+    """A log that is damaged inside is refused, by name, saying from where on and what to do."""
+    made(folder, *range(1, 200))
+    (folder / "book.snapshot").unlink()
+    spoilPages(folder / "log.db")
+    before = (folder / "log.db").read_bytes()
+    said = refusal(folder)
+    assert said.startswith(f"{folder / 'log.db'} is damaged after entry 0: ")
+    assert said.endswith("; restore it")
+    assert (folder / "log.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(("missing", "after"), [(1, 0), (5, 4)])
+def test_log_has_a_gap(folder: Path, missing: int, after: int) -> None:
+    """A log that lacks an entry is refused, by name, saying where; once it is put back, it opens."""
+    made(folder, 1, 2, 3)
+    (folder / "book.snapshot").unlink()
+    whole = (folder / "log.db").read_bytes()
+    sql(folder / "log.db", f"DELETE FROM entry WHERE seq = {missing}")
+    said = f"{folder / 'log.db'} is damaged after entry {after}: entry {missing + 1} does not follow entry {after}"
+    assert refusal(folder) == f"{said}; restore it"
+    (folder / "log.db").write_bytes(whole)
+    with opened(folder) as ledger:
+        assert ledger.book.accounts[1001].balance == 6
+
+
+def newerLog(folder: Path) -> None:
+    sql(folder / "log.db", "PRAGMA user_version=99")
+
+
+def gapInLog(folder: Path) -> None:
+    (folder / "book.snapshot").unlink()
+    sql(folder / "log.db", "DELETE FROM entry WHERE seq = 2")
+
+
+def viewsAreAFolder(folder: Path) -> None:
+    (folder / "views.db").unlink()
+    (folder / "views.db").mkdir()
+
+
+@pytest.mark.parametrize("spoil", [newerLog, gapInLog, viewsAreAFolder], ids=lambda spoil: spoil.__name__)
+def test_refusal_leaves_nothing_open(folder: Path, spoil: Callable[[Path], None]) -> None:
+    """A ledger that refuses to open leaves no file open, without waiting for a collection."""
+    made(folder, 1)
+    spoil(folder)
+    gc.collect()
+    gc.disable()
+    try:
+        before = os.listdir("/proc/self/fd")
+        refusal(folder)
+        assert os.listdir("/proc/self/fd") == before
+    finally:
+        gc.enable()
 
 
 def test_log_is_a_folder(folder: Path) -> None:

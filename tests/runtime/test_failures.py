@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.logger import LogEvent
+from twisted.logger import LogEvent, capturedLogs, eventAsText
 
 from scalemgr.interfaces import IContext
 from scalemgr.wire.errors import LedgerFailed
@@ -35,6 +35,23 @@ def test_ledgerFails(failure: LedgerFailed, command: str) -> None:
         assert line["data"]["outcome"] == failure.details["outcome"]
     assert listening.lines() == []
     assert daemon.kept() == before
+
+
+def test_ledgerFailureIsOneLine(failures: list[LogEvent]) -> None:
+    """A ledger that fails, and one that works again, is one line each for the operator, without a traceback."""
+    ledger = WatchedLedger()
+    daemon = Daemon(ledger=ledger)
+    session = daemon.staff()
+    ledger.failures = [VOID, VOID]
+    with capturedLogs() as logged:
+        for extID in "abcd":
+            session.deposit(extID)
+            daemon.clock.pump([0.0, 0.1, 0.1])
+    lines = [
+        (event["log_level"].name, eventAsText(event, includeSystem=False, includeTimestamp=False)) for event in logged
+    ]
+    assert lines == [("critical", "1 requests failed: the disk is full")] * 2 + [("info", "the ledger works again")]
+    assert failures == []
 
 
 def test_ledgerFailsUnforeseen(failures: list[LogEvent]) -> None:
@@ -162,4 +179,15 @@ def test_bugInSettlingLeavesNoTrace(failures: list[LogEvent]) -> None:
     daemon.settle()
     assert [answer["status"] for answer in session.lines()] == [500, 500]
     assert daemon.kept() == before
+    failures.clear()
+
+
+def test_bugInSettlingOfALostSession(failures: list[LogEvent]) -> None:
+    """A bug that nobody waits to hear of is logged all the same."""
+    daemon = Daemon(also=[thirdParty(broken)])
+    session = daemon.staff()
+    session.send("ThirdParty", "a")
+    session.lose()
+    daemon.settle()
+    assert [event["log_failure"].type for event in failures] == [KeyError]
     failures.clear()

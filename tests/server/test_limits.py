@@ -225,6 +225,8 @@ def test_slowReader(spare: int) -> None:
     for i in range(3):
         asking.deposit(str(i))
         daemon.settle()
+    if spare >= 0:
+        reader.transport.producer.resumeProducing()
     lines = reader.lines()
     if spare >= 0:
         assert [line["seq"] for line in lines] == [6, 7, 8]
@@ -238,6 +240,19 @@ def test_slowReader(spare: int) -> None:
     assert len(asking.answers()) == 4
     if spare < 0:
         assert reader.raw() == b""
+
+
+def test_slowReaderIsToldTwice() -> None:
+    """A transport says at each write that it is full: what piles up is counted all the same."""
+    each = eventBytes()
+    daemon = limited(bufferBytesMax=2 * each)
+    reader, asking = daemon.staff(), daemon.staff()
+    for i in range(3):
+        stall(reader)
+        asking.deposit(str(i))
+        daemon.settle()
+    assert reader.lines()[-1] == {"event": "lagged", "data": {"seq": 7}}
+    assert reader.transport.disconnecting
 
 
 def test_slowReaderWhoCatchesUp() -> None:
