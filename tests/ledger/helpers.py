@@ -134,6 +134,12 @@ def eventually(ask: Callable[[], Answer]) -> Answer:
             time.sleep(0.01)
 
 
+def profits(ledger: SqliteLedger, *orders: int) -> list[int]:
+    """What these trades say, once the ledger can say it."""
+    found = [eventually(lambda order=order: ledger.trade(order)) for order in orders]  # type: ignore[misc]
+    return [trade.profit for trade, _ in filter(None, found)]
+
+
 def rightViews(folder: Path, orders: list[int], cents: list[int]) -> None:
     """Open the ledger, and hold its views against what is known."""
     with opened(folder) as ledger:

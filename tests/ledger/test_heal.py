@@ -31,6 +31,7 @@ from .helpers import (
     made,
     opened,
     populate,
+    profits,
     rightViews,
     sql,
     update,
@@ -41,12 +42,6 @@ from .helpers import (
 def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     """Before the views; a projector that fails tries again soon."""
     return Gate(monkeypatch)
-
-
-def profits(ledger: SqliteLedger, *orders: int) -> list[int]:
-    """What these trades say, once the ledger can say it."""
-    found = [eventually(lambda order=order: ledger.trade(order)) for order in orders]  # type: ignore[misc]
-    return [trade.profit for trade, _ in filter(None, found)]
 
 
 def isVoid(outcome: Outcome) -> bool:
@@ -126,9 +121,10 @@ def test_update_while_made_again(folder: Path, gate: Gate, failures: list[LogEve
         with gate.shut():
             depositEach(ledger, 5)
             assert gate.waiting.wait(30)
-            gate.letOne()
-            # The first one meets the damage, and the one that waits then begins at entry 0.
-            assert gate.waiting.wait(30)
+            # It meets the damage, tries again and gives those views up; what waits then begins at entry 0.
+            for _ in range(2):
+                gate.letOne()
+                assert gate.waiting.wait(30)
             assert sql(folder / "views.db", "SELECT seq FROM view") == [(0,)]
             order = ledger.reserveOrders(1)
             failed, booked = ledger.commit([update(old, 300), deposit(order, 6)], NOW_MS)
@@ -154,7 +150,7 @@ def test_no_damage(folder: Path, gate: Gate, logged: Logged, failures: list[LogE
         for _ in range(3):
             assert gate.failed.acquire(timeout=30)
         assert profits(ledger, old, new) == [100, 5]
-    assert len(failures) == 3
+    assert len(failures) == 1
     failures.clear()
     assert not logged.has("making it again")
     assert (folder / "views.db").stat().st_ino == before
@@ -202,7 +198,7 @@ def test_reopening_that_fails(folder: Path, gate: Gate, monkeypatch: pytest.Monk
 
 
 def test_deleted_unread(folder: Path, gate: Gate, logged: Logged) -> None:
-    """Views that are deleted while the ledger runs are made again when somebody asks, and who asks later is answered."""
+    """Views that are deleted while the ledger runs are made again when somebody asks; who asks later is answered."""
     (old,) = made(folder, 100)
     with opened(folder) as ledger:
         loseViews(folder)
@@ -216,7 +212,7 @@ def test_deleted_unread(folder: Path, gate: Gate, logged: Logged) -> None:
 
 
 def test_deleted_while_read(folder: Path, gate: Gate) -> None:
-    """Views that are deleted after they were read still answer, rightly, and are made again at the next start at last."""
+    """Views that are deleted after they were read still answer, rightly, and are made again at the next start."""
     (old,) = made(folder, 100)
     with opened(folder) as ledger:
         assert profits(ledger, old) == [100]

@@ -118,8 +118,8 @@ def test_failureToReserveForGood() -> None:
     before = daemon.kept()
     daemon.runtime.reserveOrder()
     ledger.reserveFailures = [LedgerFailed("the disk is full") for _ in range(3)]
-    daemon.runtime.reserveOrder()
     with capturedLogs() as logged:
+        daemon.runtime.reserveOrder()
         for extID in "abc":
             session.deposit(extID)
         daemon.settle()
