@@ -39,7 +39,10 @@ def connect(path: Path | str, kind: str, *, synchronous: str = "FULL", readOnly:
     target = str(path) if path == ":memory:" else f"{Path(path).absolute().as_uri()}?mode={mode}"
     if path != ":memory:" and not readOnly:
         # For its owner only, whatever the folder allows; what SQLite keeps beside it follows.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as e:
+            raise LedgerRefused(f"{path} cannot be written: {e.strerror}") from e
     connection = sqlite3.connect(
         target, uri=path != ":memory:", isolation_level=None, check_same_thread=False, timeout=10
     )

@@ -51,8 +51,8 @@ def openViews(path: Path, log: SqliteLog) -> Views:
         if getattr(e, "sqlite_errorname", "").split("_")[1:2] in _NO_DAMAGE:
             raise LedgerRefused(f"{path} cannot be used now: {e}") from e
         _log.warn("views: {path} cannot be used ({why}); making it again from the log", path=str(path), why=e)
-    removeViews(path)
     try:
+        removeViews(path)
         views = Views(path, log.epoch)
         catchUp(views, log)
     except (sqlite3.Error, OSError) as e:
