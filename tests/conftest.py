@@ -10,6 +10,13 @@ from twisted.internet import reactor
 from twisted.logger import LogEvent, globalLogPublisher
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quickCollections() -> None:
+    """What is imported need not be looked through after every test."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def failures() -> list[LogEvent]:
     """What was logged with a failure; a test that expects some takes this and clears it."""
