@@ -80,10 +80,11 @@ def _audit(folder: Path, log: SqliteLog, views: Views | None, differences: list[
             differences.append(f"views.db cannot be read: {e}")
     fold = _Fold(log)
     try:
+        head = log.head()
         for seq, check in sorted(kept, key=itemgetter(0)):
             fold.upTo(seq)
             differences += check(fold)
-        fold.upTo(fold.head)
+        fold.upTo(head)
     except (sqlite3.Error, ValueError, KeyError, AssertionError) as e:
         differences.append(f"log.db: {e}")
     trades = sum(event == TRADE_EVENT for event, _ in fold.contents)
@@ -96,7 +97,6 @@ class _Fold:
     def __init__(self, log: SqliteLog) -> None:
         self.book = Book()
         self.contents: dict[tuple[str, int | str], int] = {}
-        self.head = log.head()
         self._entries = chain.from_iterable(log.pages(0))
 
     def upTo(self, seq: int) -> None:

@@ -40,7 +40,10 @@ def connect(path: Path | str, kind: str, *, synchronous: str = "FULL", readOnly:
     if path != ":memory:" and not readOnly:
         # For its owner only, whatever the folder allows; what SQLite keeps beside it follows.
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            # Only if it is new: to close any descriptor of a file drops the locks that SQLite has on it.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            pass
         except OSError as e:
             raise LedgerRefused(f"{path} cannot be written: {e.strerror}") from e
     connection = sqlite3.connect(

@@ -23,7 +23,7 @@ _BATCH = 20_000
 _RETRY_SECONDS = 1.0
 
 # What SQLite says when something else is wrong than the file: a full disk, somebody else who writes, ...
-_NO_DAMAGE = (["FULL"], ["BUSY"], ["LOCKED"], ["CANTOPEN"], ["NOMEM"], ["READONLY"], ["PERM"])
+_NO_DAMAGE = (["FULL"], ["BUSY"], ["LOCKED"], ["CANTOPEN"], ["IOERR"], ["NOMEM"], ["READONLY"], ["PERM"])
 
 _log = Logger()
 
@@ -148,7 +148,7 @@ class Projector(threading.Thread):
                 self._drop()
             reached = self._follow()
         except Exception:
-            # A full disk, or damage. Deposits go on; questions wait.
+            # A full disk, or damage. Deposits go on; questions fail until it is over.
             if not self._failing:
                 _log.failure("views: cannot follow the log at entry {seq}; trying again", seq=self._reached)
             self._drop()

@@ -150,7 +150,10 @@ class SqliteLedger(BaseLedger):
         return self._folder / "book.snapshot"
 
     def _fold(self) -> None:
-        head = self._file.head()
+        try:
+            head = self._file.head()
+        except sqlite3.Error as e:
+            raise LedgerRefused(f"{self._logPath} is damaged: {e}; restore it") from e
         saved = loadSnapshot(self._snapshotPath, self.epoch)
         if saved is not None and saved.seq > head:
             self._log.critical(
@@ -224,7 +227,7 @@ class SqliteLedger(BaseLedger):
         """Ask the views, when they have all that was committed before now."""
         if not self._projector.waitFor(self.book.seq, self._queryS):
             raise LedgerFailed(
-                f"the views are behind the log and did not catch up within {self._queryS:g} s; ask again later",
+                "the views are behind the log and do not catch up in time; ask again later",
                 RetCode.RET_ERR_TIMEOUT,
                 outcome="void",
             )

@@ -82,6 +82,8 @@ class Views:
         (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
+        for table in ("trade", "account", '"group"'):
+            self._connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchall()  # noqa: S608
 
     def project(self, entries: list[Entry]) -> None:
         """Fold in the entries that follow the last one that is in."""

@@ -256,7 +256,7 @@ class TradingRuntime:
             self._failures = 0
         self._unsure = False
         self._written()
-        entries = self._ledger.takeFound()
+        entries = self._takeFound()
         for submission, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Entry):
                 entries.append(outcome)
@@ -269,15 +269,16 @@ class TradingRuntime:
 
     def _tellFailed(self, failure: Failure, batch: list[_Submission]) -> Deferred[None] | None:
         if failure.check(LedgerFailed):
-            # Nothing unforeseen: one line, not a traceback a second.
-            self._log.critical("{count} requests failed: {why}", count=len(batch), why=failure.getErrorMessage())
+            # Nothing unforeseen: one line, not a traceback, and not again for each new try.
+            if batch or not self._failures:
+                self._log.critical("{count} requests failed: {why}", count=len(batch), why=failure.getErrorMessage())
             error = failure.value
         else:
             self._log.failure("{count} requests failed", failure, count=len(batch))
             error = LedgerFailed("the ledger failed in its commit", outcome="pending")
         assert isinstance(error, ManagerError)
         self._unsure = self._unsure or error.details.get("outcome") != "void"
-        found = self._ledger.takeFound()
+        found = self._takeFound()
         if found:
             self._events.publish(found)
         self._written()
@@ -286,6 +287,13 @@ class TradingRuntime:
         pause = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
         self._failures += 1
         return None if self._stopping else deferLater(self._clock, pause)
+
+    def _takeFound(self) -> list[Entry]:
+        """What was kept after all. Who asked for it has been told that nobody knew; others may wait for it still."""
+        found = self._ledger.takeFound()
+        for entry in found:
+            self._waiters.emitted(entry, None)
+        return found
 
     def _survive(self, failure: Failure) -> None:
         # A LoopingCall whose function fails stops for ever.

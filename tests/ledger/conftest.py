@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import tempfile
@@ -26,13 +25,6 @@ class Logged:
     def has(self, *words: str) -> bool:
         """Is there a line with all of these in it?"""
         return any(all(word in line for word in words) for line in self.lines())
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quickCollections() -> None:
-    """What is imported need not be looked through after every test: it halves the time that these tests take."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture

@@ -186,6 +186,17 @@ def test_nbf() -> None:
     assert auth.principal(text).id == "crm"
 
 
+@pytest.mark.parametrize("now", [10**9, 4 * 10**9])
+def test_givenClock(now: int) -> None:
+    """All times of a token are by the clock that was given, whatever the machine's says."""
+    clock = Clock()
+    clock.rightNow = now
+    text = token(nbf=now, iat=now, exp=now + 1)
+    assert authenticator(clock=clock).principal(text).id == "crm"
+    clock.advance(1)
+    assertRefused(authenticator(clock=clock), text)
+
+
 @pytest.mark.parametrize("name", ["exp", "nbf"])
 @pytest.mark.parametrize("value", [str(NOW + 60), True, [], {}])
 def test_unusableTimes(name: str, value: object) -> None:
