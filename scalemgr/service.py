@@ -42,8 +42,8 @@ from .server.auth import Authenticator, Keys
 from .server.context import House
 from .server.discovery import Broken
 from .server.dispatch import Dispatcher
+from .server.factory import ManagerFactory
 from .server.limits import Bounded, SessionLimits
-from .server.protocol import ManagerFactory
 from .wire.errors import LedgerFailed
 
 __all__ = ["ManagerService", "StartFailed"]

@@ -28,8 +28,9 @@ from scalemgr.server.auth import Authenticator, Keys, Principal
 from scalemgr.server.context import House
 from scalemgr.server.discovery import findCommands
 from scalemgr.server.dispatch import Dispatcher
+from scalemgr.server.factory import ManagerFactory
 from scalemgr.server.limits import SessionLimits
-from scalemgr.server.protocol import ManagerFactory, ManagerProtocol
+from scalemgr.server.protocol import ManagerProtocol
 
 #: When every test begins: milliseconds that are no whole second.
 NOW_MS = 1_763_836_800_250

@@ -11,18 +11,15 @@ A peer that has closed its own direction (C{printf ... | nc}) still gets the ans
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
-    IAddress,
     IDelayedCall,
     IHalfCloseableProtocol,
-    IReactorTime,
     ISSLTransport,
     ITCPTransport,
 )
-from twisted.internet.protocol import ServerFactory, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
@@ -31,16 +28,15 @@ from zope.interface import implementer
 from ..commands.base import STAFF
 from ..finance.masks import Mask
 from ..interfaces import IEventReader
-from ..runtime.eventlog import EventLog
-from ..runtime.waiters import Waiters
 from ..wire.codes import RetCode
 from ..wire.errors import DuplicateRequest, InvalidData, ManagerError, PermissionDenied, Refused
 from ..wire.messages import BadLine, Json, Request, decode, encode, response
-from .auth import Authenticator, Principal
-from .dispatch import Dispatcher
-from .limits import SessionLimits
+from .auth import Principal
 
-__all__ = ["ManagerFactory", "ManagerProtocol"]
+if TYPE_CHECKING:
+    from .factory import ManagerFactory
+
+__all__ = ["LINGER_S", "STRANGER_REFUSALS_MAX", "ManagerProtocol"]
 
 #: How long a session that is being closed may take to read its last lines, in seconds.
 LINGER_S = 5.0
@@ -368,69 +364,3 @@ class _Writing:
 
     def stopProducing(self) -> None:
         """The connection is being lost; connectionLost does what there is to do."""
-
-
-class ManagerFactory(ServerFactory):
-    """All sessions of a daemon."""
-
-    noisy = False
-
-    def __init__(
-        self,
-        clock: IReactorTime,
-        dispatcher: Dispatcher,
-        auth: Authenticator,
-        events: EventLog,
-        waiters: Waiters,
-        limits: SessionLimits,
-    ) -> None:
-        self.clock = clock
-        self.dispatcher = dispatcher
-        self.auth = auth
-        self.events = events
-        self.limits = limits
-        self._waiters = waiters
-        self._sessions: set[ManagerProtocol] = set()
-        self._numbered = 0
-        self._finished: Deferred[None] | None = None
-
-    def buildProtocol(self, addr: IAddress | None) -> ManagerProtocol:  # type: ignore[override]
-        self._numbered += 1
-        protocol = ManagerProtocol(self._numbered)
-        protocol.factory = self
-        return protocol
-
-    def admit(self, session: ManagerProtocol) -> bool:
-        """Is there room for one more?"""
-        if len(self._sessions) >= self.limits.sessionsMax:
-            return False
-        self._sessions.add(session)
-        return True
-
-    def dismiss(self, session: ManagerProtocol) -> None:
-        """A session is gone: so are those who wait on its behalf, and nothing else."""
-        self._sessions.discard(session)
-        self._waiters.forget(session)
-        self._allGone()
-
-    def finish(self) -> Deferred[None]:
-        """Take nothing more from anybody; close each session when it has its answers. Fires when all are gone."""
-        finished = self._finished = Deferred()
-        for session in tuple(self._sessions):
-            session.finish()
-        self._allGone()
-        return finished
-
-    def cutOff(self) -> None:
-        """End what sessions are left."""
-        for session in tuple(self._sessions):
-            session.cutOff()
-
-    def _allGone(self) -> None:
-        if self._finished is not None and not self._sessions:
-            finished, self._finished = self._finished, None
-            finished.callback(None)
-
-    def sessions(self) -> int:
-        """How many there are."""
-        return len(self._sessions)

@@ -1,0 +1,82 @@
+"""All sessions of a daemon: who is admitted, and how they all end."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import ServerFactory
+
+from ..runtime.eventlog import EventLog
+from ..runtime.waiters import Waiters
+from .auth import Authenticator
+from .dispatch import Dispatcher
+from .limits import SessionLimits
+from .protocol import ManagerProtocol
+
+__all__ = ["ManagerFactory"]
+
+
+class ManagerFactory(ServerFactory):
+    """Makes sessions, and knows those that there are."""
+
+    noisy = False
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        dispatcher: Dispatcher,
+        auth: Authenticator,
+        events: EventLog,
+        waiters: Waiters,
+        limits: SessionLimits,
+    ) -> None:
+        self.clock = clock
+        self.dispatcher = dispatcher
+        self.auth = auth
+        self.events = events
+        self.limits = limits
+        self._waiters = waiters
+        self._sessions: set[ManagerProtocol] = set()
+        self._numbered = 0
+        self._finished: Deferred[None] | None = None
+
+    def buildProtocol(self, addr: IAddress | None) -> ManagerProtocol:  # type: ignore[override]
+        self._numbered += 1
+        protocol = ManagerProtocol(self._numbered)
+        protocol.factory = self
+        return protocol
+
+    def admit(self, session: ManagerProtocol) -> bool:
+        """Is there room for one more?"""
+        if len(self._sessions) >= self.limits.sessionsMax:
+            return False
+        self._sessions.add(session)
+        return True
+
+    def dismiss(self, session: ManagerProtocol) -> None:
+        """A session is gone: so are those who wait on its behalf, and nothing else."""
+        self._sessions.discard(session)
+        self._waiters.forget(session)
+        self._allGone()
+
+    def finish(self) -> Deferred[None]:
+        """Take nothing more from anybody; close each session when it has its answers. Fires when all are gone."""
+        finished = self._finished = Deferred()
+        for session in tuple(self._sessions):
+            session.finish()
+        self._allGone()
+        return finished
+
+    def cutOff(self) -> None:
+        """End what sessions are left."""
+        for session in tuple(self._sessions):
+            session.cutOff()
+
+    def _allGone(self) -> None:
+        if self._finished is not None and not self._sessions:
+            finished, self._finished = self._finished, None
+            finished.callback(None)
+
+    def sessions(self) -> int:
+        """How many there are."""
+        return len(self._sessions)
