@@ -74,6 +74,7 @@ class ISubmission(Interface):
     """A request on its way through the runtime."""
 
     request: Request = Attribute("What was asked")
+    outcome: Outcome | None = Attribute("What became of it, once that is known")
 
     def withdraw() -> bool:
         """

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
@@ -41,10 +41,11 @@ _BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 class _Submission:
     """A request, until its batch is taken or it is withdrawn."""
 
-    __slots__ = ("_queued", "request")
+    __slots__ = ("_queued", "outcome", "request")
 
     def __init__(self, request: Request) -> None:
         self.request = request
+        self.outcome: Outcome | None = None
         self._queued = True
 
     def take(self) -> bool:
@@ -240,7 +241,7 @@ class TradingRuntime:
             return succeed(None)
         nowMs = int(self._clock.seconds() * 1000)
         self._batch = batch
-        committed = self._inLedger(self._ledger.commit, [s.request for s in batch], nowMs)
+        committed = maybeDeferred(self._inLedger, self._ledger.commit, [s.request for s in batch], nowMs)
         committed.addCallbacks(self._tell, self._tellFailed, callbackArgs=(batch,), errbackArgs=(batch,))
         return committed.addErrback(self._survive)
 
@@ -258,6 +259,7 @@ class TradingRuntime:
         self._written()
         entries = self._takeFound()
         for submission, outcome in zip(batch, outcomes, strict=True):
+            submission.outcome = outcome
             if isinstance(outcome, Entry):
                 entries.append(outcome)
                 self._waiters.emitted(outcome, submission)
@@ -283,7 +285,8 @@ class TradingRuntime:
             self._events.publish(found)
         self._written()
         for submission in batch:
-            self._waiters.refused(submission, _about(error, submission.request))
+            submission.outcome = _about(error, submission.request)
+            self._waiters.refused(submission, submission.outcome)
         pause = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
         self._failures += 1
         return None if self._stopping else deferLater(self._clock, pause)

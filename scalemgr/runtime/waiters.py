@@ -19,7 +19,7 @@ from math import ceil
 from typing import Any
 
 from msgspec import Struct
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
@@ -106,6 +106,10 @@ class Waiters:
         @return: a Deferred of the entry whose event it is. It fails with the refusal, or with L{SyncTimeout}.
         @raise ManagerError: if there cannot be one. Its cause was then withdrawn: nothing was done.
         """
+        if awaited.cause is not None and awaited.cause.outcome is not None:
+            # It is settled already; there will be no other event.
+            outcome = awaited.cause.outcome
+            return fail(outcome) if isinstance(outcome, Exception) else succeed(outcome)
         try:
             seconds = self._seconds(awaited.timeout)
             if self._count >= self._waitersMax:
@@ -127,7 +131,9 @@ class Waiters:
             # What was left behind by those who were answered in time.
             self._slots = {slot: self._slots[slot]}
             self._swept = int(self._clock.seconds() / TICK_S)
-            self._timer = self._clock.callLater(TICK_S, self._sweep)
+            self._startTimer()
+        # A clock that was set back has slots again that were swept already.
+        self._swept = min(self._swept, slot)
         return waiter.deferred
 
     def emitted(self, entry: Entry, cause: ISubmission | None) -> None:
@@ -200,7 +206,14 @@ class Waiters:
                     # One that cannot be told must not keep the others waiting for ever.
                     self._log.failure("a waiter could not be told that its time is up")
         self._swept = now + 1
-        self._timer = self._clock.callLater(TICK_S, self._sweep) if self._count else None
+        self._timer = None
+        if self._count:
+            self._startTimer()
+
+    def _startTimer(self) -> None:
+        """To the next slot, not just a tick from now: else a time-out could be late by two."""
+        now = self._clock.seconds()
+        self._timer = self._clock.callLater(max(0, (int(now / TICK_S) + 1) * TICK_S - now), self._sweep)
 
     def _expire(self, waiter: _Waiter) -> None:
         if self._remove(waiter):

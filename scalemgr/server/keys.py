@@ -12,7 +12,7 @@ import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from .auth import Keys
 
@@ -85,7 +85,7 @@ def sign(algorithm: str, path: Path, claims: Mapping[str, Any]) -> str:
     @raise KeyRefused: if the key is none for this algorithm.
     """
     try:
-        key = _load(algorithm, path) if algorithm == "HS256" else path.read_bytes()
+        key: Any = _load(algorithm, path) if algorithm == "HS256" else load_pem_private_key(path.read_bytes(), None)
         return jwt.encode(dict(claims), key, algorithm=algorithm)
     except (OSError, ValueError, TypeError, jwt.PyJWTError) as e:
         raise KeyRefused(f"{path} cannot sign for {algorithm}: {e}") from e

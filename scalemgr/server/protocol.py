@@ -123,8 +123,6 @@ class ManagerProtocol(LineReceiver):
         if self._peerDone:
             return
         self._peerDone = True
-        if not self._inFlightCount() and self.clearLineBuffer().strip():
-            self._endWith(InvalidData("the last line has no end"))
         self._closeIfDone()
 
     def writeConnectionLost(self) -> None:
@@ -137,7 +135,14 @@ class ManagerProtocol(LineReceiver):
         self._closeIfDone()
 
     def _closeIfDone(self) -> None:
-        if self._peerDone and not self._inFlightCount() and self._open:
+        if not self._peerDone or self._inFlightCount():
+            return
+        if self._finishing:
+            self._leave()
+        elif not self._lines:
+            # Lines that had to wait are answered first.
+            if self.clearLineBuffer().strip():
+                self._endWith(InvalidData("the last line has no end"))
             self._leave()
 
     def _endWith(self, error: ManagerError) -> None:
@@ -147,6 +152,8 @@ class ManagerProtocol(LineReceiver):
 
     def _leave(self) -> None:
         """Close, and see that what was said arrives."""
+        if not self._open:
+            return
         self._close()
         if ITCPTransport.providedBy(self.transport) and not ISSLTransport.providedBy(self.transport):
             # To close with something unread would reset the connection, and what is on its way would be lost:
@@ -219,15 +226,16 @@ class ManagerProtocol(LineReceiver):
             return
         *lines, self._partial = (self._partial + data).split(self.delimiter)
         self._lines.extend(line for line in lines if line and line != _BLANK)
-        if len(self._partial) > self.MAX_LENGTH:
-            self.lineLengthExceeded(self._partial)
-        elif not self._cutting:
+        if not self._cutting:
             self._cutting = True
             try:
                 while self._lines and self._open and not self.paused:
                     self.lineReceived(self._lines.popleft())
             finally:
                 self._cutting = False
+            if len(self._partial) > self.MAX_LENGTH:
+                self.lineLengthExceeded(self._partial)
+            self._closeIfDone()
 
     def clearLineBuffer(self) -> bytes:
         partial, self._partial = self._partial, b""

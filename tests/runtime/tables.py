@@ -26,6 +26,7 @@ class Submission:
     """A cause that remembers whether it was taken back."""
 
     request: Any = None
+    outcome: Any = None
 
     def __init__(self, *, committing: bool = False) -> None:
         self.queued = not committing

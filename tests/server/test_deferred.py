@@ -185,6 +185,7 @@ def test_refusalOfItsOwn() -> None:
 
 
 MALFORMED: list[Any] = [
+    None,
     {},
     [],
     7,
@@ -200,6 +201,8 @@ MALFORMED: list[Any] = [
     service([7]),
     service(timeout="5000"),
     service(timeout=1.5),
+    service(cause={}),
+    service(cause=7),
 ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from msgspec import Struct
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.logger import LogEvent
 
 from scalemgr.commands.base import command
@@ -173,6 +173,16 @@ def test_bug(how: str, failures: list[LogEvent]) -> None:
     for event in failures:
         assert event["reference"].encode() in raw
         assert SECRET_DETAIL in event["log_failure"].getTraceback()
+    failures.clear()
+
+
+@pytest.mark.parametrize("how", FAILS)
+def test_cancelled(how: str, failures: list[LogEvent]) -> None:
+    """A command that something of its own cancelled is answered too, and its extID is free again."""
+    session = Daemon(also=[thirdParty(lambda context: FAILS[how](CancelledError()))]).staff()
+    for _ in range(2):
+        session.send("ThirdParty", "x")
+        assert [(answer["extID"], answer["status"]) for answer in session.answers()] == [("x", 500)]
     failures.clear()
 
 
