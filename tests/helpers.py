@@ -261,6 +261,16 @@ class Daemon:
         return account.balance
 
 
+def booked(daemon: Daemon, session: Session, extID: str = "x", amount: float = 10.0, **more: Any) -> dict[str, Any]:
+    """The trade that a deposit is answered with."""
+    session.deposit(extID, amount, **more)
+    daemon.settle()
+    [answer] = session.answers()
+    assert answer["status"] == 200, answer
+    data: dict[str, Any] = answer["data"]
+    return data
+
+
 def populate(ledger: ILedger) -> None:
     """The groups and accounts of every test."""
     outcomes = ledger.commit(

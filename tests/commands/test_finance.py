@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
 from scalemgr.wire.codes import EventRecordType
 
-from ..helpers import NOW_MS, Daemon, Session, token
+from ..helpers import NOW_MS, Daemon, Session, booked, token
 
 NOW = NOW_MS // 1000
 
@@ -42,16 +41,6 @@ BESIDES = {
 
 def asPublished(session: Session) -> None:
     session.sendRaw(json.dumps(REQUEST, indent=None).encode() + b"\r\n")
-
-
-def booked(daemon: Daemon, session: Session, extID: str = "x", amount: float = 10.0, **more: Any) -> dict[str, Any]:
-    """The trade that a deposit is answered with."""
-    session.deposit(extID, amount, **more)
-    daemon.settle()
-    [answer] = session.answers()
-    assert answer["status"] == 200, answer
-    data: dict[str, Any] = answer["data"]
-    return data
 
 
 def test_published() -> None:

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from scalemgr.wire.codes import EventRecordType, TradeCommand, TradeState
 
-from ..helpers import Daemon, Session, token
-
-
-def booked(daemon: Daemon, session: Session, extID: str = "x", amount: float = 10.0, **more: Any) -> dict[str, Any]:
-    """The trade that a deposit is answered with."""
-    session.deposit(extID, amount, **more)
-    daemon.settle()
-    [answer] = session.answers()
-    assert answer["status"] == 200, answer
-    data: dict[str, Any] = answer["data"]
-    return data
+from ..helpers import Daemon, booked, token
 
 
 def test_update() -> None:
