@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from threading import Lock
 from uuid import uuid4
+from weakref import finalize
 
 from zope.interface import implementer
 
@@ -26,6 +27,8 @@ class MemoryLedger(BaseLedger):
         self._entries: list[Entry] = []
         self._nextOrder = 1
         self._views = Views(":memory:", self.epoch)
+        # Whoever drops a dry run need not close it.
+        finalize(self, self._views.close)
         # The views are written by one thread and read by another, over one connection.
         self._lock = Lock()
 
