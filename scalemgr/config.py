@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -51,7 +51,6 @@ class Limits(_Section, frozen=True):
     jobs: Count = 64
     batch: Annotated[int, Meta(ge=1, le=10_000)] = 1000
     auth_seconds: Annotated[float, Meta(ge=0)] = 30.0
-    buffer_bytes: Count = 16 * 1024 * 1024
 
 
 class SyncSettings(_Section, frozen=True):
@@ -60,6 +59,19 @@ class SyncSettings(_Section, frozen=True):
     timeout_ms: Count = 5000
     timeout_ms_min: Count = 100
     timeout_ms_max: Count = 25_000
+
+
+class Events(_Section, frozen=True):
+    """Those who listen."""
+
+    buffer_bytes: Count = 16 * 1024 * 1024
+
+
+class Idempotency(_Section, frozen=True):
+    """What names a request for ever, and for how long that is."""
+
+    key: Literal["extid", "explicit"] = "extid"
+    keep_days: Annotated[int, Meta(ge=0, le=36525)] = 0
 
 
 class Orders(_Section, frozen=True):
@@ -79,6 +91,8 @@ class Settings(_Section, frozen=True):
     auth: AuthSettings = AuthSettings()
     limits: Limits = Limits()
     sync: SyncSettings = SyncSettings()
+    events: Events = Events()
+    idempotency: Idempotency = Idempotency()
     orders: Orders = Orders()
     currencies: dict[str, Annotated[int, Meta(ge=0, le=DIGITS_MAX)]] = field(default_factory=dict)
 

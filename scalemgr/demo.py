@@ -7,7 +7,7 @@ published request works as it is printed. For a machine of one's own only.
 from __future__ import annotations
 
 from .finance.masks import EVERYTHING
-from .finance.settle import AddAccount, AddGroup, Cause, Request
+from .finance.requests import AddAccount, AddGroup, Cause, Request
 from .interfaces import ILedger
 from .server.auth import Principal
 from .wire.codes import SessionType

@@ -6,7 +6,7 @@ L{IContext}; somebody who adds an engine needs L{ILedger}; the rest is between o
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -19,9 +19,26 @@ from .finance.book import Book
 from .finance.masks import Mask
 from .finance.money import Currencies
 from .finance.records import Entry, FinanceTrade, StoredAccount
-from .finance.settle import Cause, Outcome, Request
+from .finance.requests import Cause, KeyName, Request
+from .finance.settle import Outcome
+from .wire.messages import Json
 
-__all__ = ["ICommand", "IContext", "IEventReader", "ILedger", "IPrincipal", "ISubmission"]
+__all__ = ["Asked", "ICommand", "IContext", "IEventReader", "ILedger", "IPrincipal", "ISubmission"]
+
+
+class Asked(Struct, frozen=True):
+    """
+    How far a request is.
+
+    @ivar state: C{"queued"}; C{"pending"}: it is being committed, or it is not known whether it was;
+        C{"done"}; C{"refused"}; or C{"unknown"}: there is none with this key, or it was withdrawn.
+    @ivar order: its trade, or 0.
+    @ivar data: of what is done, the event's C{data}; of what is refused, the refusal's.
+    """
+
+    state: str
+    order: int = 0
+    data: Json | None = None
 
 
 class IPrincipal(Interface):
@@ -30,6 +47,9 @@ class IPrincipal(Interface):
     id: str = Attribute("The name of the caller. Idempotency keys are its own")
     role: int = Attribute("A C{SESSION_*} number")
     mask: Mask = Attribute("The groups that it may see and touch")
+    explicit: bool | None = Attribute(
+        "Does only an C{idempotency_key} name a request, and never the C{extID}? C{None}: as configured"
+    )
 
 
 class ICommand(Interface):
@@ -71,16 +91,30 @@ class ICommand(Interface):
 
 
 class ISubmission(Interface):
-    """A request on its way through the runtime."""
+    """
+    A request on its way through the runtime, as one of those who ask for it sees it.
 
-    request: Request = Attribute("What was asked")
-    outcome: Outcome | None = Attribute("What became of it, once that is known")
+    A repeat of a request that is still under way is another submission of the same request.
+    """
+
+    request: Request = Attribute("What is under way: of a repeat, the first one's request, with its C{order}")
+    outcome: Entry | Exception | None = Attribute("What became of it, once that is known")
+    replayed: bool = Attribute("Is the outcome that of somebody's earlier request?")
 
     def withdraw() -> bool:
         """
-        Take it back if it is not being committed yet.
+        Take it back, unless it is being committed or somebody else asks for it, too.
 
-        @return: C{True}: it will never apply; C{False}: too late, it may apply.
+        @return: C{True}: this attempt will never apply; C{False}: it may.
+        """
+
+    def giveUp() -> Deferred[str | None]:
+        """
+        Take it back, and find out what can be said of it for certain.
+
+        @return: a Deferred of C{"void"}: nothing was ever applied for this request, and this attempt will not
+            be; C{"pending"}: something may be; C{None}: an earlier attempt has an outcome, which is C{outcome}
+            now.
         """
 
 
@@ -98,7 +132,9 @@ class IContext(Interface):
         """
         The caller, as a request to the book names it.
 
-        @param key: the request's own C{idempotency_key}; without one it is the C{extID}.
+        @param key: the request's own C{idempotency_key}; without one it is the C{extID}, unless the caller's
+            keys are explicit.
+        @raise InvalidData: if it cannot be kept.
         """
 
     def reserveOrder() -> int:
@@ -110,8 +146,9 @@ class IContext(Interface):
 
     def submit(request: Request) -> ISubmission:
         """
-        Queue a request for the next batch.
+        Queue a request for the next batch, or join it if the same one is under way already.
 
+        @raise DuplicateRequest: if another one is under way with the same key; nothing was done.
         @raise Overloaded: if the queue is full; nothing was done.
         @raise ShuttingDown: if the daemon stops; nothing was done.
         """
@@ -125,6 +162,23 @@ class IContext(Interface):
         @return: a Deferred that fails with L{ManagerError}: the refusal, C{LedgerFailed} or C{SyncTimeout}.
         """
 
+    def asked(key: str) -> Deferred[Asked]:
+        """
+        How far a request of the caller's is.
+
+        @param key: its idempotency key.
+        """
+
+    def subscribe(after: int, epoch: str | None = None) -> None:
+        """
+        Once this request is answered, send the session every event after an entry that it may see, then
+        C{replay:done}, then live events again.
+
+        @param epoch: the log that C{after} counts in.
+        @raise ResyncRequired: if it is not this log's, or C{after} is beyond its head.
+        @raise DuplicateRequest: if the session is sent some already.
+        """
+
     def trade(order: int) -> Deferred[FinanceTrade | None]:
         """The trade with this number that the caller may see, as of all that was answered before now."""
 
@@ -132,7 +186,7 @@ class IContext(Interface):
         """The account with this login that the caller may see, as of all that was answered before now."""
 
     def head() -> tuple[str, int]:
-        """The log's C{epoch} and the number of its last entry."""
+        """The log's C{epoch}, and the number of the last entry that was broadcast."""
 
     def inThread(f: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """Call something that blocks in a helper thread."""
@@ -143,7 +197,7 @@ class ILedger(Interface):
     What is kept: a log, its book, its views. Every method blocks and none needs a reactor.
 
     C{open}, C{reserveOrders}, C{commit} and C{close} are called one at a time (in the ledger's own
-    thread); the others may be called meanwhile, from one other thread. L{scalemgr.finance.settle} decides,
+    thread); the others may be called meanwhile, from other threads. L{scalemgr.finance.settle} decides,
     implementations only keep.
     """
 
@@ -168,7 +222,8 @@ class ILedger(Interface):
 
     def commit(requests: Sequence[Request], nowMs: int) -> list[Outcome]:
         """
-        Settle a batch and make the entries durable, all or none. A batch of nothing catches up with the log.
+        Settle a batch and make the entries durable, all or none, each with its idempotency key. A batch of
+        nothing catches up with the log.
 
         @param nowMs: the time of the batch, in milliseconds since 1970.
         @return: one outcome a request.
@@ -188,6 +243,21 @@ class ILedger(Interface):
 
         @param nextOrder: the first order that was reserved and never handed to anyone, or C{None}: those
             from there on may be given out again.
+        """
+
+    def keyed(names: Collection[KeyName]) -> dict[KeyName, Entry]:
+        """
+        Those of the idempotency keys that were used and are not forgotten, each with its entry.
+
+        @raise LedgerFailed: if they cannot be looked up.
+        """
+
+    def forgettable(beforeMs: int, limit: int) -> int:
+        """
+        The entry up to which keys can be forgotten next.
+
+        @param beforeMs: only those of entries that are older, in milliseconds since 1970.
+        @param limit: at most so many entries further than now.
         """
 
     def entries(after: int, limit: int) -> list[Entry]:
@@ -210,5 +280,5 @@ class IEventReader(Interface):
         Take events.
 
         @param lines: whole lines.
-        @param seq: the number of the last event among them.
+        @param seq: the entry that they lead up to.
         """

@@ -36,7 +36,8 @@ from .interfaces import ICommand, ILedger
 from .ledger.errors import LedgerRefused
 from .ledger.url import folderOf, ledgerAt
 from .runtime.eventlog import EventLog
-from .runtime.mainloop import InThread, TradingRuntime
+from .runtime.mainloop import TradingRuntime
+from .runtime.orders import InThread
 from .runtime.waiters import TimeoutBounds, Waiters
 from .server.auth import Authenticator, Keys
 from .server.context import House
@@ -136,11 +137,16 @@ class ManagerService(Service):
         """Join the rooms."""
         settings, clock = self._settings, self._reactor
         limits = settings.limits
-        # The ledger's own thread; one for questions; two for the rest that blocks.
-        self._pools = [ThreadPool(1, 1, "ledger"), ThreadPool(1, 1, "reader"), ThreadPool(0, 2, "helper")]
-        self._inLedger, inReader, inHelper = map(self._inPool, self._pools)
+        # The ledger's own thread; one for questions; one for replays; two for the rest that blocks.
+        self._pools = [
+            ThreadPool(1, 1, "ledger"),
+            ThreadPool(1, 1, "reader"),
+            ThreadPool(0, 1, "replay"),
+            ThreadPool(0, 2, "helper"),
+        ]
+        self._inLedger, inReader, inReplay, inHelper = map(self._inPool, self._pools)
         inReader, inHelper = Bounded(inReader, limits.questions), Bounded(inHelper, limits.jobs)
-        events = EventLog()
+        events = EventLog(ledger, inReplay)
         sync = settings.sync
         bounds = TimeoutBounds(sync.timeout_ms, sync.timeout_ms_min, sync.timeout_ms_max)
         self._waiters = waiters = Waiters(clock, bounds, limits.waiters)
@@ -148,6 +154,7 @@ class ManagerService(Service):
             clock,
             ledger,
             self._inLedger,
+            inReader,
             waiters,
             events,
             queueMax=limits.queue,
@@ -159,10 +166,12 @@ class ManagerService(Service):
             ledger,
             self._runtime,
             waiters,
+            events,
             inReader,
             inHelper,
             Currencies(settings.currencies),
             settings.orders.strict,
+            settings.idempotency.key == "explicit",
         )
         auth = Authenticator(clock, self._keys, ANONYMOUS if self._demo else None)
         self._dispatcher = Dispatcher(self._commands, house, auth)
@@ -177,7 +186,7 @@ class ManagerService(Service):
                 limits.requests_in_flight,
                 limits.sessions,
                 limits.auth_seconds,
-                limits.buffer_bytes,
+                settings.events.buffer_bytes,
             ),
         )
 

@@ -17,8 +17,9 @@ from twisted.internet.testing import StringTransport
 from scalemgr.commands.base import Command, command
 from scalemgr.finance.masks import EVERYTHING
 from scalemgr.finance.money import Currencies
-from scalemgr.finance.records import Entry
-from scalemgr.finance.settle import AddAccount, AddGroup, Cause, Outcome, Request
+from scalemgr.finance.records import REFUSAL, Entry
+from scalemgr.finance.requests import AddAccount, AddGroup, Cause, Request
+from scalemgr.finance.settle import Outcome
 from scalemgr.interfaces import ICommand, IContext, ILedger
 from scalemgr.ledger.memory import MemoryLedger
 from scalemgr.runtime.eventlog import EventLog
@@ -197,6 +198,7 @@ class Daemon:
         batchMax: int = 100,
         orderBlock: int = 1000,
         strictOrders: bool = False,
+        explicitKeys: bool = False,
     ) -> None:
         self.clock = Clock()
         self.clock.rightNow = NOW_MS / 1000
@@ -204,13 +206,14 @@ class Daemon:
         self.ledger.open(NOW_MS)
         if self.ledger.book.group("demo") is None:
             populate(self.ledger)
-        self.ledgerThread, self.readerThread, self.helperThread = Threads(), Threads(), Threads()
-        self.events = EventLog()
+        self.ledgerThread, self.readerThread, self.helperThread, self.replayThread = (Threads() for _ in range(4))
+        self.events = EventLog(self.ledger, self.replayThread)
         self.waiters = Waiters(self.clock, bounds or TimeoutBounds(), waitersMax)
         self.runtime = TradingRuntime(
             self.clock,
             self.ledger,
             self.ledgerThread,
+            self.readerThread,
             self.waiters,
             self.events,
             queueMax=queueMax,
@@ -222,10 +225,12 @@ class Daemon:
             self.ledger,
             self.runtime,
             self.waiters,
+            self.events,
             self.readerThread,
             self.helperThread,
             Currencies({"BTC": 8}),
             strictOrders,
+            explicitKeys,
         )
         self.auth = Authenticator(self.clock, Keys("HS256", [SECRET]), anonymous)
         found = builtIn() if commands is None else list(commands)
@@ -250,9 +255,10 @@ class Daemon:
             self.clock.advance(0)
 
     def kept(self) -> tuple[Any, ...]:
-        """All that its ledger holds, to compare: the head and the book."""
+        """All that its ledger holds but refusals, to compare: the last entry that did something, and the book."""
         book = self.ledger.book
-        return book.seq, book.nextLogin, dict(book.groups), dict(book.accounts)
+        did = [e.seq for e in self.ledger.entries(0, book.seq) if e.event != REFUSAL]
+        return did[-1], book.nextLogin, dict(book.groups), dict(book.accounts)
 
     def balance(self, login: int = 1001) -> int:
         """In minor units."""

@@ -10,7 +10,7 @@ from argon2.profiles import RFC_9106_LOW_MEMORY
 from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
-from ..finance import settle
+from ..finance import requests
 from ..finance.money import fromMinor
 from ..interfaces import IContext
 from ..wire.codes import RetCode
@@ -60,7 +60,9 @@ async def mngAddAccount(context: IContext, params: MngAddAccount) -> dict[str, A
         del profile[apart]
     # Hashing is slow on purpose.
     passwordHash: str = await context.inThread(_HASHER.hash, params.password)
-    request = settle.AddAccount(context.cause(), params.login or 0, params.group, params.enable, profile, passwordHash)
+    request = requests.AddAccount(
+        context.cause(), params.login or 0, params.group, params.enable, profile, passwordHash
+    )
     entry = await context.settled(context.submit(request))
     opened = ujson.loads(entry.data)
     return {name: opened[name] for name in ("login", "group", "leverage", "currency", "update_time")}

@@ -12,12 +12,11 @@ from typing import Any
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 
-from ..finance.money import Amount
-from ..finance.records import TRADE_EVENT, FinanceTrade
-from ..finance.settle import MoveMoney
+from ..finance.records import TRADE_EVENT, Entry, FinanceTrade
+from ..finance.requests import MoveMoney, Request
 from ..interfaces import IContext, ISubmission
-from ..wire.codes import EventRecordType, RetCode, TradeCommand, TradeState
-from ..wire.errors import ADD_BALANCE_ERROR, Refused
+from ..wire.codes import EventRecordType, TradeCommand, TradeState
+from ..wire.errors import ADD_BALANCE_ERROR
 from .base import Answer, command
 from .params import Comment, IdempotencyKey, Login, Order, PositiveAmount, TimeoutMs, UnixTime
 
@@ -49,15 +48,13 @@ def balanceInSync(context: IContext, params: BalanceIn) -> Answer:
     return _book(context, params, TradeCommand.OP_BALANCE_IN, _withTrade)
 
 
-_Then = Callable[[IContext, BalanceIn, ISubmission, MoveMoney], Answer]
+_Then = Callable[[IContext, BalanceIn, ISubmission], Answer]
 
 
 def _book(context: IContext, params: BalanceIn, cmd: TradeCommand, then: _Then) -> Answer:
     """Reserve or reuse an order, queue the request, and go on."""
 
     def submit(existing: FinanceTrade | None) -> Any:
-        if existing is None and named and context.strictOrders:
-            raise Refused(f"order {named} does not exist", RetCode.RET_NOT_FOUND)
         request = MoveMoney(
             context.cause(params.idempotency_key),
             cmd,
@@ -68,8 +65,9 @@ def _book(context: IContext, params: BalanceIn, cmd: TradeCommand, then: _Then) 
             params.comment,
             params.open_time or 0,
             params.close_time or 0,
+            context.strictOrders,
         )
-        return then(context, params, context.submit(request), request)
+        return then(context, params, context.submit(request))
 
     named = params.order or 0
     if named:
@@ -85,15 +83,19 @@ def _another(context: IContext, named: int) -> int:
     return order if order != named else context.reserveOrder()
 
 
-def _whenBooked(
-    context: IContext, params: BalanceIn, submission: ISubmission, request: MoveMoney
-) -> Deferred[dict[str, Any]]:
-    return context.settled(submission, params.timeout_ms).addCallback(lambda entry: _accepted(request))
+def _whenBooked(context: IContext, params: BalanceIn, submission: ISubmission) -> Deferred[dict[str, Any]]:
+    def accepted(entry: Entry) -> dict[str, Any]:
+        # Of a repeat, the first one's order.
+        return _accepted(submission.request, entry.order, entry.type == EventRecordType.EV_RECORD_UPDATE)
+
+    return context.settled(submission, params.timeout_ms).addCallback(accepted)
 
 
-def _withTrade(context: IContext, params: BalanceIn, submission: ISubmission, request: MoveMoney) -> dict[str, Any]:
+def _withTrade(context: IContext, params: BalanceIn, submission: ISubmission) -> dict[str, Any]:
+    request = submission.request
+    assert type(request) is MoveMoney
     return {
-        **_accepted(request),
+        **_accepted(request, request.order, request.update),
         "__deferred": {
             "kind": "trade",
             "event": TRADE_EVENT,
@@ -105,13 +107,13 @@ def _withTrade(context: IContext, params: BalanceIn, submission: ISubmission, re
     }
 
 
-def _accepted(request: MoveMoney) -> dict[str, Any]:
-    amount: Amount = request.amount
+def _accepted(request: Request, order: int, update: bool) -> dict[str, Any]:
+    assert type(request) is MoveMoney
     return {
         "accepted": True,
-        "order": request.order,
-        "state": TradeState.TS_FINANCE_UPDATE_REQUEST if request.update else TradeState.TS_FINANCE_OPEN_REQUEST,
+        "order": order,
+        "state": TradeState.TS_FINANCE_UPDATE_REQUEST if update else TradeState.TS_FINANCE_OPEN_REQUEST,
         "login": request.login,
         "cmd": request.cmd,
-        "amount": float(amount),
+        "amount": float(request.amount),
     }

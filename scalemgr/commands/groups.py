@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import ujson
 from msgspec import Meta, Struct
 
-from ..finance import settle
+from ..finance import requests
 from ..interfaces import IContext
 from ..wire.codes import SessionType
 from ..wire.errors import InvalidData
@@ -38,7 +38,7 @@ async def addGroup(context: IContext, params: AddGroup) -> dict[str, Any]:
         digits = context.currencies.digits(params.currency)
     except ValueError as e:
         raise InvalidData(str(e), field="currency") from None
-    submission = context.submit(settle.AddGroup(context.cause(), params.group, params.currency, digits, {}))
+    submission = context.submit(requests.AddGroup(context.cause(), params.group, params.currency, digits, {}))
     entry = await context.settled(submission)
     data: dict[str, Any] = ujson.loads(entry.data)
     return data

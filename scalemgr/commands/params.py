@@ -16,6 +16,7 @@ from ..wire.errors import InvalidData
 from ..wire.messages import EXTID_BYTES_MAX
 
 __all__ = [
+    "SAFE_INTEGER",
     "Comment",
     "Flag",
     "IdempotencyKey",
@@ -28,11 +29,11 @@ __all__ = [
     "convert",
 ]
 
-# What a JavaScript client can still count.
-_SAFE_INTEGER = 2**53 - 1
+#: What a JavaScript client can still count.
+SAFE_INTEGER = 2**53 - 1
 
-Login = Annotated[int, Meta(ge=1, le=_SAFE_INTEGER, description="account login")]
-Order = Annotated[int, Meta(ge=0, le=_SAFE_INTEGER, description="number of a trade; 0: none")]
+Login = Annotated[int, Meta(ge=1, le=SAFE_INTEGER, description="account login")]
+Order = Annotated[int, Meta(ge=0, le=SAFE_INTEGER, description="number of a trade; 0: none")]
 UnixTime = Annotated[int, Meta(ge=0, le=253402300799, description="unix seconds; 0: not given")]
 Flag = Annotated[int, Meta(ge=0, le=1, description="0 or 1")]
 Text = Annotated[str, Meta(max_length=256)]
@@ -40,7 +41,7 @@ Comment = Annotated[str, Meta(max_length=512)]
 IdempotencyKey = Annotated[
     str, Meta(min_length=1, max_length=EXTID_BYTES_MAX, description="names the request for ever; else the extID does")
 ]
-TimeoutMs = Annotated[int, Meta(ge=1, le=_SAFE_INTEGER, description="how long to wait for the event, milliseconds")]
+TimeoutMs = Annotated[int, Meta(ge=1, le=SAFE_INTEGER, description="how long to wait for the event, milliseconds")]
 
 
 class PositiveAmount(Amount):

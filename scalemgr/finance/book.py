@@ -13,7 +13,7 @@ import ujson
 from msgspec.structs import replace
 
 from ..wire.codes import EventRecordType
-from .records import GROUP_EVENT, TRADE_EVENT, USER_EVENT, Account, Entry, Group
+from .records import GROUP_EVENT, KEYS_FORGOTTEN, REFUSAL, TRADE_EVENT, USER_EVENT, Account, Entry, Group
 
 __all__ = ["FIRST_LOGIN", "Book", "Draft"]
 
@@ -27,10 +27,12 @@ class Book:
 
     @ivar seq: that entry; 0 before the first.
     @ivar nextLogin: the lowest login from L{FIRST_LOGIN} up that no account has or had.
+    @ivar forgotten: the idempotency keys of the entries up to this one no longer count.
     """
 
     def __init__(self) -> None:
         self.seq = 0
+        self.forgotten = 0
         self.nextLogin = FIRST_LOGIN
         self.groups: dict[str, Group] = {}
         self.accounts: dict[int, Account] = {}
@@ -47,7 +49,8 @@ class Book:
         """Fold the next entry in."""
         if entry.seq != self.seq + 1:
             raise ValueError(f"entry {entry.seq} does not follow entry {self.seq}")
-        _FOLD[entry.event, entry.type](self, entry)
+        if entry.event != REFUSAL:
+            _FOLD[entry.event, entry.type](self, entry)
         self.seq = entry.seq
 
     def absorb(self, draft: Draft) -> None:
@@ -56,6 +59,7 @@ class Book:
         self.groups.update(draft.groups)
         self.accounts.update(draft.accounts)
         self.nextLogin = draft.nextLogin
+        self.forgotten = draft.forgotten
         self.seq = draft.seq
 
 
@@ -67,6 +71,7 @@ class Draft(Book):
         self._base = base
         self.based = (base, base.seq)
         self.seq = base.seq
+        self.forgotten = base.forgotten
         self.nextLogin = base.nextLogin
 
     def group(self, name: str) -> Group | None:
@@ -106,9 +111,14 @@ def _foldAccount(book: Book, entry: Entry) -> None:
         book.nextLogin += 1
 
 
+def _foldForgotten(book: Book, entry: Entry) -> None:
+    book.forgotten = ujson.loads(entry.data)["up_to"]
+
+
 _FOLD: dict[tuple[str, int], Callable[[Book, Entry], None]] = {
     (TRADE_EVENT, EventRecordType.EV_RECORD_ADD): _foldTrade,
     (TRADE_EVENT, EventRecordType.EV_RECORD_UPDATE): _foldTrade,
     (GROUP_EVENT, EventRecordType.EV_RECORD_ADD): _foldGroup,
     (USER_EVENT, EventRecordType.EV_RECORD_ADD): _foldAccount,
+    (KEYS_FORGOTTEN, EventRecordType.EV_RECORD_DELETE): _foldForgotten,
 }

@@ -4,7 +4,7 @@ A field that is also on the wire is spelled as there (C{open_time}, C{balance_ve
 seconds unless the name says otherwise.
 
 The log is made of L{Entry}s, and everything else follows from them: C{Entry.data} is what was broadcast,
-byte for byte; C{Entry.record} what is kept beside it and never sent.
+byte for byte (of a refusal: what was answered); C{Entry.record} what is kept beside it and never sent.
 """
 
 from __future__ import annotations
@@ -19,11 +19,30 @@ from ..wire.codes import TradeReason, TradeState
 from ..wire.messages import Json
 from .money import fromMinor, readAmount, toMinor
 
-__all__ = ["GROUP_EVENT", "TRADE_EVENT", "USER_EVENT", "Account", "Entry", "FinanceTrade", "Group", "StoredAccount"]
+__all__ = [
+    "BROADCAST",
+    "GROUP_EVENT",
+    "KEYS_FORGOTTEN",
+    "REFUSAL",
+    "TRADE_EVENT",
+    "USER_EVENT",
+    "Account",
+    "Entry",
+    "FinanceTrade",
+    "Group",
+    "StoredAccount",
+]
 
 TRADE_EVENT = "trade:event"
 USER_EVENT = "user:event"
 GROUP_EVENT = "group:event"
+#: The events that are sent to those who listen.
+BROADCAST = frozenset({TRADE_EVENT, USER_EVENT, GROUP_EVENT})
+
+#: Entries that nobody is sent: a request was refused by a business rule;
+REFUSAL = "request:refused"
+#: the idempotency keys of old entries were forgotten.
+KEYS_FORGOTTEN = "keys:forgotten"
 
 
 class Group(Struct, frozen=True, gc=False):
@@ -139,8 +158,8 @@ class Entry(Struct, frozen=True, gc=False):
 
     @ivar seq: its number; the log counts from 1 without a gap.
     @ivar time_ms: when it was booked, in milliseconds since 1970.
-    @ivar event: the name of the event it is broadcast as.
-    @ivar type: the C{EV_RECORD_*} of that event.
+    @ivar event: the name of the event it is broadcast as; or one that is not in L{BROADCAST}.
+    @ivar type: the C{EV_RECORD_*} of that event; of a refusal, its C{RET_*}.
     @ivar group: the group it belongs to: who may see it.
     @ivar login: the account, or 0.
     @ivar order: the trade, or 0.

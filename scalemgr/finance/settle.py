@@ -2,142 +2,135 @@
 
 L{settleBatch} works a batch off in order, on a draft of the book, so each request sees what those before
 it did. Nothing here does I/O, reads a clock or draws a random number: the caller says what time it is and
-which trades the batch names. What comes out is not true until the ledger has committed it.
+which trades and keys the batch names. What comes out is not true until the ledger has committed it.
+
+A request whose key was used before is not decided again. If it is the same request, what became of the first
+is what becomes of it; if it is another one, it is refused. A refusal by a business rule is an entry of the
+log, as a booking is: so it repeats, and a late repeat cannot turn a no into a yes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import blake2b
 from typing import Any, Union
 
+import ujson
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ..wire.codes import EventRecordType, RetCode, TradeCommand, TradeState
-from ..wire.errors import InvalidData, NotPermitted, Refused
+from ..wire.errors import DuplicateRequest, InvalidData, ManagerError, NotPermitted, Refused
 from ..wire.messages import Json, encode
 from .book import Book, Draft
-from .masks import Mask
-from .money import MINOR_UNITS_MAX, Amount, fromMinor, toMinor
-from .records import GROUP_EVENT, TRADE_EVENT, USER_EVENT, Account, Entry, FinanceTrade, Group
+from .money import MINOR_UNITS_MAX, fromMinor, toMinor
+from .records import (
+    GROUP_EVENT,
+    KEYS_FORGOTTEN,
+    REFUSAL,
+    TRADE_EVENT,
+    USER_EVENT,
+    Account,
+    Entry,
+    FinanceTrade,
+    Group,
+)
+from .requests import (
+    DEFAULT_COMMENT,
+    AddAccount,
+    AddGroup,
+    ForgetKeys,
+    KeyName,
+    MoveMoney,
+    Request,
+    fingerprint,
+)
 
-__all__ = ["AddAccount", "AddGroup", "Cause", "MoveMoney", "Outcome", "Request", "settleBatch"]
-
-#: The comment of a transaction that was made without one, as published.
-DEFAULT_COMMENT = "Finance"
-
-
-class Cause(Struct, frozen=True):
-    """
-    Who asks.
-
-    @ivar principal: the caller's id.
-    @ivar mask: the groups that the caller may touch.
-    @ivar key: the idempotency key, or C{None}.
-    """
-
-    principal: str
-    mask: Mask
-    key: str | None = None
-
-
-class MoveMoney(Struct, frozen=True):
-    """
-    Book a movement of money, or change one.
-
-    @ivar cmd: an C{OP_*}.
-    @ivar named: the order that the caller named, or 0.
-    @ivar order: the same, if that trade exists: then it is changed. Else the number reserved for a new one.
-    @ivar comment: for a new trade; C{None} leaves an existing one as it is.
-    @ivar open_time: unix seconds; 0: not given, as for C{close_time}.
-    """
-
-    cause: Cause
-    cmd: TradeCommand
-    login: int
-    amount: Amount
-    order: int
-    named: int = 0
-    comment: str | None = None
-    open_time: int = 0
-    close_time: int = 0
-
-    @property
-    def update(self) -> bool:
-        """Is it an existing trade that is to be changed?"""
-        return self.named == self.order
+__all__ = ["Outcome", "Replay", "alike", "refusalOf", "settleBatch"]
 
 
-class AddGroup(Struct, frozen=True):
-    """
-    Make a group.
+class Replay(Struct, frozen=True):
+    """A repeat: what became of the first is what becomes of it."""
 
-    @ivar digits: the decimals of its currency.
-    @ivar fields: what else was said of it, kept and given back.
-    """
-
-    cause: Cause
-    group: str
-    currency: str
-    digits: int
-    fields: dict[str, Any]
+    entry: Entry
 
 
-class AddAccount(Struct, frozen=True):
-    """
-    Open an account.
-
-    @ivar login: 0: the server assigns one.
-    @ivar fields: the profile, spelled as on the wire, without the password.
-    @ivar passwordHash: the password, salted and hashed; empty: nobody can sign in.
-    """
-
-    cause: Cause
-    login: int
-    group: str
-    enable: int
-    fields: dict[str, Any]
-    passwordHash: str
-
-
-Request = Union[MoveMoney, AddGroup, AddAccount]
-#: What became of a request: an entry of the log, or the reason why there is none. Anything but a
-#: L{ManagerError} is a bug of ours; it hurts the one request only.
-Outcome = Union[Entry, Exception]
+#: What became of a request: an entry of the log (a booking, or a refusal), that of an earlier request, or the
+#: reason why there is none. Anything but a L{ManagerError} is a bug of ours; it hurts the one request only.
+Outcome = Union[Entry, Replay, Exception]
 
 
 def settleBatch(
-    book: Book, trades: Mapping[int, FinanceTrade], requests: Sequence[Request], nowMs: int
+    book: Book,
+    trades: Mapping[int, FinanceTrade],
+    known: Mapping[KeyName, Entry],
+    requests: Sequence[Request],
+    nowMs: int,
 ) -> tuple[list[Outcome], Draft]:
     """
     Decide a batch.
 
     @param book: what is true before it. It is not changed.
     @param trades: every existing trade that a request of the batch wants to update, by order.
+    @param known: the entry of every key that a request of the batch has and an earlier one used.
     @param nowMs: the time of the batch, in milliseconds since 1970.
     @return: one outcome a request, and the book as it will be once the entries among them are committed.
     """
     draft = Draft(book)
     outcomes: list[Outcome] = []
     booked: dict[int, Entry] = {}
+    keyed: dict[KeyName, Entry] = {}
     for request in requests:
         try:
-            if type(request) is MoveMoney:
-                trade = None
-                if request.update:
-                    inBatch = booked.get(request.order)
-                    trade = trades.get(request.order) if inBatch is None else inBatch.trade()
-                entry = _moveMoney(draft, trade, request, nowMs)
-                booked[entry.order] = entry
-            else:
-                entry = _SETTLE[type(request)](draft, request, nowMs)
+            name = request.cause.name
+            first = None if name is None else keyed.get(name) or known.get(name)
+            if first is not None and first.seq > draft.forgotten:
+                outcomes.append(alike(first, request))
+                continue
+            entry = _decide(draft, trades, booked, request, nowMs)
             draft.apply(entry)
         except Exception as e:
             outcomes.append(e)
-        else:
-            outcomes.append(entry)
+            continue
+        outcomes.append(entry)
+        if entry.event == TRADE_EVENT:
+            booked[entry.order] = entry
+        if name is not None:
+            keyed[name] = entry
     return outcomes, draft
+
+
+def alike(first: Entry, request: Request) -> Replay:
+    """
+    The outcome of a request whose key has an entry.
+
+    @raise DuplicateRequest: if it is another request than the first.
+    """
+    if first.fingerprint != fingerprint(request):
+        raise DuplicateRequest("this key was used for another request; nothing was done", order=first.order)
+    return Replay(first)
+
+
+def refusalOf(entry: Entry) -> ManagerError | None:
+    """The refusal that an entry is, as it was raised; C{None} if it is none."""
+    return ManagerError.fromData(ujson.loads(entry.data)) if entry.event == REFUSAL else None
+
+
+def _decide(
+    draft: Draft, trades: Mapping[int, FinanceTrade], booked: Mapping[int, Entry], request: Request, nowMs: int
+) -> Entry:
+    try:
+        if type(request) is not MoveMoney:
+            return _SETTLE[type(request)](draft, request, nowMs)
+        trade = None
+        if request.update:
+            inBatch = booked.get(request.order)
+            trade = trades.get(request.order) if inBatch is None else inBatch.trade()
+        return _moveMoney(draft, trade, request, nowMs)
+    except Refused as e:
+        login = getattr(request, "login", 0)
+        order = request.order if type(request) is MoveMoney and request.update else 0
+        # Of no group: it is nobody's event.
+        return _entry(draft, request, nowMs, REFUSAL, e.code, "", encode(e.data()), login=login, order=order)
 
 
 def _moveMoney(book: Book, trade: FinanceTrade | None, request: MoveMoney, nowMs: int) -> Entry:
@@ -158,13 +151,15 @@ def _moveMoney(book: Book, trade: FinanceTrade | None, request: MoveMoney, nowMs
         raise Refused(f"cmd {request.cmd} is not supported", RetCode.RET_TRADE_INCORRECT_CMD)
     if amount <= 0:
         raise InvalidData("expected a number greater than 0", field="amount")
+    if request.strict and request.named and not request.update:
+        raise Refused(f"order {request.named} does not exist", RetCode.RET_NOT_FOUND)
     before = _existing(trade, request, group) if request.update else None
     change = amount - (before.profit if before is not None else 0)
     _checkBalance(account, group, change)
     after = _trade(before, request, group, amount, account.balance_version + (change != 0), nowMs // 1000)
     return _entry(
         book,
-        request.cause,
+        request,
         nowMs,
         TRADE_EVENT,
         EventRecordType.EV_RECORD_UPDATE if request.update else EventRecordType.EV_RECORD_ADD,
@@ -173,7 +168,6 @@ def _moveMoney(book: Book, trade: FinanceTrade | None, request: MoveMoney, nowMs
         login=account.login,
         order=request.order,
         balance=change,
-        fingerprint=_fingerprint(request, amount),
     )
 
 
@@ -221,7 +215,8 @@ def _trade(
         closeTime = closeTime or max(before.close_time, openTime)
         comment = before.comment if comment is None else comment
     if closeTime < openTime:
-        raise Refused("close_time is before open_time", RetCode.RET_TRADE_BAD_CLOSE_TIME)
+        # Malformed, not refused: the same key may be used again with better times.
+        raise ManagerError("close_time is before open_time", RetCode.RET_TRADE_BAD_CLOSE_TIME)
     told: dict[str, Any] = {
         "profit": amount,
         "comment": comment,
@@ -244,14 +239,13 @@ def _addGroup(book: Book, request: AddGroup, nowMs: int) -> Entry:
     data = encode({"group": request.group, "currency": request.currency})
     return _entry(
         book,
-        request.cause,
+        request,
         nowMs,
         GROUP_EVENT,
         EventRecordType.EV_RECORD_ADD,
         request.group,
         data,
         record=encode(record),
-        fingerprint=_condense("group", sorted(record.items())),
     )
 
 
@@ -282,7 +276,7 @@ def _addAccount(book: Book, request: AddAccount, nowMs: int) -> Entry:
     }
     return _entry(
         book,
-        request.cause,
+        request,
         nowMs,
         USER_EVENT,
         EventRecordType.EV_RECORD_ADD,
@@ -290,38 +284,46 @@ def _addAccount(book: Book, request: AddAccount, nowMs: int) -> Entry:
         encode(data),
         login=login,
         record=encode({**record, "password_hash": request.passwordHash}),
-        fingerprint=_condense(
-            "account", [request.login, request.group, request.enable, sorted(request.fields.items())]
-        ),
     )
 
 
-_SETTLE: dict[type, Callable[[Book, Any, int], Entry]] = {AddGroup: _addGroup, AddAccount: _addAccount}
+def _forgetKeys(book: Book, request: ForgetKeys, nowMs: int) -> Entry:
+    if not book.forgotten < request.upTo <= book.seq:
+        raise ValueError(f"keys up to entry {request.upTo} cannot be forgotten")
+    data = encode({"up_to": request.upTo})
+    return _entry(book, request, nowMs, KEYS_FORGOTTEN, EventRecordType.EV_RECORD_DELETE, "", data)
+
+
+_SETTLE: dict[type, Callable[[Book, Any, int], Entry]] = {
+    AddGroup: _addGroup,
+    AddAccount: _addAccount,
+    ForgetKeys: _forgetKeys,
+}
 
 
 def _entry(
     book: Book,
-    cause: Cause,
+    request: Request,
     nowMs: int,
     event: str,
-    type: EventRecordType,
+    type: int,
     group: str,
     data: Json,
     *,
     login: int = 0,
     order: int = 0,
     balance: int = 0,
-    fingerprint: bytes,
     record: Json | None = None,
 ) -> Entry:
-    if not (0 <= order < 2**63 and (cause.key is None or isinstance(cause.key, str))):
+    cause = request.cause
+    if not (0 <= order < 2**63 and 0 <= login < 2**63 and (cause.key is None or isinstance(cause.key, str))):
         # It could not be kept, and that would fail the whole batch.
-        raise ValueError(f"order {order!r} with key {cause.key!r}")
+        raise ValueError(f"login {login!r}, order {order!r}, key {cause.key!r}")
     return Entry(
         seq=book.seq + 1,
         time_ms=nowMs,
         event=event,
-        type=type,
+        type=int(type),
         group=group,
         login=login,
         order=order,
@@ -329,22 +331,7 @@ def _entry(
         credit=0,
         principal=cause.principal,
         key=cause.key,
-        fingerprint=fingerprint,
+        fingerprint=fingerprint(request),
         data=data,
         record=record,
     )
-
-
-def _fingerprint(request: MoveMoney, amount: int) -> bytes:
-    """Equal for equal requests, whatever their spelling; a reserved order differs with every attempt."""
-    comment = request.comment
-    if comment is None and not request.named:
-        comment = DEFAULT_COMMENT
-    return _condense(
-        "money",
-        [request.cmd, request.login, amount, request.named, comment, request.open_time, request.close_time],
-    )
-
-
-def _condense(kind: str, what: Any) -> bytes:
-    return blake2b(encode([kind, what]).encode("ascii"), digest_size=16).digest()

@@ -7,6 +7,7 @@ read as of one moment; entries that come meanwhile do not disturb it.
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
@@ -16,7 +17,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from ..finance.book import Book
-from ..finance.records import GROUP_EVENT, TRADE_EVENT, USER_EVENT, Account
+from ..finance.records import BROADCAST, GROUP_EVENT, REFUSAL, TRADE_EVENT, USER_EVENT, Account
+from ..finance.requests import KeyName
 from .errors import LedgerRefused
 from .log import SqliteLog
 from .snapshot import loadSnapshot
@@ -30,6 +32,9 @@ class Audit(Struct):
     What was found.
 
     @ivar seq: the head of the log that was folded.
+    @ivar events: how many of its entries were broadcast.
+    @ivar refusals: how many of them are refusals.
+    @ivar keys: the idempotency keys that count.
     @ivar differences: one sentence each.
     """
 
@@ -37,6 +42,9 @@ class Audit(Struct):
     seq: int
     accounts: int
     trades: int
+    events: int
+    refusals: int
+    keys: int
     differences: list[str]
 
 
@@ -88,7 +96,17 @@ def _audit(folder: Path, log: SqliteLog, views: Views | None, differences: list[
     except (sqlite3.Error, ValueError, KeyError, AssertionError) as e:
         differences.append(f"log.db: {e}")
     trades = sum(event == TRADE_EVENT for event, _ in fold.contents)
-    return Audit(log.epoch, fold.book.seq, len(fold.book.accounts), trades, differences)
+    differences += fold.doubles
+    return Audit(
+        log.epoch,
+        fold.book.seq,
+        len(fold.book.accounts),
+        trades,
+        fold.events,
+        fold.refusals,
+        len(fold.keys),
+        differences,
+    )
 
 
 class _Fold:
@@ -97,6 +115,10 @@ class _Fold:
     def __init__(self, log: SqliteLog) -> None:
         self.book = Book()
         self.contents: dict[tuple[str, int | str], int] = {}
+        self.keys: dict[KeyName, int] = {}
+        self._used: deque[tuple[int, KeyName]] = deque()
+        self.doubles: list[str] = []
+        self.events = self.refusals = 0
         self._entries = chain.from_iterable(log.pages(0))
 
     def upTo(self, seq: int) -> None:
@@ -110,14 +132,34 @@ class _Fold:
             if entry is None:
                 raise ValueError(f"entry {self.book.seq + 1} is missing")
             self.book.apply(entry)
-            key = entry.order or entry.login or entry.group
-            self.contents[entry.event, key] = condense(entry.group, entry.record or entry.data)
+            if entry.event in BROADCAST:
+                self.events += 1
+                key = entry.order or entry.login or entry.group
+                self.contents[entry.event, key] = condense(entry.group, entry.record or entry.data)
+            self.refusals += entry.event == REFUSAL
+            if entry.key is not None:
+                self._use((entry.principal, entry.key), entry.seq)
+            self._forget()
+
+    def _use(self, name: KeyName, seq: int) -> None:
+        first = self.keys.setdefault(name, seq)
+        if first != seq:
+            self.doubles.append(f"log.db: the key {name[1]!r} of {name[0]} has two entries, {first} and {seq}")
+        self._used.append((seq, name))
+
+    def _forget(self) -> None:
+        while self._used and self._used[0][0] <= self.book.forgotten:
+            seq, name = self._used.popleft()
+            if self.keys.get(name) == seq:
+                del self.keys[name]
 
 
 def _checkSnapshot(snapshot: Book, fold: _Fold) -> Iterator[str]:
     yield from (f"book.snapshot: {d}" for d in _compare(fold.book, snapshot.accounts))
     if fold.book.groups != snapshot.groups or fold.book.nextLogin != snapshot.nextLogin:
         yield "book.snapshot: the groups or the next login differ"
+    if fold.book.forgotten != snapshot.forgotten:
+        yield "book.snapshot: which keys are forgotten differs"
 
 
 def _checkViews(frozen: Frozen, fold: _Fold) -> Iterator[str]:
@@ -127,6 +169,12 @@ def _checkViews(frozen: Frozen, fold: _Fold) -> Iterator[str]:
         if kept != fold.contents.get((event, key)):
             how = "is missing" if kept is None else "is not what the log says"
             yield f"views.db: {_NAMES[event]} {key} {how}"
+    for principal, name in sorted(fold.keys.keys() ^ frozen.keys.keys()):
+        how = "is missing" if (principal, name) in fold.keys else "is there, which the log does not say"
+        yield f"views.db: the key {name!r} of {principal} {how}"
+    for principal, name in sorted(fold.keys.keys() & frozen.keys.keys()):
+        if fold.keys[principal, name] != frozen.keys[principal, name]:
+            yield f"views.db: the key {name!r} of {principal} is of another entry than the log says"
 
 
 _NAMES = {TRADE_EVENT: "order", USER_EVENT: "the profile of login", GROUP_EVENT: "group"}

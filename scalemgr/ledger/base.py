@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..finance.book import Book
 from ..finance.records import Entry, FinanceTrade
-from ..finance.settle import MoveMoney, Outcome, Request, settleBatch
+from ..finance.requests import KeyName, MoveMoney, Request
+from ..finance.settle import Outcome, settleBatch
 
 __all__ = ["BaseLedger"]
 
@@ -26,7 +27,9 @@ class BaseLedger:
         self._found += self._refresh()
         orders = {r.order for r in requests if type(r) is MoveMoney and r.update}
         trades = self._named(orders) if orders else {}
-        outcomes, draft = settleBatch(self.book, trades, requests, nowMs)
+        names = {name for r in requests if (name := r.cause.name) is not None}
+        known = self._known(names) if names else {}
+        outcomes, draft = settleBatch(self.book, trades, known, requests, nowMs)
         entries = [outcome for outcome in outcomes if type(outcome) is Entry]
         if entries:
             self._append(entries)
@@ -34,11 +37,23 @@ class BaseLedger:
             self._appended(entries)
         return outcomes
 
+    def keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
+        found = self._keyed(names)
+        return {name: entry for name, entry in found.items() if entry.seq > self.book.forgotten}
+
+    def _keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
+        """The entries of these keys, forgotten or not; raise L{LedgerFailed} if they cannot be looked up."""
+        raise NotImplementedError
+
+    def _known(self, names: Collection[KeyName]) -> Mapping[KeyName, Entry]:
+        """The same for a commit: its C{get} may raise L{LedgerFailed} for a key that cannot be looked up."""
+        return self._keyed(names)
+
     def _refresh(self) -> list[Entry]:
         """Fold in what the log has and the book does not."""
         return []
 
-    def _named(self, orders: Iterable[int]) -> dict[int, FinanceTrade]:
+    def _named(self, orders: Iterable[int]) -> Mapping[int, FinanceTrade]:
         """Those of the trades that exist, as of the last commit."""
         raise NotImplementedError
 

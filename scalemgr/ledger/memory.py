@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from threading import Lock
 from uuid import uuid4
 from weakref import finalize
@@ -10,6 +10,7 @@ from weakref import finalize
 from zope.interface import implementer
 
 from ..finance.records import Entry, FinanceTrade, StoredAccount
+from ..finance.requests import KeyName
 from ..interfaces import ILedger
 from .base import BaseLedger
 from .views import Views
@@ -25,6 +26,7 @@ class MemoryLedger(BaseLedger):
         super().__init__()
         self.epoch = uuid4().hex
         self._entries: list[Entry] = []
+        self._keys: dict[KeyName, Entry] = {}
         self._nextOrder = 1
         self._views = Views(":memory:", self.epoch)
         # Whoever drops a dry run need not close it.
@@ -55,6 +57,17 @@ class MemoryLedger(BaseLedger):
         with self._lock:
             return self._views.account(login)
 
+    def forgettable(self, beforeMs: int, limit: int) -> int:
+        upTo = self.book.forgotten
+        for entry in self.entries(upTo, limit):
+            if entry.time_ms >= beforeMs:
+                break
+            upTo = entry.seq
+        return upTo
+
+    def _keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
+        return {name: self._keys[name] for name in names if name in self._keys}
+
     def _named(self, orders: Iterable[int]) -> dict[int, FinanceTrade]:
         with self._lock:
             return self._views.trades(orders)
@@ -65,4 +78,5 @@ class MemoryLedger(BaseLedger):
             self._entries += entries
 
     def _appended(self, entries: list[Entry]) -> None:
-        """The views have them already."""
+        # The views have them already.
+        self._keys.update({(e.principal, e.key): e for e in entries if e.key is not None})

@@ -18,7 +18,7 @@ from ..finance.records import Account, Group
 __all__ = ["loadSnapshot", "saveSnapshot"]
 
 # Raise this whenever the shape of what is kept changes.
-_VERSION = 1
+_VERSION = 2
 
 
 class _Header(msgspec.Struct, forbid_unknown_fields=True):
@@ -26,6 +26,7 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     epoch: str
     seq: int
     next_login: int
+    forgotten: int
     sha256: str
 
 
@@ -37,7 +38,7 @@ class _Body(msgspec.Struct, array_like=True):
 def saveSnapshot(path: Path, epoch: str, book: Book) -> None:
     """Write the book down, whole or not at all."""
     body = msgspec.msgpack.encode(_Body(list(book.groups.values()), list(book.accounts.values())))
-    header = _Header(_VERSION, epoch, book.seq, book.nextLogin, "")
+    header = _Header(_VERSION, epoch, book.seq, book.nextLogin, book.forgotten, "")
     header.sha256 = _checksum(header, body)
     temporary = path.with_suffix(".tmp")
     with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
@@ -61,7 +62,7 @@ def loadSnapshot(path: Path, epoch: str) -> Book | None:
 
 
 def _checksum(header: _Header, body: bytes) -> str:
-    known = [header.version, header.epoch, header.seq, header.next_login]
+    known = [header.version, header.epoch, header.seq, header.next_login, header.forgotten]
     return hashlib.sha256(msgspec.json.encode(known) + body).hexdigest()
 
 
@@ -69,6 +70,7 @@ def _book(header: _Header, content: _Body) -> Book:
     book = Book()
     book.seq = header.seq
     book.nextLogin = header.next_login
+    book.forgotten = header.forgotten
     book.groups = {group.group: group for group in content.groups}
     for account in content.accounts:
         # The group's own string, so that a million accounts share it.

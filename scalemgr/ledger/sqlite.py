@@ -15,14 +15,15 @@ import os
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..finance.records import TRADE_EVENT, Entry, FinanceTrade, StoredAccount
+from ..finance.requests import KeyName
 from ..interfaces import ILedger
 from ..wire.codes import RetCode
 from ..wire.errors import LedgerFailed
@@ -39,7 +40,12 @@ __all__ = ["FolderLock", "SqliteLedger"]
 _SNAPSHOT_AFTER = 10_000
 
 
+# So many entries may wait for the projector; then the next commit does.
+_UNPROJECTED_MAX = 500_000
+
 _Answer = TypeVar("_Answer")
+_Name = TypeVar("_Name")
+_Thing = TypeVar("_Thing")
 
 
 class FolderLock:
@@ -72,13 +78,13 @@ class FolderLock:
         os.close(self._file)
 
 
-class _Unreadable(dict[int, FinanceTrade]):
-    """Some trades. Whoever wants another one is told that it cannot be looked up now; the others go on."""
+class _Unreadable(dict[_Name, _Thing], Generic[_Name, _Thing]):
+    """Some things. Whoever wants another one is told that it cannot be looked up now; the others go on."""
 
-    def get(self, order: int, default: object = None) -> FinanceTrade:
-        if order not in self:
+    def get(self, name: _Name, default: object = None) -> _Thing:
+        if name not in self:
             raise LedgerFailed("the views cannot be read now; nothing was done, try again later", outcome="void")
-        return self[order]
+        return self[name]
 
 
 @implementer(ILedger)
@@ -99,9 +105,10 @@ class SqliteLedger(BaseLedger):
         self._queryS = queryS
         # Is it unknown whether the last batch is in the log?
         self._inDoubt = False
-        # Trades that the views may not have yet, and the entries they came with, oldest first.
-        self._recent: dict[int, Entry] = {}
+        # What the views may not have yet: entries, oldest first, and of them those that have a trade or a key.
         self._unprojected: deque[Entry] = deque()
+        self._recent: dict[int, Entry] = {}
+        self._keys: dict[KeyName, Entry] = {}
         # Each thread that asks has a connection of its own.
         self._readers = threading.local()
         self._opened: list[Views | SqliteLog] = []
@@ -121,7 +128,8 @@ class SqliteLedger(BaseLedger):
         except BaseException:
             self._lock.release()
             raise
-        self._forgotten = self.book.seq
+        # The views have all that is in the log, so nothing has to be kept in memory.
+        self._released = self.book.seq
         self._projector = Projector(self._logPath, self._viewsPath, views)
         self._projector.start()
 
@@ -211,11 +219,17 @@ class SqliteLedger(BaseLedger):
     # -- questions --------------------------------------------------------------------------------------
 
     def entries(self, after: int, limit: int) -> list[Entry]:
+        return self._reader().read(after, limit)
+
+    def forgettable(self, beforeMs: int, limit: int) -> int:
+        return self._reader().olderThan(beforeMs, self.book.forgotten, limit)
+
+    def _reader(self) -> SqliteLog:
         reader: SqliteLog | None = getattr(self._readers, "log", None)
         if reader is None:
             reader = self._readers.log = SqliteLog(self._logPath, readOnly=True)
             self._opened.append(reader)
-        return reader.read(after, limit)
+        return reader
 
     def trade(self, order: int) -> tuple[FinanceTrade, str] | None:
         return self._ask(lambda views: views.trade(order))
@@ -257,6 +271,7 @@ class SqliteLedger(BaseLedger):
     # -- the commit -------------------------------------------------------------------------------------
 
     def _refresh(self) -> list[Entry]:
+        self._awaitProjector()
         kept: list[Entry] = []
         if self._inDoubt:
             try:
@@ -270,18 +285,56 @@ class SqliteLedger(BaseLedger):
             self._inDoubt = False
         return kept
 
-    def _named(self, orders: Iterable[int]) -> dict[int, FinanceTrade]:
+    def _awaitProjector(self) -> None:
+        """What waits for the projector is kept in memory, so it is bounded."""
+        if len(self._unprojected) < _UNPROJECTED_MAX:
+            return
+        self._projector.waitFor(self._unprojected[0].seq + _UNPROJECTED_MAX // 2, self._queryS)
+        self._release()
+        if len(self._unprojected) >= _UNPROJECTED_MAX:
+            raise LedgerFailed(
+                "the views are too far behind the log; nothing was done, try again later", outcome="void"
+            )
+
+    def _keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
+        found = self._known(names)
+        if isinstance(found, _Unreadable):
+            raise LedgerFailed("the views cannot be read now; ask again later", outcome="pending")
+        return dict(found)
+
+    def _known(self, names: Collection[KeyName]) -> Mapping[KeyName, Entry]:
+        def older(views: Views, names: Collection[KeyName]) -> dict[KeyName, Entry]:
+            seqs = views.keyed(names)
+            found = {(e.principal, e.key or ""): e for e in self._reader().at(seqs.values())}
+            if found.keys() != seqs.keys():
+                raise ValueError("a key is not of the entry that they say")
+            return found
+
+        # What was released is in the views, so memory is asked first.
+        recent = {name: entry for name in names if (entry := self._keys.get(name)) is not None}
+        return self._withOlder(recent, names, older)
+
+    def _named(self, orders: Iterable[int]) -> Mapping[int, FinanceTrade]:
         recent = {order: self._recent[order].trade() for order in orders if order in self._recent}
-        older = [order for order in orders if order not in recent]
+        return self._withOlder(recent, orders, Views.trades)
+
+    def _withOlder(
+        self,
+        recent: dict[_Name, _Thing],
+        names: Iterable[_Name],
+        ask: Callable[[Views, list[_Name]], dict[_Name, _Thing]],
+    ) -> dict[_Name, _Thing]:
+        """What is in memory, and, of what is not, what the views have."""
+        older = [name for name in names if name not in recent]
         if not older:
             return recent
         try:
             views = self._views()
-            if views.seq() < self._forgotten:
+            if views.seq() < self._released:
                 raise ValueError("they are being made again")
-            return {**views.trades(older), **recent}
+            return {**ask(views, older), **recent}
         except (sqlite3.Error, ValueError, LedgerRefused) as e:
-            self._log.warn("ledger: trades cannot be changed, the views cannot be read: {why}", why=e)
+            self._log.warn("ledger: keys and orders cannot be looked up, the views cannot be read: {why}", why=e)
             self._projector.suspect()
             return _Unreadable(recent)
 
@@ -306,14 +359,23 @@ class SqliteLedger(BaseLedger):
                 raise LedgerFailed(f"the ledger cannot be written: {e}", outcome="void") from e
 
     def _appended(self, entries: list[Entry]) -> None:
-        reached = self._projector.reached
-        while self._unprojected and self._unprojected[0].seq <= reached:
-            entry = self._unprojected.popleft()
-            self._forgotten = entry.seq
-            if self._recent[entry.order] is entry:
-                del self._recent[entry.order]
+        self._release()
         for entry in entries:
             if entry.event == TRADE_EVENT:
                 self._recent[entry.order] = entry
-                self._unprojected.append(entry)
+            if entry.key is not None:
+                self._keys[entry.principal, entry.key] = entry
+            self._unprojected.append(entry)
         self._projector.wake(self.book.seq)
+
+    def _release(self) -> None:
+        """Let go of what the views have."""
+        reached = self._projector.reached
+        while self._unprojected and self._unprojected[0].seq <= reached:
+            entry = self._unprojected.popleft()
+            self._released = entry.seq
+            if self._recent.get(entry.order) is entry:
+                del self._recent[entry.order]
+            name = entry.principal, entry.key or ""
+            if self._keys.get(name) is entry:
+                del self._keys[name]

@@ -1,20 +1,31 @@
-"""The log arranged for questions: trades by order, accounts and groups as they are.
+"""The log arranged for questions: trades by order, accounts and groups as they are, idempotency keys.
 
 L{Views.project} folds entries in, L{Views} answers. Both ledgers use it, one on a file and one in memory.
-Views are never asked to decide anything.
+Of all that deciding needs, only trades to be changed and keys that were used are asked of views.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import ujson
 from msgspec import Struct
 
-from ..finance.records import GROUP_EVENT, TRADE_EVENT, USER_EVENT, Account, Entry, FinanceTrade, Group, StoredAccount
+from ..finance.records import (
+    GROUP_EVENT,
+    KEYS_FORGOTTEN,
+    TRADE_EVENT,
+    USER_EVENT,
+    Account,
+    Entry,
+    FinanceTrade,
+    Group,
+    StoredAccount,
+)
+from ..finance.requests import KeyName
 from .database import connect, transaction
 
 __all__ = ["Frozen", "Views", "condense"]
@@ -38,11 +49,13 @@ class Frozen(Struct, frozen=True):
 
     @ivar accounts: all of them, by login.
     @ivar contents: what is kept of each trade, account and group, condensed, by kind and key.
+    @ivar keys: the entry of each idempotency key.
     """
 
     seq: int
     accounts: dict[int, Account]
     contents: dict[tuple[str, int | str], int]
+    keys: dict[KeyName, int]
 
 
 class Views:
@@ -82,7 +95,7 @@ class Views:
         (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
-        for table in ("trade", "account", '"group"'):
+        for table in ("trade", "account", '"group"', "key"):
             self._connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchall()  # noqa: S608
 
     def project(self, entries: list[Entry]) -> None:
@@ -91,7 +104,11 @@ class Views:
         moved: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
         groups: dict[str, str] = {}
         accounts: dict[int, tuple[int, str, str]] = {}
+        keys: list[tuple[str, str, int]] = []
+        forgotten = 0
         for entry in entries:
+            if entry.key is not None:
+                keys.append((entry.principal, entry.key, entry.seq))
             if entry.event == TRADE_EVENT:
                 trades[entry.order] = (entry.order, entry.group, entry.data)
                 if entry.balance or entry.credit:
@@ -103,6 +120,8 @@ class Views:
                 accounts[entry.login] = (entry.login, entry.group, entry.record or entry.data)
             elif entry.event == GROUP_EVENT:
                 groups[entry.group] = entry.record or entry.data
+            elif entry.event == KEYS_FORGOTTEN:
+                forgotten = ujson.loads(entry.data)["up_to"]
         run = self._connection.executemany
         with transaction(self._connection):
             (before,) = self._connection.execute("SELECT seq FROM view").fetchone()
@@ -121,6 +140,8 @@ class Views:
                 " balance_version = balance_version + ? WHERE login = ?",
                 [(*moved[login], login) for login in sorted(moved)],
             )
+            self._connection.execute("DELETE FROM key WHERE seq <= ?", (forgotten,))
+            run("INSERT INTO key (principal, key, seq) VALUES (?, ?, ?)", sorted(k for k in keys if k[2] > forgotten))
             self._connection.execute("UPDATE view SET seq = ?", (entries[-1].seq,))
 
     def trade(self, order: int) -> tuple[FinanceTrade, str] | None:
@@ -135,6 +156,15 @@ class Views:
         )
         trades = (FinanceTrade.fromData(ujson.loads(data)) for (data,) in rows)
         return {trade.order: trade for trade in trades}
+
+    def keyed(self, names: Collection[KeyName]) -> dict[KeyName, int]:
+        """Those of the idempotency keys that were used, each with its entry."""
+        rows = self._connection.execute(
+            "SELECT principal, key, seq FROM json_each(?) CROSS JOIN key"
+            " ON principal = json_extract(value, '$[0]') AND key = json_extract(value, '$[1]')",
+            (ujson.dumps(list(names)),),
+        )
+        return {(principal, key): seq for principal, key, seq in rows}
 
     def account(self, login: int) -> StoredAccount | None:
         """An account as it is."""
@@ -169,7 +199,11 @@ class Views:
                 for event, query in _CONTENTS.items()
                 for key, group, text in self._connection.execute(query)
             }
-            return Frozen(self.seq(), accounts, contents)
+            keys = {
+                (principal, key): seq
+                for seq, principal, key in self._connection.execute("SELECT seq, principal, key FROM key")
+            }
+            return Frozen(self.seq(), accounts, contents, keys)
         finally:
             self._connection.execute("COMMIT")
 

@@ -12,7 +12,6 @@ backs off and lives on.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -20,105 +19,22 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from ..finance.records import Entry
-from ..finance.settle import Outcome, Request
+from ..finance.requests import Request
+from ..finance.settle import Outcome, Replay
 from ..interfaces import ILedger, ISubmission
 from ..wire.errors import LedgerFailed, ManagerError, Overloaded, ShuttingDown
 from .eventlog import EventLog
+from .lookups import Lookups
+from .orders import InThread, Orders
+from .replays import Replays
+from .underway import Submission, UnderWay, Work
 from .waiters import Waiters
 
-__all__ = ["InThread", "Orders", "TradingRuntime"]
-
-#: Calls something that blocks in some thread; a Deferred of its result.
-InThread = Callable[..., "Deferred[Any]"]
+__all__ = ["TradingRuntime"]
 
 _BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
-
-
-@implementer(ISubmission)
-class _Submission:
-    """A request, until its batch is taken or it is withdrawn."""
-
-    __slots__ = ("_queued", "outcome", "request")
-
-    def __init__(self, request: Request) -> None:
-        self.request = request
-        self.outcome: Outcome | None = None
-        self._queued = True
-
-    def take(self) -> bool:
-        """It goes into a batch; C{False} if it was withdrawn."""
-        taken, self._queued = self._queued, False
-        return taken
-
-    # From the outside the same thing: whoever takes it first has it.
-    withdraw = take
-
-
-class Orders:
-    """
-    Order numbers, from blocks that were set aside durably. A second block is fetched before the first is used up.
-
-    @param blockSize: how many numbers a block has; a crash skips at most two blocks.
-    """
-
-    _log = Logger()
-
-    def __init__(self, ledger: ILedger, inLedger: InThread, blockSize: int) -> None:
-        self._ledger = ledger
-        self._inLedger = inLedger
-        self._blockSize = blockSize
-        self._next = self._end = 0
-        self._spare: int | None = None
-        self._fetching = False
-
-    def give(self, first: int) -> None:
-        """Here is a block that was set aside."""
-        if self._next == self._end:
-            self._next, self._end = first, first + self._blockSize
-        else:
-            self._spare = first
-
-    def take(self) -> int:
-        """
-        A number that nobody else has or gets.
-
-        @raise Overloaded: if none is at hand.
-        """
-        if self._next == self._end:
-            if self._spare is None:
-                self._fetch()
-                raise Overloaded("no order numbers are at hand; nothing was done")
-            self._next, self._end, self._spare = self._spare, self._spare + self._blockSize, None
-        order = self._next
-        self._next += 1
-        if self._spare is None and self._end - self._next < self._blockSize // 2:
-            self._fetch()
-        return order
-
-    def unused(self) -> int | None:
-        """The first number from which on none was taken, if the blocks at hand are the last ones."""
-        if self._spare is None:
-            return self._next or None
-        return self._next if self._end == self._spare else None
-
-    def _fetch(self) -> None:
-        if not self._fetching:
-            self._fetching = True
-            self._inLedger(self._ledger.reserveOrders, self._blockSize).addCallbacks(self._fetched, self._failed)
-
-    def _fetched(self, first: int) -> None:
-        self._fetching = False
-        self.give(first)
-
-    def _failed(self, failure: Failure) -> None:
-        self._fetching = False
-        if failure.check(LedgerFailed):
-            self._log.critical("no order numbers could be reserved: {why}", why=failure.getErrorMessage())
-        else:
-            self._log.failure("no order numbers could be reserved", failure)
 
 
 class TradingRuntime:
@@ -126,6 +42,7 @@ class TradingRuntime:
     The finance backend.
 
     @param inLedger: runs the ledger's methods one at a time, in the order of the calls, in one thread.
+    @param inReader: runs its questions.
     @param queueMax: how many requests may wait for their batch.
     @param batchMax: how many requests one commit takes.
     """
@@ -137,6 +54,7 @@ class TradingRuntime:
         clock: IReactorTime,
         ledger: ILedger,
         inLedger: InThread,
+        inReader: InThread,
         waiters: Waiters,
         events: EventLog,
         *,
@@ -151,7 +69,10 @@ class TradingRuntime:
         self._events = events
         self._queueMax = queueMax
         self._batchMax = batchMax
-        self._queue: deque[_Submission] = deque()
+        self._queue: deque[Work] = deque()
+        self._underWay = UnderWay(Lookups(clock, ledger, inReader))
+        self.asked = self._underWay.asked
+        self.replays = Replays()
         self._orders = Orders(ledger, inLedger, orderBlock)
         self.reserveOrder = self._orders.take
         self._loop = LoopingCall(self.mainLoop)
@@ -159,7 +80,7 @@ class TradingRuntime:
         self._idle: Deferred[None] | None = None
         self._failures = 0
         # What is being committed, and those who want to know when it is not any more.
-        self._batch: list[_Submission] = []
+        self._batch: list[Work] = []
         self._curious: list[Deferred[None]] = []
         # Did the last batch fail in a way that leaves open whether it was kept?
         self._unsure = False
@@ -173,6 +94,7 @@ class TradingRuntime:
         @param firstOrder: the first of a block of orders that was reserved in it.
         """
         self._orders.give(firstOrder)
+        self._events.head = self._ledger.book.seq
         # Interval 0: the next turn begins as soon as the reactor has looked at the sockets again.
         self._stopped = self._loop.start(0)
 
@@ -188,25 +110,29 @@ class TradingRuntime:
 
     def submit(self, request: Request) -> ISubmission:
         """
-        Queue a request.
+        Queue a request, or join it if it is under way already.
 
+        @raise DuplicateRequest: if another one is under way with its key; nothing was done.
         @raise Overloaded: if the queue is full; nothing was done.
         @raise ShuttingDown: nothing was done.
         """
+        joined = self._underWay.join(request)
+        if joined is not None:
+            return joined
         if self._stopping:
             raise ShuttingDown
         if len(self._queue) >= self._queueMax:
             raise Overloaded(f"{len(self._queue)} requests are queued already; nothing was done")
-        submission = _Submission(request)
-        self._queue.append(submission)
+        work = self._underWay.enter(request)
+        self._queue.append(work)
         if self._idle is not None and len(self._queue) == 1:
             # Not at once: whoever submits goes on to say who waits for it.
             self._clock.callLater(0, self._wake)
-        return submission
+        return Submission(work)
 
     def whenWritten(self, order: int) -> Deferred[None]:
         """Fires when this order is in no batch that is being committed: at once, for most."""
-        if not any(getattr(s.request, "order", None) == order for s in self._batch):
+        if not any(work.order == order for work in self._batch):
             return succeed(None)
         curious: Deferred[None] = Deferred()
         self._curious.append(curious)
@@ -230,19 +156,19 @@ class TradingRuntime:
         return self._turn()
 
     def _turn(self) -> Deferred[None]:
-        batch: list[_Submission] = []
+        batch: list[Work] = []
         while self._queue and len(batch) < self._batchMax:
-            submission = self._queue.popleft()
-            if submission.take():
-                batch.append(submission)
+            work = self._queue.popleft()
+            if work.take():
+                batch.append(work)
         if not batch and (self._stopping or not self._unsure):
             if self._stopping:
                 self._loop.stop()
             return succeed(None)
         nowMs = int(self._clock.seconds() * 1000)
         self._batch = batch
-        committed = maybeDeferred(self._inLedger, self._ledger.commit, [s.request for s in batch], nowMs)
-        committed.addCallbacks(self._tell, self._tellFailed, callbackArgs=(batch,), errbackArgs=(batch,))
+        committed = maybeDeferred(self._inLedger, self._ledger.commit, [work.request for work in batch], nowMs)
+        committed.addCallbacks(self._tell, self._tellFailed, callbackArgs=(batch, nowMs), errbackArgs=(batch,))
         return committed.addErrback(self._survive)
 
     def _written(self) -> None:
@@ -251,25 +177,31 @@ class TradingRuntime:
         for each in curious:
             each.callback(None)
 
-    def _tell(self, outcomes: list[Outcome], batch: list[_Submission]) -> None:
+    def _tell(self, outcomes: list[Outcome], batch: list[Work], nowMs: int) -> None:
         if self._failures:
             self._log.info("the ledger works again")
             self._failures = 0
         self._unsure = False
+        self._underWay.known()
         self._written()
         entries = self._takeFound()
-        for submission, outcome in zip(batch, outcomes, strict=True):
-            submission.outcome = outcome
+        for work, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Entry):
                 entries.append(outcome)
-                self._waiters.emitted(outcome, submission)
-                continue
-            if not isinstance(outcome, ManagerError):
-                self._log.failure("a request could not be settled", Failure(outcome))
-            self._waiters.refused(submission, outcome)
+                work.settle(outcome, replay=False)
+                self._answer(work)
+                self._waiters.emitted(outcome)
+            elif isinstance(outcome, Replay):
+                self.replays.count(outcome.entry, nowMs)
+                work.settle(outcome.entry, replay=True)
+                self._answer(work)
+            else:
+                if not isinstance(outcome, ManagerError):
+                    self._log.failure("a request could not be settled", Failure(outcome))
+                self._refuse(work, outcome)
         self._events.publish(entries)
 
-    def _tellFailed(self, failure: Failure, batch: list[_Submission]) -> Deferred[None] | None:
+    def _tellFailed(self, failure: Failure, batch: list[Work]) -> Deferred[None] | None:
         if failure.check(LedgerFailed):
             # Nothing unforeseen: one line, not a traceback, and not again for each new try.
             if batch or not self._failures:
@@ -278,24 +210,47 @@ class TradingRuntime:
         else:
             self._log.failure("{count} requests failed", failure, count=len(batch))
             error = LedgerFailed("the ledger failed in its commit", outcome="pending")
-        assert isinstance(error, ManagerError)
-        self._unsure = self._unsure or error.details.get("outcome") != "void"
+        assert isinstance(error, LedgerFailed)
+        if error.details.get("outcome") != "void":
+            self._unsure = True
+            self._underWay.doubt(batch)
         found = self._takeFound()
         if found:
             self._events.publish(found)
         self._written()
-        for submission in batch:
-            submission.outcome = _about(error, submission.request)
-            self._waiters.refused(submission, submission.outcome)
+        for work in batch:
+            self._refuse(work, error)
         pause = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
         self._failures += 1
         return None if self._stopping else deferLater(self._clock, pause)
+
+    def _refuse(self, work: Work, error: Exception) -> None:
+        """Nothing was kept of it. That nothing ever was, is only said when it is certain."""
+        if not isinstance(error, LedgerFailed):
+            work.fail(error)
+            self._answer(work)
+            return
+        if error.details.get("outcome") != "void":
+            work.fail(_about(error, work, "pending"))
+            self._answer(work)
+            return
+
+        def certain(outcome: str | None) -> None:
+            if outcome is not None:
+                work.fail(_about(error, work, outcome))
+            self._answer(work)
+
+        work.certainty().addCallback(certain).addErrback(self._survive)
+
+    def _answer(self, work: Work) -> None:
+        for asker in work.askers:
+            self._waiters.settled(asker)
 
     def _takeFound(self) -> list[Entry]:
         """What was kept after all. Who asked for it has been told that nobody knew; others may wait for it still."""
         found = self._ledger.takeFound()
         for entry in found:
-            self._waiters.emitted(entry, None)
+            self._waiters.emitted(entry)
         return found
 
     def _survive(self, failure: Failure) -> None:
@@ -303,9 +258,7 @@ class TradingRuntime:
         self._log.failure("mainLoop failed", failure)
 
 
-def _about(error: ManagerError, request: Request) -> ManagerError:
-    """The same failure, with the order to ask for later, where there is one."""
-    order = getattr(request, "order", 0)
-    if not order:
-        return error
-    return LedgerFailed(error.message, error.code, kind="trade", order=order, **error.details)
+def _about(error: LedgerFailed, work: Work, outcome: str) -> LedgerFailed:
+    """The same failure, with what can be said of this work, and the order to ask for later, where there is one."""
+    details: dict[str, Any] = {"kind": "trade", "order": work.order} if work.order else {}
+    return LedgerFailed(error.message, error.code, **{**details, **error.details, "outcome": outcome})

@@ -22,6 +22,7 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from ..finance.records import Entry
 from ..interfaces import ISubmission
@@ -72,6 +73,15 @@ class _Waiter:
         # Cancelled when the session goes away, and then nobody listens.
         self.deferred: Deferred[Entry] = Deferred()
 
+    def tell(self) -> None:
+        """What became of the cause."""
+        assert self.awaited.cause is not None
+        outcome = self.awaited.cause.outcome
+        if isinstance(outcome, Entry):
+            self.deferred.callback(outcome)
+        else:
+            self.deferred.errback(outcome)
+
 
 class Waiters:
     """
@@ -109,7 +119,7 @@ class Waiters:
         if awaited.cause is not None and awaited.cause.outcome is not None:
             # It is settled already; there will be no other event.
             outcome = awaited.cause.outcome
-            return fail(outcome) if isinstance(outcome, Exception) else succeed(outcome)
+            return succeed(outcome) if isinstance(outcome, Entry) else fail(outcome)
         try:
             seconds = self._seconds(awaited.timeout)
             if self._count >= self._waitersMax:
@@ -136,18 +146,17 @@ class Waiters:
         self._swept = min(self._swept, slot)
         return waiter.deferred
 
-    def emitted(self, entry: Entry, cause: ISubmission | None) -> None:
-        """Answer those who wait for this event."""
-        waiting = self._byCause.get(cause, ()) if cause is not None else ()
-        for waiter in (*waiting, *self._byEvent.get((entry.event, entry.type, entry.order), ())):
+    def emitted(self, entry: Entry) -> None:
+        """Answer those who wait for this event, whatever caused it."""
+        for waiter in tuple(self._byEvent.get((entry.event, entry.type, entry.order), ())):
             if self._remove(waiter):
                 waiter.deferred.callback(entry)
 
-    def refused(self, cause: ISubmission, error: Exception) -> None:
-        """Answer those who wait for this cause: there will be no event."""
+    def settled(self, cause: ISubmission) -> None:
+        """Answer those who wait for this cause: it has an outcome."""
         for waiter in tuple(self._byCause.get(cause, ())):
             if self._remove(waiter):
-                waiter.deferred.errback(error)
+                waiter.tell()
 
     def forget(self, session: Hashable) -> None:
         """The session is gone. What its requests asked for goes its way."""
@@ -216,14 +225,25 @@ class Waiters:
         self._timer = self._clock.callLater(max(0, (int(now / TICK_S) + 1) * TICK_S - now), self._sweep)
 
     def _expire(self, waiter: _Waiter) -> None:
-        if self._remove(waiter):
-            kind, order, cause = waiter.awaited.kind, waiter.awaited.order, waiter.awaited.cause
-            if cause is None:
-                error = SyncTimeout(kind, order, "pending", "the event has not come in time; it may still")
-            else:
-                # Out of the queue first, then the word.
-                error = SyncTimeout(kind, order, "void" if cause.withdraw() else "pending")
+        if not self._remove(waiter):
+            return
+        kind, order, cause = waiter.awaited.kind, waiter.awaited.order, waiter.awaited.cause
+        if cause is None:
+            error = SyncTimeout(kind, order, "pending", "the event has not come in time; it may still")
             waiter.deferred.errback(error)
+            return
+
+        def certain(outcome: str | None) -> None:
+            if outcome is None:
+                waiter.tell()
+            else:
+                waiter.deferred.errback(SyncTimeout(kind, order, outcome))
+
+        # Out of the queue first, then the word.
+        cause.giveUp().addCallback(certain).addErrback(self._untold)
+
+    def _untold(self, failure: Failure) -> None:
+        self._log.failure("a waiter could not be told that its time is up", failure)
 
 
 def _take(table: dict[Any, list[_Waiter]], key: Any, waiter: _Waiter) -> None:

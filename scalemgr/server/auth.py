@@ -6,7 +6,9 @@ token. Its claims:
 - C{id} or C{sub}: who, a string or a number;
 - C{role}: a C{SESSION_*}, by number or name (C{3}, C{"admin"}, C{"SESSION_ADMIN"});
 - C{groups}, optional: a group mask (L{scalemgr.finance.masks}); everything if absent;
-- C{exp} and C{nbf}, optional, in unix seconds.
+- C{exp} and C{nbf}, optional, in unix seconds;
+- C{key}, optional: C{"explicit"}, only an C{idempotency_key} names a request of this caller, or C{"extid"}, so does
+  the C{extID}; as configured if absent.
 
 No token, and nothing of why one was refused beyond the sentence in the answer, ever reaches a log.
 """
@@ -45,12 +47,14 @@ class Principal(Struct, frozen=True):
     Who a session speaks for.
 
     @ivar expires: unix seconds, until when.
+    @ivar explicit: does only an C{idempotency_key} name a request? C{None}: as configured.
     """
 
     id: str
     role: int
     mask: Mask = EVERYTHING
     expires: float = inf
+    explicit: bool | None = None
 
 
 class Keys(Struct, frozen=True):
@@ -140,6 +144,7 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
         roleFrom(claims.get("role")),
         _mask(claims["groups"]) if "groups" in claims else EVERYTHING,
         _seconds(claims, "exp", inf),
+        _explicit(claims),
     )
 
 
@@ -177,6 +182,15 @@ def _mask(text: object) -> Mask:
     except ValueError:
         pass
     raise PermissionDenied("the token has no usable group mask")
+
+
+def _explicit(claims: Mapping[str, Any]) -> bool | None:
+    kind = claims.get("key")
+    if kind is None:
+        return None
+    if kind in ("explicit", "extid"):
+        return bool(kind == "explicit")
+    raise PermissionDenied("the token has no usable key")
 
 
 def _seconds(claims: Mapping[str, Any], name: str, absent: float) -> float:

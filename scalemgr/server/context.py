@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -13,13 +14,24 @@ from zope.interface import implementer
 
 from ..finance.money import Currencies
 from ..finance.records import Entry, FinanceTrade, StoredAccount
-from ..finance.settle import Cause, Request
-from ..interfaces import IContext, ILedger, IPrincipal, ISubmission
-from ..runtime.mainloop import InThread, TradingRuntime
+from ..finance.requests import Cause, Request
+from ..interfaces import Asked, IContext, ILedger, ISubmission
+from ..runtime.eventlog import EventLog
+from ..runtime.mainloop import TradingRuntime
+from ..runtime.orders import InThread
 from ..runtime.waiters import Awaited, Waiters
-from ..wire.messages import ExtID
+from ..wire.errors import DuplicateRequest, InvalidData, ResyncRequired
+from ..wire.messages import EXTID_BYTES_MAX, ExtID
+from .auth import Principal
 
-__all__ = ["Context", "House"]
+__all__ = ["Context", "House", "ISubscriber"]
+
+
+class ISubscriber(Hashable, Protocol):
+    """What a context needs of its session. (Not zope's: it stays inside this folder.)"""
+
+    def subscribe(self, after: int) -> None:
+        """Once the request under way is answered, go back to an entry of the log."""
 
 
 class House(Struct, frozen=True):
@@ -28,30 +40,41 @@ class House(Struct, frozen=True):
 
     @ivar inReader: runs the ledger's questions, one at a time.
     @ivar inHelper: runs anything else that blocks.
+    @ivar explicitKeys: does only an C{idempotency_key} name a request, unless a token says otherwise?
     """
 
     clock: IReactorTime
     ledger: ILedger
     runtime: TradingRuntime
     waiters: Waiters
+    events: EventLog
     inReader: InThread
     inHelper: InThread
     currencies: Currencies
     strictOrders: bool = False
+    explicitKeys: bool = False
 
 
 @implementer(IContext)
 class Context:
     """One request's view of the house."""
 
-    __slots__ = ("_extIDText", "_house", "_session", "_submitted", "extID", "log", "principal")
+    __slots__ = ("_again", "_extIDText", "_house", "_session", "_submitted", "extID", "log", "principal")
 
     def __init__(
-        self, house: House, session: Hashable, principal: IPrincipal, extID: ExtID, extIDText: str, log: Logger
+        self,
+        house: House,
+        session: ISubscriber,
+        principal: Principal,
+        extID: ExtID,
+        extIDText: str,
+        again: bool,
+        log: Logger,
     ) -> None:
         self._house = house
         self._session = session
         self._extIDText = extIDText
+        self._again = again
         self._submitted: list[ISubmission] = []
         self.principal = principal
         self.extID = extID
@@ -69,15 +92,29 @@ class Context:
     def strictOrders(self) -> bool:
         return self._house.strictOrders
 
+    @property
+    def replayed(self) -> bool:
+        """Is what became of this request the outcome of an earlier one?"""
+        return any(submission.replayed for submission in self._submitted)
+
     def cause(self, key: str | None = None) -> Cause:
-        if key is None and self.extID is not None and self.extID != "":
+        if key is None and not self._explicit() and self.extID is not None and self.extID != "":
+            # 1 and "1" are one key: to take two requests for one is safer than to take one for two.
             key = str(self.extID)
+        if key is not None and not _canBeKept(key):
+            raise InvalidData(f"expected 1 to {EXTID_BYTES_MAX} bytes of text", field="idempotency_key")
         return Cause(self.principal.id, self.principal.mask, key)
+
+    def _explicit(self) -> bool:
+        ofPrincipal = self.principal.explicit
+        return self._house.explicitKeys if ofPrincipal is None else ofPrincipal
 
     def reserveOrder(self) -> int:
         return self._house.runtime.reserveOrder()
 
     def submit(self, request: Request) -> ISubmission:
+        if self._again and request.cause.key is None:
+            raise DuplicateRequest("this extID is in use by a request that is still under way on this session")
         submission = self._house.runtime.submit(request)
         self._submitted.append(submission)
         return submission
@@ -90,7 +127,28 @@ class Context:
     def settled(self, submission: ISubmission, timeoutMs: int | None = None) -> Deferred[Entry]:
         order = getattr(submission.request, "order", 0)
         awaited = Awaited("trade" if order else "record", "", 0, order, timeoutMs, submission)
-        return maybeDeferred(self._house.waiters.wait, awaited, self._session, self._extIDText)
+        return maybeDeferred(self.wait, awaited)
+
+    def wait(self, awaited: Awaited) -> Deferred[Entry]:
+        """Wait for what a sync command described."""
+        if awaited.cause is None:
+            # The event of something that this request submitted is that submission's outcome: if it is a
+            # repeat, there is no other event.
+            for submission in self._submitted:
+                if awaited.order and getattr(submission.request, "order", 0) == awaited.order:
+                    awaited = replace(awaited, cause=submission)
+        return self._house.waiters.wait(awaited, self._session, self._extIDText)
+
+    def asked(self, key: str) -> Deferred[Asked]:
+        return self._house.runtime.asked((self.principal.id, key))
+
+    def subscribe(self, after: int, epoch: str | None = None) -> None:
+        current, head = self.head()
+        if epoch not in (None, current):
+            raise ResyncRequired("this is another log than the one you know", current, head)
+        if after > head:
+            raise ResyncRequired(f"the log has {head} entries, and you know {after}", current, head)
+        self._session.subscribe(after)
 
     def trade(self, order: int) -> Deferred[FinanceTrade | None]:
         def seen(found: tuple[FinanceTrade, str] | None) -> FinanceTrade | None:
@@ -107,7 +165,14 @@ class Context:
         return self._house.inReader(self._house.ledger.account, login).addCallback(seen)
 
     def head(self) -> tuple[str, int]:
-        return self._house.ledger.epoch, self._house.ledger.book.seq
+        return self._house.events.epoch, self._house.events.head
 
     def inThread(self, f: Callable[..., Any], *args: Any) -> Deferred[Any]:
         return self._house.inHelper(f, *args)
+
+
+def _canBeKept(key: str) -> bool:
+    try:
+        return 0 < len(key.encode("utf-8")) <= EXTID_BYTES_MAX and "\0" not in key
+    except UnicodeEncodeError:
+        return False

@@ -19,7 +19,15 @@ from ..finance.records import Entry
 from ..interfaces import ICommand
 from ..runtime.waiters import awaitedFrom
 from ..wire.codes import RetCode
-from ..wire.errors import InternalError, ManagerError, NotPermitted, PermissionDenied, ShuttingDown, UnknownCommand
+from ..wire.errors import (
+    DuplicateRequest,
+    InternalError,
+    ManagerError,
+    NotPermitted,
+    PermissionDenied,
+    ShuttingDown,
+    UnknownCommand,
+)
 from ..wire.messages import Json, Request, encode
 from .auth import Authenticator, Principal
 from .context import Context, House
@@ -45,8 +53,11 @@ class ISession(Hashable, Protocol):
     def denied(self, why: str) -> None:
         """It asked without a valid token."""
 
-    def answer(self, request: Request, status: int, data: Json) -> None:
+    def answer(self, request: Request, status: int, data: Json, *, replayed: bool = False) -> None:
         """Send the one answer to a request."""
+
+    def subscribe(self, after: int) -> None:
+        """Once the request under way is answered, go back to an entry of the log."""
 
 
 class Dispatcher:
@@ -66,39 +77,49 @@ class Dispatcher:
         self._auth = auth
         self._errors = 0
 
-    def dispatch(self, session: ISession, request: Request) -> None:
-        """Have a request answered: once, now or later."""
+    def dispatch(self, session: ISession, request: Request, again: bool = False) -> None:
+        """
+        Have a request answered: once, now or later.
+
+        @param again: is one with its extID under way on the session? Then it may only be the same, by its key.
+        """
         command = context = None
         try:
             principal = self._principal(session, request)
             if self.stopping:
                 raise ShuttingDown
-            command = self.commands.get(request.command)
-            if command is None:
-                raise UnknownCommand(self._unknown(request.command))
-            if command.roles and principal.role not in command.roles:
-                raise NotPermitted(f"{command.name} is not for your role")
+            command = self._command(request.command)
+            _check(command, principal, again)
             params = convert(request.data, command.params)
-            context = Context(self._house, session, principal, request.extID, request.extIDText, self._log)
+            context = Context(self._house, session, principal, request.extID, request.extIDText, again, self._log)
             result = command.run(context, params)
             if isinstance(result, Mapping) and "__deferred" not in result:
                 session.answer(request, 200, encode(result))
                 return
-            waiting = _deferred(result, command).addCallback(self._intercept, session, request)
+            waiting = _deferred(result, command).addCallback(self._intercept, context, request)
         except Exception as e:
             if context is not None:
                 context.abandon()
-            self._explain(Failure(e), session, request, command)
+            self._explain(Failure(e), session, request, command, context)
             return
 
         def failed(failure: Failure) -> None:
             if failure.check(CancelledError) and not session.isOpen():
                 return  # A session that goes away changes nothing about what it asked for.
             context.abandon()
-            self._explain(failure, session, request, command)
+            self._explain(failure, session, request, command, context)
 
-        waiting.addCallback(_textOf).addCallbacks(lambda data: session.answer(request, 200, data), failed)
-        waiting.addErrback(self._broken)
+        def answer(data: Json) -> None:
+            session.answer(request, 200, data, replayed=context.replayed)
+
+        waiting.addCallback(_textOf).addCallbacks(answer, failed).addErrback(self._broken)
+
+    def _command(self, name: str) -> ICommand:
+        command = self.commands.get(name)
+        if command is None:
+            similar = [known for known in self.commands if known.lower() == name.lower()]
+            raise UnknownCommand(f"there is no command {name}" + (f"; did you mean {similar[0]}?" if similar else ""))
+        return command
 
     def _principal(self, session: ISession, request: Request) -> Principal:
         """Who asks: as the token says, else as the session's last one said."""
@@ -112,20 +133,23 @@ class Dispatcher:
         return self._auth.current(session.principal)
 
     def _intercept(
-        self, result: Mapping[str, Any], session: ISession, request: Request
+        self, result: Mapping[str, Any], context: Context, request: Request
     ) -> Mapping[str, Any] | Deferred[Entry]:
         """The intermediate answer of a sync command is not sent; the event is, when it comes."""
         if not isinstance(result, Mapping):
             raise TypeError(f"{request.command} came to {result!r}, which is not a mapping")
         if "__deferred" not in result:
             return result
-        return self._house.waiters.wait(awaitedFrom(result["__deferred"]), session, request.extIDText)
+        return context.wait(awaitedFrom(result["__deferred"]))
 
-    def _unknown(self, name: str) -> str:
-        similar = [known for known in self.commands if known.lower() == name.lower()]
-        return f"there is no command {name}" + (f"; did you mean {similar[0]}?" if similar else "")
-
-    def _explain(self, failure: Failure, session: ISession, request: Request, command: ICommand | None) -> None:
+    def _explain(
+        self,
+        failure: Failure,
+        session: ISession,
+        request: Request,
+        command: ICommand | None,
+        context: Context | None,
+    ) -> None:
         """The only place where an exception becomes a response."""
         error = failure.value
         assert error is not None
@@ -140,7 +164,7 @@ class Dispatcher:
         except BaseException:
             error = InternalError(self._report(Failure(), session, request))
             text = encode(error.data())
-        session.answer(request, error.status, text)
+        session.answer(request, error.status, text, replayed=context is not None and context.replayed)
 
     def _report(self, failure: Failure, session: ISession, request: Request) -> str:
         """Log a bug of ours, or of a plugin; the reference under which it stands there."""
@@ -158,6 +182,14 @@ class Dispatcher:
 
     def _broken(self, failure: Failure) -> None:
         self._log.failure("an answer could not be sent", failure)
+
+
+def _check(command: ICommand, principal: Principal, again: bool) -> None:
+    """May this caller ask for it, now?"""
+    if command.roles and principal.role not in command.roles:
+        raise NotPermitted(f"{command.name} is not for your role")
+    if again and "idempotency_key" not in command.params.__struct_fields__:
+        raise DuplicateRequest("this extID is in use by a request that is still under way on this session")
 
 
 # Refusals of a caller, or of what the caller may touch, and the published sentence for all of them.

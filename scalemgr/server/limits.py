@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from twisted.internet.defer import Deferred, fail
 
-from ..runtime.mainloop import InThread
+from ..runtime.orders import InThread
 from ..wire.errors import Overloaded
 
 __all__ = ["Bounded", "SessionLimits"]

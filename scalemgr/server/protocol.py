@@ -25,13 +25,11 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..commands.base import STAFF
-from ..finance.masks import Mask
-from ..interfaces import IEventReader
 from ..wire.codes import RetCode
 from ..wire.errors import DuplicateRequest, InvalidData, ManagerError, PermissionDenied, Refused
-from ..wire.messages import BadLine, Json, Request, decode, encode, response
+from ..wire.messages import BadLine, Json, Request, decode, encode, marker, response
 from .auth import Principal
+from .stream import Stream
 
 if TYPE_CHECKING:
     from .factory import ManagerFactory
@@ -48,7 +46,7 @@ _NULL = Json("null")
 _BLANK = b"\r"
 
 
-@implementer(IEventReader, IHalfCloseableProtocol)
+@implementer(IHalfCloseableProtocol)
 class ManagerProtocol(LineReceiver):
     """
     One connection.
@@ -66,9 +64,9 @@ class ManagerProtocol(LineReceiver):
     def __init__(self, number: int) -> None:
         self.number = number
         self.principal: Principal | None = None
-        self.mask: Mask
-        self._inFlight: set[str] = set()
-        self._unnamed = 0
+        # By extID: how many, and the key that they name.
+        self._inFlight: dict[str, tuple[int, object]] = {}
+        self._underWay = 0
         self._lines: deque[bytes] = deque()
         self._partial = b""
         self._cutting = False
@@ -79,8 +77,6 @@ class ManagerProtocol(LineReceiver):
         self._finishing = False
         self._pile: list[bytes] = []
         self._piled = 0
-        self._listening = False
-        self._lastSeq = 0
         self._open = False
         self._wasDenied = False
         self._authTimer: IDelayedCall | None = None
@@ -93,6 +89,7 @@ class ManagerProtocol(LineReceiver):
         # One more, for the CR before the LF.
         self.MAX_LENGTH = limits.lineBytesMax + 1
         self._open = True
+        self._stream = Stream(self, self.factory.events, self.factory.clock, limits.bufferBytesMax)
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
@@ -100,7 +97,7 @@ class ManagerProtocol(LineReceiver):
         if not self.factory.admit(self):
             # Not counted among the sessions, so it may not linger.
             error = Refused("too many sessions; try again later", RetCode.RET_USR_LIMIT_REACHED)
-            self._write(response(_NULL, error.status, encode(error.data())))
+            self.write(response(_NULL, error.status, encode(error.data())))
             self._close()
             self.transport.loseConnection()
             return
@@ -112,7 +109,7 @@ class ManagerProtocol(LineReceiver):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._open = False
         self._stopAuthTimer()
-        self._stopListening()
+        self._stream.close()
         timer, self._lingerTimer = self._lingerTimer, None
         if timer is not None:
             timer.cancel()
@@ -135,7 +132,7 @@ class ManagerProtocol(LineReceiver):
         self._closeIfDone()
 
     def _closeIfDone(self) -> None:
-        if not self._peerDone or self._inFlightCount():
+        if not self._peerDone or self._underWay:
             return
         if self._finishing:
             self._leave()
@@ -147,7 +144,7 @@ class ManagerProtocol(LineReceiver):
 
     def _endWith(self, error: ManagerError) -> None:
         """Say one last thing."""
-        self._write(response(_NULL, error.status, encode(error.data())))
+        self.write(response(_NULL, error.status, encode(error.data())))
         self._leave()
 
     def _leave(self) -> None:
@@ -167,7 +164,7 @@ class ManagerProtocol(LineReceiver):
         """Nothing more is heard or said. A peer that does not take its leave is cut off."""
         self._open = False
         self._stopAuthTimer()
-        self._stopListening()
+        self._stream.close()
         self._flush()
         self.transport.unregisterProducer()
         self._lingerTimer = self.factory.clock.callLater(LINGER_S, self.cutOff)
@@ -184,12 +181,16 @@ class ManagerProtocol(LineReceiver):
     def authenticated(self, principal: Principal) -> None:
         """It has shown a valid token: C{ISession} of dispatch."""
         self._stopAuthTimer()
-        self._stopListening()
         self.principal = principal
-        if principal.role in STAFF:
-            self.mask = principal.mask
-            self.factory.events.attach(self)
-            self._listening = True
+        self._stream.authenticated(principal)
+
+    def expired(self) -> None:
+        """The time of what its last token gave it is up; the next valid one gives it again: C{IStreamed}."""
+        self.principal = None
+
+    def subscribe(self, after: int) -> None:
+        """Once this is answered, go back to an entry of the log: C{ISession} of dispatch."""
+        self._stream.subscribe(after)
 
     def denied(self, why: str) -> None:
         """A token was refused, or missing: C{ISession} of dispatch. Said once a session, so it cannot flood the log."""
@@ -209,11 +210,6 @@ class ManagerProtocol(LineReceiver):
         timer, self._authTimer = self._authTimer, None
         if timer is not None:
             timer.cancel()
-
-    def _stopListening(self) -> None:
-        if self._listening:
-            self._listening = False
-            self.factory.events.detach(self)
 
     # -- in ---------------------------------------------------------------------------------------------
 
@@ -252,19 +248,22 @@ class ManagerProtocol(LineReceiver):
         try:
             request = decode(line)
         except BadLine as e:
-            self._write(response(e.extID, e.error.status, encode(e.error.data())))
+            self.write(response(e.extID, e.error.status, encode(e.error.data())))
             self._countRefusal()
             return
-        if request.extID is None:
-            self._unnamed += 1
-        elif request.extIDText in self._inFlight:
-            error = DuplicateRequest("this extID is in use by a request that is still under way on this session")
-            self._write(response(request.extIDText, error.status, encode(error.data())))
-            return
-        else:
-            self._inFlight.add(request.extIDText)
+        again = False
+        if request.extID is not None:
+            key = request.data.get("idempotency_key")
+            count, first = self._inFlight.get(request.extIDText, (0, key))
+            if first != key:
+                error = DuplicateRequest("this extID is in use by a request that is still under way on this session")
+                self.write(response(request.extIDText, error.status, encode(error.data())))
+                return
+            again = count > 0
+            self._inFlight[request.extIDText] = count + 1, first
+        self._underWay += 1
         self._setReading()
-        self.factory.dispatcher.dispatch(self, request)
+        self.factory.dispatcher.dispatch(self, request, again)
 
     def _countRefusal(self) -> None:
         """A peer that nobody knows may be wrong only so often; one that is known may be wrong for ever."""
@@ -279,12 +278,9 @@ class ManagerProtocol(LineReceiver):
         if self._open:
             self._endWith(InvalidData(f"a line may have at most {self.factory.limits.lineBytesMax} bytes"))
 
-    def _inFlightCount(self) -> int:
-        return len(self._inFlight) + self._unnamed
-
     def _setReading(self) -> None:
         """Pause or resume the transport, as it should be now."""
-        wanted = self._peerReads and not self._finishing and self._inFlightCount() < self.factory.limits.inFlightMax
+        wanted = self._peerReads and not self._finishing and self._underWay < self.factory.limits.inFlightMax
         if wanted != self._reading and self._open:
             self._reading = wanted
             if wanted:
@@ -298,37 +294,30 @@ class ManagerProtocol(LineReceiver):
         """Is anybody there to be answered? C{ISession} of dispatch."""
         return self._open
 
-    def answer(self, request: Request, status: int, data: Json) -> None:
+    def answer(self, request: Request, status: int, data: Json, *, replayed: bool = False) -> None:
         """Send the one answer to a request: C{ISession} of dispatch."""
-        if request.extID is None:
-            self._unnamed -= 1
-        else:
-            self._inFlight.discard(request.extIDText)
-        self._write(response(request.extIDText, status, data))
+        self._underWay -= 1
+        if request.extID is not None:
+            count, key = self._inFlight.pop(request.extIDText)
+            if count > 1:
+                self._inFlight[request.extIDText] = count - 1, key
+        self.write(response(request.extIDText, status, data, replayed=replayed))
+        self._stream.answered()
         if self._refusals and self._open:
             self._checkStranger()
         # More may have been read already; only then is it known to be all.
         self._setReading()
         self._closeIfDone()
 
-    def deliver(self, lines: bytes, seq: int) -> None:
-        assert self.principal is not None
-        if self.factory.clock.seconds() >= self.principal.expires:
-            # What its last token gave it has expired; the next valid one gives it again.
-            self._stopListening()
-            self.principal = None
-            return
-        if self._write(lines):
-            self._lastSeq = seq
-
-    def _write(self, lines: bytes) -> bool:
+    def write(self, lines: bytes) -> bool:
+        """Send whole lines, now or when the peer reads; C{False} if that will never be: C{IStreamed}."""
         if not self._open:
             return False
         if self._peerReads:
             self.transport.write(lines)
             return True
         if self._piled + len(lines) > self.factory.limits.bufferBytesMax:
-            self._lag()
+            self.lag()
             return False
         self._pile.append(lines)
         self._piled += len(lines)
@@ -340,11 +329,12 @@ class ManagerProtocol(LineReceiver):
         if pile:
             self.transport.write(b"".join(pile))
 
-    def _lag(self) -> None:
+    def lag(self) -> None:
+        """It cannot be sent what it should be: say how far it came, and close: C{IStreamed}."""
         self._log.info(
             "session {number} does not read: closed with {bytes} bytes unread", number=self.number, bytes=self._piled
         )
-        self._pile.append(b'{"event":"lagged","data":{"seq":%d}}\r\n' % self._lastSeq)
+        self._pile.append(marker("lagged", {"seq": self._stream.seq}))
         self._close()
         self.transport.loseConnection()
 
@@ -356,6 +346,7 @@ class ManagerProtocol(LineReceiver):
         if reads:
             self._flush()
         self._setReading()
+        self._stream.setPeerReads(reads)
 
 
 class _Writing:

@@ -12,6 +12,7 @@ published, C{code} and C{reason}: the number and the name of the L{RetCode}, fin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .codes import RetCode
@@ -27,6 +28,7 @@ __all__ = [
     "Overloaded",
     "PermissionDenied",
     "Refused",
+    "ResyncRequired",
     "ShuttingDown",
     "SyncTimeout",
     "UnknownCommand",
@@ -76,6 +78,14 @@ class ManagerError(Exception):
             **self.details,
         }
 
+    @classmethod
+    def fromData(cls, data: Mapping[str, Any]) -> ManagerError:
+        """The refusal whose L{data} this was; its status is that of its code."""
+        details = dict(data)
+        error, message, code = details.pop("error"), details.pop("message"), RetCode(details.pop("code"))
+        del details["reason"]
+        return ManagerError(message, code, error=error, **details)
+
 
 class InvalidData(ManagerError):
     """The request is malformed: 400 C{INVALID_DATA}. C{field} names the member that is wrong, where one is."""
@@ -117,6 +127,18 @@ class DuplicateRequest(ManagerError):
     """The C{extID} or key is in use for something else: 409 C{RET_ERR_DUPLICATE}."""
 
     code = RetCode.RET_ERR_DUPLICATE
+
+
+class ResyncRequired(ManagerError):
+    """
+    The log has not what the client wants to go on from: 410 C{RESYNC_REQUIRED}. C{epoch} and C{seq} say which
+    log this is, and where it is; the client has to read anew what it keeps of it.
+    """
+
+    code = RetCode.RET_NOT_FOUND
+
+    def __init__(self, message: str, epoch: str, seq: int) -> None:
+        super().__init__(message, error="RESYNC_REQUIRED", status=410, epoch=epoch, seq=seq)
 
 
 class Overloaded(ManagerError):

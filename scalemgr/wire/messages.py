@@ -8,6 +8,7 @@ and gets one answer a request, in any order, matched by C{extID}::
 
     {"extID": "deposit-req-1001", "status": 200, "data": {...}}
 
+with C{"replayed": true} beside the status if it is the outcome of an earlier request with the same key.
 Events come in between, numbered by their place in the log::
 
     {"event": "trade:event", "type": 0, "data": {...}, "seq": 7, "time": 1763836800.25}
@@ -46,6 +47,7 @@ __all__ = [
     "decode",
     "encode",
     "event",
+    "marker",
     "request",
     "response",
 ]
@@ -150,9 +152,14 @@ def _check(value: Any) -> None:
 _PHP_TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 
 
-def response(extID: Json, status: int, data: Mapping[str, Any] | Json) -> bytes:
-    """The answer to a request, as a line with its end."""
-    return f'{{"extID":{extID},"status":{status},"data":{encode(data)}}}\r\n'.encode("ascii")
+def response(extID: Json, status: int, data: Mapping[str, Any] | Json, *, replayed: bool = False) -> bytes:
+    """
+    The answer to a request, as a line with its end.
+
+    @param replayed: is it the outcome of an earlier request with the same key?
+    """
+    again = ',"replayed":true' if replayed else ""
+    return f'{{"extID":{extID},"status":{status}{again},"data":{encode(data)}}}\r\n'.encode("ascii")
 
 
 def event(name: str, type: int, data: Json, seq: int, timeMs: int) -> bytes:
@@ -162,6 +169,11 @@ def event(name: str, type: int, data: Json, seq: int, timeMs: int) -> bytes:
     @param timeMs: when it was booked, in milliseconds since 1970; on the wire it is in seconds.
     """
     return (f'{{"event":"{name}","type":{type},"data":{data},"seq":{seq},"time":{timeMs / 1000}}}\r\n').encode("ascii")
+
+
+def marker(name: str, data: Mapping[str, Any]) -> bytes:
+    """A line about the events of this session, which is no entry of the log and has no number."""
+    return f'{{"event":"{name}","data":{encode(data)}}}\r\n'.encode("ascii")
 
 
 def request(command: str, extID: ExtID, data: Mapping[str, Any], token: str | None = None) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from scalemgr.finance.money import MINOR_UNITS_MAX
-from scalemgr.finance.settle import AddAccount, AddGroup
+from scalemgr.finance.requests import AddAccount, AddGroup
 
 from ..helpers import NOW_MS, SYSTEM, Daemon, token
 
@@ -106,7 +106,7 @@ def test_decimalsOfTheCurrency(command: str) -> None:
     )
     for login, good, bad in ((3001, 7.0, 7.5), (3002, 0.00000001, 0.000000001)):
         session = daemon.staff()
-        session.deposit("good", good, command, login=login)
+        session.deposit(f"good-{login}", good, command, login=login)
         daemon.settle()
         assert [answer["status"] for answer in session.answers()] == [200]
         answer = refusal(daemon, {}, command, login=login, amount=bad)
@@ -131,7 +131,7 @@ def test_balanceAtItsGreatest(command: str) -> None:
 
 @COMMANDS
 def test_refusedAmongOthers(command: str) -> None:
-    """A refusal in the middle of a batch costs its neighbours nothing, and the log has no gap for it."""
+    """A refusal in the middle of a batch costs its neighbours nothing; it is an entry, and no event."""
     daemon = Daemon()
     session = daemon.staff()
     for extID, login in (("a", 1001), ("b", 999), ("c", 1002)):
@@ -139,4 +139,5 @@ def test_refusedAmongOthers(command: str) -> None:
     daemon.settle()
     lines = session.lines()
     assert [(line["extID"], line["status"]) for line in lines[:3]] == [("a", 200), ("b", 401), ("c", 200)]
-    assert [line["seq"] for line in lines[3:]] == [6, 7]
+    assert [line["seq"] for line in lines[3:]] == [6, 8]
+    assert [entry.event for entry in daemon.ledger.entries(5, 9)] == [TRADE_EVENT, REFUSAL, TRADE_EVENT]

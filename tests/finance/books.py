@@ -8,8 +8,9 @@ from typing import Any
 from scalemgr.finance.book import Book
 from scalemgr.finance.masks import EVERYTHING, Mask
 from scalemgr.finance.money import readAmount
-from scalemgr.finance.records import TRADE_EVENT, Account, Entry, FinanceTrade, Group
-from scalemgr.finance.settle import AddAccount, AddGroup, Cause, MoveMoney, Outcome, Request, settleBatch
+from scalemgr.finance.records import BROADCAST, TRADE_EVENT, Account, Entry, FinanceTrade, Group
+from scalemgr.finance.requests import AddAccount, AddGroup, Cause, MoveMoney, Request
+from scalemgr.finance.settle import Outcome, refusalOf, settleBatch
 from scalemgr.wire.codes import EventRecordType, TradeCommand
 from scalemgr.wire.errors import ManagerError
 from scalemgr.wire.messages import Json
@@ -18,7 +19,9 @@ from scalemgr.wire.messages import Json
 NOW_MS = 1_763_836_800_250
 NOW = NOW_MS // 1000
 
-CRM = Cause("crm", EVERYTHING, "key-1")
+CRM = Cause("crm", EVERYTHING)
+#: The same, with an idempotency key.
+KEYED = Cause("crm", EVERYTHING, "key-1")
 #: May touch the group C{real-eu} only.
 EU = Cause("eu", Mask("real-eu"))
 
@@ -66,24 +69,30 @@ def change(amount: float, login: int = 1001, *, order: int = 7, cause: Cause = C
 
 def settleOne(book: Book, request: Request, *trades: FinanceTrade, nowMs: int = NOW_MS) -> Outcome:
     """What becomes of one request; the book is as before."""
-    outcomes, _ = settleBatch(book, {trade.order: trade for trade in trades}, [request], nowMs)
+    outcomes, _ = settleBatch(book, {trade.order: trade for trade in trades}, {}, [request], nowMs)
     return outcomes[0]
 
 
 def booked(outcome: Outcome) -> Entry:
-    """An outcome that must be an entry."""
-    assert isinstance(outcome, Entry), outcome
+    """An outcome that must be a booking."""
+    assert isinstance(outcome, Entry) and outcome.event in BROADCAST, outcome
     return outcome
 
 
 def refused(outcome: Outcome) -> ManagerError:
-    """An outcome that must be a refusal: an answer for the client, not a bug."""
+    """An outcome that must be a refusal, kept in the log or not: an answer for the client, not a bug."""
+    if isinstance(outcome, Entry):
+        refusal = refusalOf(outcome)
+        assert refusal is not None, outcome
+        return refusal
     assert isinstance(outcome, ManagerError), repr(outcome)
     return outcome
 
 
 def told(outcome: Outcome) -> object:
-    """An outcome as something that can be compared."""
+    """An outcome as something that can be compared; of a refusal, what was refused."""
+    if isinstance(outcome, Entry) and (refusal := refusalOf(outcome)) is not None:
+        outcome = refusal
     if isinstance(outcome, ManagerError):
         return type(outcome), outcome.status, outcome.data()
     return outcome if isinstance(outcome, Entry) else (type(outcome), str(outcome))

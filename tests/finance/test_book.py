@@ -185,7 +185,7 @@ def test_absorbedDraftIsTheFold() -> None:
     """To absorb a draft gives the book that folding the same entries gives."""
     base = Book()
     requests = [newGroup("demo"), newAccount(1002), newAccount(), newAccount(), newGroup("vip")]
-    outcomes, draft = settleBatch(base, {}, requests, NOW_MS)
+    outcomes, draft = settleBatch(base, {}, {}, requests, NOW_MS)
     base.absorb(draft)
     assert contents(base) == contents(folded(Book(), map(booked, outcomes)))
     assert (base.seq, base.nextLogin, len(base.accounts), len(base.groups)) == (5, 1004, 3, 2)

@@ -10,13 +10,15 @@ from msgspec.structs import replace
 from scalemgr.finance.masks import Mask
 from scalemgr.finance.money import MINOR_UNITS_MAX
 from scalemgr.finance.records import TRADE_EVENT, Account, FinanceTrade
-from scalemgr.finance.settle import Cause, MoveMoney, settleBatch
+from scalemgr.finance.requests import Cause, MoveMoney
+from scalemgr.finance.settle import settleBatch
 from scalemgr.wire.codes import EventRecordType, TradeCommand, TradeState
 
 from .books import (
     BEFORE,
     CRM,
     EU,
+    KEYED,
     NOW,
     NOW_MS,
     booked,
@@ -34,7 +36,8 @@ from .books import (
 
 def test_newDeposit() -> None:
     """A deposit is one entry that says who asked, what happened, and by how much the balance moved."""
-    entry = booked(settleOne(makeBook(), deposit(250.5, order=1242279, comment="Payment gateway deposit")))
+    request = deposit(250.5, order=1242279, comment="Payment gateway deposit", cause=KEYED)
+    entry = booked(settleOne(makeBook(), request))
     assert (entry.seq, entry.time_ms) == (1, NOW_MS)
     assert (entry.event, entry.type) == (TRADE_EVENT, EventRecordType.EV_RECORD_ADD)
     assert (entry.group, entry.login, entry.order) == ("demo", 1001, 1242279)
@@ -168,7 +171,7 @@ def test_belowTheFloorMoneyIsWelcome() -> None:
 def test_floorIsCheckedAfterEachRequest() -> None:
     """Within a batch the money that an earlier request took is gone."""
     requests = [change(40), change(10, order=8)]
-    outcomes, _ = settleBatch(richBook(10000), {7: BEFORE, 8: replace(BEFORE, order=8)}, requests, NOW_MS)
+    outcomes, _ = settleBatch(richBook(10000), {7: BEFORE, 8: replace(BEFORE, order=8)}, {}, requests, NOW_MS)
     assert booked(outcomes[0]).balance == -6000
     assert refused(outcomes[1]).details == {"available": 40.0}
 

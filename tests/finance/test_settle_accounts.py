@@ -9,7 +9,8 @@ import pytest
 from scalemgr.finance.book import Book
 from scalemgr.finance.masks import Mask
 from scalemgr.finance.records import GROUP_EVENT, USER_EVENT, Account, Group
-from scalemgr.finance.settle import Cause, settleBatch
+from scalemgr.finance.requests import Cause
+from scalemgr.finance.settle import settleBatch
 from scalemgr.wire.codes import EventRecordType
 
 from .books import EU, NOW, NOW_MS, booked, deposit, makeBook, newAccount, newGroup, refused, settleOne, told
@@ -19,7 +20,7 @@ from .books import EU, NOW, NOW_MS, booked, deposit, makeBook, newAccount, newGr
 
 def test_newGroup() -> None:
     """A group is one entry: what is told is its name and currency, what is kept is all that was said."""
-    entry = booked(settleOne(Book(), newGroup("vip", currency="KWD", digits=3, margin_call=50)))
+    entry = booked(settleOne(Book(), newGroup("vip", cause=KEYED, currency="KWD", digits=3, margin_call=50)))
     assert (entry.seq, entry.event, entry.type) == (1, GROUP_EVENT, EventRecordType.EV_RECORD_ADD)
     assert (entry.group, entry.login, entry.order, entry.balance, entry.credit) == ("vip", 0, 0, 0, 0)
     assert (entry.principal, entry.key, entry.time_ms) == ("crm", "key-1", NOW_MS)
@@ -32,7 +33,7 @@ def test_fieldsCannotForgeAGroup() -> None:
     """What else is said of a group does not replace its name, currency or decimals."""
     request = newGroup("vip")
     request.fields.update(group="other", currency="EUR", digits=5)
-    _, draft = settleBatch(Book(), {}, [request], NOW_MS)
+    _, draft = settleBatch(Book(), {}, {}, [request], NOW_MS)
     assert draft.groups == {"vip": Group("vip", "USD", 2)}
 
 
@@ -40,7 +41,7 @@ def test_groupIsMadeOnce() -> None:
     """A name that is taken is refused, by the book and by the same batch, and the group stays as it was."""
     error = refused(settleOne(makeBook(), newGroup("demo", currency="EUR")))
     assert (error.status, error.code.name) == (409, "RET_DUPLICATE_RECORD")
-    outcomes, draft = settleBatch(Book(), {}, [newGroup("vip"), newGroup("vip", currency="EUR")], NOW_MS)
+    outcomes, draft = settleBatch(Book(), {}, {}, [newGroup("vip"), newGroup("vip", currency="EUR")], NOW_MS)
     assert refused(outcomes[1]).code.name == "RET_DUPLICATE_RECORD"
     assert draft.groups == {"vip": Group("vip", "USD", 2)}
 
@@ -116,14 +117,14 @@ def test_loginsAreAssigned() -> None:
     """Logins are assigned from 1001 up without a gap, past those that are taken in the book or the batch."""
     taken = makeBook(Account(1002, "demo"), Account(1003, "demo"), Account(7, "demo"))
     requests = [newAccount(), newAccount(), newAccount(1006), newAccount(), newAccount(), newAccount(1008)]
-    outcomes, draft = settleBatch(taken, {}, requests, NOW_MS)
+    outcomes, draft = settleBatch(taken, {}, {}, requests, NOW_MS)
     assert [booked(o).login for o in outcomes] == [1001, 1004, 1006, 1005, 1007, 1008]
     assert draft.nextLogin == 1009
 
 
 def test_refusedAccountTakesNoLogin() -> None:
     """The login that a refused request would have got goes to the next one."""
-    outcomes, _ = settleBatch(makeBook(), {}, [newAccount(group="nowhere"), newAccount()], NOW_MS)
+    outcomes, _ = settleBatch(makeBook(), {}, {}, [newAccount(group="nowhere"), newAccount()], NOW_MS)
     assert refused(outcomes[0]).code.name == "RET_GROUP_NOT_FOUND"
     assert booked(outcomes[1]).login == 1003
 
@@ -131,7 +132,7 @@ def test_refusedAccountTakesNoLogin() -> None:
 def test_loginIsTakenOnce() -> None:
     """A login that exists, in the book or the batch, is refused, and its account stays as it was."""
     book = makeBook(Account(1001, "demo", 1, 500, 0, 3))
-    outcomes, draft = settleBatch(book, {}, [newAccount(1001), newAccount(9), newAccount(9, "yen")], NOW_MS)
+    outcomes, draft = settleBatch(book, {}, {}, [newAccount(1001), newAccount(9), newAccount(9, "yen")], NOW_MS)
     for outcome in (outcomes[0], outcomes[2]):
         error = refused(outcome)
         assert (error.status, error.code.name) == (409, "RET_USR_LOGIN_EXIST")
@@ -152,7 +153,7 @@ def test_groupOutsideTheMaskIsLikeUnknown(login: int) -> None:
 def test_wholeBrokerageInOneBatch() -> None:
     """A group, an account in it and money on that account can be asked for in one batch, in that order."""
     requests = [newGroup("vip"), newAccount(0, "vip"), deposit(250, 1001), deposit(5, 1002)]
-    outcomes, draft = settleBatch(Book(), {}, requests, NOW_MS)
+    outcomes, draft = settleBatch(Book(), {}, {}, requests, NOW_MS)
     assert [booked(o).seq for o in outcomes[:3]] == [1, 2, 3]
     assert refused(outcomes[3]).code.name == "RET_USER_NOT_FOUND"
     assert draft.account(1001) == Account(1001, "vip", 1, 25000, 0, 1)

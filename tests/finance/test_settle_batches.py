@@ -13,7 +13,8 @@ from scalemgr.finance.book import Book
 from scalemgr.finance.masks import EVERYTHING, Mask
 from scalemgr.finance.money import MINOR_UNITS_MAX, Amount
 from scalemgr.finance.records import TRADE_EVENT, Account, Entry, FinanceTrade
-from scalemgr.finance.settle import AddAccount, AddGroup, Cause, MoveMoney, Outcome, Request, settleBatch
+from scalemgr.finance.requests import AddAccount, AddGroup, Cause, MoveMoney, Request
+from scalemgr.finance.settle import Outcome, settleBatch
 from scalemgr.wire.errors import ManagerError
 
 from .books import (
@@ -80,7 +81,7 @@ def oneByOne(book: Book, requests: list[Request]) -> list[Outcome]:
     """What becomes of requests that come in a batch each."""
     outcomes: list[Outcome] = []
     for request in requests:
-        one, draft = settleBatch(book, tradesOf(outcomes), [request], NOW_MS)
+        one, draft = settleBatch(book, tradesOf(outcomes), {}, [request], NOW_MS)
         book.absorb(draft)
         outcomes += one
     return outcomes
@@ -99,7 +100,7 @@ thorough = settings(deadline=None, max_examples=60)
 def test_batchIsNoDifferentFromOneByOne(requests: list[Request]) -> None:
     """How requests fall into batches makes no difference to any of them, nor to the book."""
     together, apart = makeBook(), makeBook()
-    outcomes, draft = settleBatch(together, {}, requests, NOW_MS)
+    outcomes, draft = settleBatch(together, {}, {}, requests, NOW_MS)
     together.absorb(draft)
     assert [told(o) for o in outcomes] == [told(o) for o in oneByOne(apart, requests)]
     assert contents(together) == contents(apart)
@@ -110,7 +111,7 @@ def test_batchIsNoDifferentFromOneByOne(requests: list[Request]) -> None:
 def test_foldOfTheEntriesIsTheDraft(requests: list[Request]) -> None:
     """The book that a batch leads to is the one that its entries alone lead to, after any restart."""
     book = makeBook()
-    outcomes, draft = settleBatch(book, {}, requests, NOW_MS)
+    outcomes, draft = settleBatch(book, {}, {}, requests, NOW_MS)
     book.absorb(draft)
     assert contents(book) == contents(folded(makeBook(), entriesOf(outcomes)))
 
@@ -119,7 +120,7 @@ def test_foldOfTheEntriesIsTheDraft(requests: list[Request]) -> None:
 @given(batches())
 def test_moneyIsConserved(requests: list[Request]) -> None:
     """A balance is the sum of its entries' deltas, and of the amounts of its trades, and is within its bounds."""
-    outcomes, draft = settleBatch(makeBook(), {}, requests, NOW_MS)
+    outcomes, draft = settleBatch(makeBook(), {}, {}, requests, NOW_MS)
     entries = [entry for entry in entriesOf(outcomes) if entry.event == TRADE_EVENT]
     trades = tradesOf(outcomes).values()
     for login in (1001, 1002, 1003, 2001):
@@ -137,7 +138,7 @@ def test_entriesAreNumberedWithoutAGap(requests: list[Request]) -> None:
     """Refusals take no number: entries follow the book's last one, in the order of the requests."""
     book = makeBook()
     book.seq = 41
-    outcomes, draft = settleBatch(book, {}, requests, NOW_MS)
+    outcomes, draft = settleBatch(book, {}, {}, requests, NOW_MS)
     entries = entriesOf(outcomes)
     assert len(outcomes) == len(requests)
     assert [entry.seq for entry in entries] == list(range(42, 42 + len(entries)))
@@ -151,7 +152,7 @@ def test_settlingChangesNothingThatIsGiven(requests: list[Request]) -> None:
     book = makeBook()
     trades = {1: FinanceTrade(1, 1001, DEPOSIT, 5, 2, "", 1, 1, 1, 1)}
     before = contents(book), dict(trades)
-    settleBatch(book, trades, requests, NOW_MS)
+    settleBatch(book, trades, {}, requests, NOW_MS)
     assert (contents(book), trades) == before
 
 
@@ -159,7 +160,7 @@ def test_settlingChangesNothingThatIsGiven(requests: list[Request]) -> None:
 @given(batches())
 def test_refusalsAreAnswers(requests: list[Request]) -> None:
     """Whatever a command can ask for is booked or refused with an answer; none of it is a bug."""
-    outcomes, _ = settleBatch(makeBook(), {}, requests, NOW_MS)
+    outcomes, _ = settleBatch(makeBook(), {}, {}, requests, NOW_MS)
     assert [o for o in outcomes if not isinstance(o, Entry | ManagerError)] == []
 
 
@@ -180,7 +181,7 @@ def test_bugHurtsItsOwnRequestOnly(broken: Any) -> None:
     """A request that makes settling fail is an outcome like another; those around it are settled, none is raised."""
     book = makeBook()
     before = contents(book)
-    outcomes, draft = settleBatch(book, {}, [deposit(5, order=1), broken, deposit(7, order=2)], NOW_MS)
+    outcomes, draft = settleBatch(book, {}, {}, [deposit(5, order=1), broken, deposit(7, order=2)], NOW_MS)
     assert isinstance(outcomes[1], Exception)
     assert not isinstance(outcomes[1], ManagerError)
     assert [booked(outcomes[i]).seq for i in (0, 2)] == [1, 2]
@@ -191,7 +192,7 @@ def test_bugHurtsItsOwnRequestOnly(broken: Any) -> None:
 def test_emptyBatch() -> None:
     """A batch of nothing changes nothing."""
     book = makeBook()
-    outcomes, draft = settleBatch(book, {}, [], NOW_MS)
+    outcomes, draft = settleBatch(book, {}, {}, [], NOW_MS)
     assert outcomes == []
     book.absorb(draft)
     assert contents(book) == contents(makeBook())
@@ -267,7 +268,7 @@ def test_fingerprintDoesNotDependOnTheBook() -> None:
 
 def test_assignedLoginIsNotPartOfTheFingerprint() -> None:
     """A repeat of a request for any login is known again although it would get another one."""
-    outcomes, _ = settleBatch(makeBook(), {}, [newAccount(), newAccount()], NOW_MS)
+    outcomes, _ = settleBatch(makeBook(), {}, {}, [newAccount(), newAccount()], NOW_MS)
     one, other = map(booked, outcomes)
     assert one.login != other.login
     assert one.fingerprint == other.fingerprint
@@ -276,5 +277,5 @@ def test_assignedLoginIsNotPartOfTheFingerprint() -> None:
 def test_refusalNamesNoOtherAccount() -> None:
     """A refusal in a batch says nothing of the requests around it."""
     alone = settleOne(makeBook(), deposit(5, 4711))
-    outcomes, _ = settleBatch(makeBook(), {}, [deposit(9), deposit(5, 4711), deposit(9, 1002, order=8)], NOW_MS)
-    assert told(refused(outcomes[1])) == told(alone)
+    outcomes, _ = settleBatch(makeBook(), {}, {}, [deposit(9), deposit(5, 4711), deposit(9, 1002, order=8)], NOW_MS)
+    assert told(outcomes[1]) == told(alone)

@@ -30,7 +30,7 @@ from .books import (
 def test_changeMovesTheDifference(amount: float, moved: int) -> None:
     """To change a deposit moves the balance by the difference, and the version only if there is one."""
     book = richBook()
-    outcomes, draft = settleBatch(book, {7: BEFORE}, [change(amount)], NOW_MS)
+    outcomes, draft = settleBatch(book, {7: BEFORE}, {}, [change(amount)], NOW_MS)
     entry = booked(outcomes[0])
     assert (entry.type, entry.order) == (EventRecordType.EV_RECORD_UPDATE, 7)
     assert entry.balance == moved
@@ -56,7 +56,7 @@ def test_changeTakesWhatIsGiven() -> None:
 def test_changeInTheBatchOfItsCreation() -> None:
     """A change sees what the same batch made of the deposit before it, not what was committed."""
     requests = [deposit(100, order=7, comment="one"), change(60), change(75.5, comment="two")]
-    outcomes, draft = settleBatch(makeBook(), {}, requests, NOW_MS)
+    outcomes, draft = settleBatch(makeBook(), {}, {}, requests, NOW_MS)
     assert [booked(o).balance for o in outcomes] == [10000, -4000, 1550]
     assert [booked(o).trade().comment for o in outcomes] == ["one", "one", "two"]
     assert draft.account(1001) == Account(1001, "demo", 1, 7550, 0, 3)
@@ -64,14 +64,14 @@ def test_changeInTheBatchOfItsCreation() -> None:
 
 def test_changeOfAChangeInOneBatch() -> None:
     """Two changes of a committed deposit in one batch move the balance by its last amount less its first."""
-    outcomes, draft = settleBatch(richBook(), {7: BEFORE}, [change(60), change(75.5)], NOW_MS)
+    outcomes, draft = settleBatch(richBook(), {7: BEFORE}, {}, [change(60), change(75.5)], NOW_MS)
     assert [booked(o).balance for o in outcomes] == [-4000, 1550]
     assert draft.account(1001) == Account(1001, "demo", 1, 7550, 0, 3)
 
 
 def test_refusedChangeIsNotSeenLater() -> None:
     """A change that was refused does not count for the next one of the same batch."""
-    outcomes, _ = settleBatch(richBook(5000), {7: BEFORE}, [change(1), change(90)], NOW_MS)
+    outcomes, _ = settleBatch(richBook(5000), {7: BEFORE}, {}, [change(1), change(90)], NOW_MS)
     assert refused(outcomes[0]).code.name == "RET_TRADE_NO_MONEY"
     assert booked(outcomes[1]).balance == -1000
 
@@ -94,15 +94,15 @@ def test_changeOfAnUnknownOrderIsRefused() -> None:
 def test_changeOfAnotherLoginOrKindIsRefused(trade: FinanceTrade) -> None:
     """Only a deposit of the same login can be changed by a deposit; the money of neither login moves."""
     book = richBook()
-    outcomes, draft = settleBatch(book, {7: trade}, [change(5)], NOW_MS)
+    outcomes, draft = settleBatch(book, {7: trade}, {}, [change(5)], NOW_MS)
     error = refused(outcomes[0])
     assert (error.status, error.code.name) == (400, "RET_TRADE_INCORRECT_ORDER")
-    assert contents(draft) == (book.seq, book.nextLogin, {}, {})
+    assert contents(draft) == (book.seq + 1, book.nextLogin, {}, {})
 
 
 def test_changeOfAnotherLoginInTheSameBatchIsRefused() -> None:
     """The same holds for a deposit that the batch itself has made."""
-    outcomes, _ = settleBatch(makeBook(), {}, [deposit(5, 1002), change(5, 1001)], NOW_MS)
+    outcomes, _ = settleBatch(makeBook(), {}, {}, [deposit(5, 1002), change(5, 1001)], NOW_MS)
     assert refused(outcomes[1]).code.name == "RET_TRADE_INCORRECT_ORDER"
 
 

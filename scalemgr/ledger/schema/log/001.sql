@@ -13,8 +13,8 @@ CREATE TABLE ledger (
 CREATE TABLE entry (
     seq         INTEGER PRIMARY KEY,  -- from 1, without a gap
     time_ms     INTEGER NOT NULL,     -- milliseconds since 1970
-    event       TEXT    NOT NULL,     -- the name of the event it is broadcast as
-    type        INTEGER NOT NULL,     -- the EV_RECORD_* of that event
+    event       TEXT    NOT NULL,     -- the name of the event it is broadcast as, or of what is not broadcast
+    type        INTEGER NOT NULL,     -- the EV_RECORD_* of that event; of a refusal, its RET_*
     "group"     TEXT    NOT NULL,     -- the group it belongs to: who may see it
     login       INTEGER NOT NULL,     -- the account, or 0
     "order"     INTEGER NOT NULL,     -- the trade, or 0

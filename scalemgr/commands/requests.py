@@ -1,0 +1,37 @@
+"""What became of a request?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ujson
+from msgspec import Struct
+
+from ..interfaces import IContext
+from ..wire.errors import InvalidData
+from .base import command
+from .params import IdempotencyKey
+
+__all__ = ["getRequest"]
+
+
+class GetRequest(Struct, frozen=True):
+    """Which request: by its C{idempotency_key}, or, if it had none, by its C{extID}."""
+
+    idempotency_key: IdempotencyKey | None = None
+    extID: str | int | float | None = None
+
+
+@command("GetRequest")
+async def getRequest(context: IContext, params: GetRequest) -> dict[str, Any]:
+    """How far a money request of yours is: unknown, queued, pending, done or refused."""
+    key = params.idempotency_key
+    if key is None and params.extID is not None:
+        key = str(params.extID)
+    if not key:
+        raise InvalidData("expected it, or extID", field="idempotency_key")
+    asked = await context.asked(key)
+    answer: dict[str, Any] = {"state": asked.state, "order": asked.order}
+    if asked.data is not None:
+        answer["data"] = ujson.loads(asked.data)
+    return answer

@@ -1,0 +1,7 @@
+-- The idempotency keys that count, each with the entry that used it. A second use of one cannot be projected.
+CREATE TABLE key (
+    seq        INTEGER PRIMARY KEY,  -- the entry
+    principal  TEXT NOT NULL,
+    key        TEXT NOT NULL,
+    UNIQUE (principal, key)
+) STRICT;

@@ -1,0 +1,203 @@
+"""Requests that are under way, by key: whoever asks for the same thing again joins, and is told the same.
+
+And what may be said of a request. C{"void"}, that nothing was and nothing will be applied for it, is only said
+when it is certain for the key: this attempt is out of the queue, no other one is under way or in doubt, and
+the log has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..finance.records import REFUSAL, Entry
+from ..finance.requests import KeyName, Request, fingerprint
+from ..finance.settle import alike, refusalOf
+from ..interfaces import Asked, ISubmission
+from ..wire.errors import DuplicateRequest
+from .lookups import Lookups
+
+__all__ = ["UnderWay", "Work"]
+
+_VOID, _PENDING, _UNKNOWN = "void", "pending", "unknown"
+
+
+class Work:
+    """
+    A request on its way, for all who ask for it.
+
+    @ivar outcome: what became of it: an entry, the refusal that an entry is, or why there is none.
+    @ivar entry: the entry, if there is one.
+    @ivar replay: is that an earlier request's?
+    """
+
+    __slots__ = ("_desk", "_state", "askers", "entry", "name", "outcome", "replay", "request")
+
+    def __init__(self, desk: UnderWay, request: Request) -> None:
+        self._desk = desk
+        self._state = "queued"
+        self.entry: Entry | None = None
+        self.replay = False
+        self.request = request
+        self.name = request.cause.name
+        self.askers: list[Submission] = []
+        self.outcome: Entry | Exception | None = None
+
+    @property
+    def order(self) -> int:
+        """The number that it has, or 0."""
+        return getattr(self.request, "order", 0)
+
+    @property
+    def state(self) -> str:
+        """C{"queued"}; C{"pending"} in a batch; C{"unknown"} when it is withdrawn."""
+        return self._state
+
+    def take(self) -> bool:
+        """It goes into a batch; C{False} if it was withdrawn."""
+        if self._state == "queued":
+            self._state = _PENDING
+        return self._state == _PENDING
+
+    def withdraw(self) -> bool:
+        """It will never go into a batch; C{False} if it is in one."""
+        if self._state == "queued":
+            self._state = _UNKNOWN
+            self._desk.leave(self)
+        return self._state == _UNKNOWN
+
+    def settle(self, entry: Entry, *, replay: bool) -> None:
+        """This became of it, or, as a replay, of an earlier request with its key."""
+        self.outcome = refusalOf(entry) or entry
+        self.entry, self.replay = entry, replay
+        self._desk.leave(self)
+
+    def fail(self, error: Exception) -> None:
+        """Nothing became of it that the log has."""
+        self.outcome = error
+        self._desk.leave(self)
+
+    def certainty(self) -> Deferred[str | None]:
+        """What can be said of it, when it is in no batch; see L{ISubmission.giveUp}."""
+        if self.name is None:
+            return succeed(_VOID)
+        return self._desk.lookUp(self)
+
+
+@implementer(ISubmission)
+class Submission:
+    """One who asks."""
+
+    __slots__ = ("_joined", "_work")
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._joined = bool(work.askers)
+        work.askers.append(self)
+
+    @property
+    def request(self) -> Request:
+        return self._work.request
+
+    @property
+    def outcome(self) -> Entry | Exception | None:
+        return self._work.outcome
+
+    @property
+    def replayed(self) -> bool:
+        return self._work.replay or (self._joined and self._work.entry is not None)
+
+    def withdraw(self) -> bool:
+        work = self._work
+        if self in work.askers:
+            work.askers.remove(self)
+        return not work.askers and work.withdraw()
+
+    def giveUp(self) -> Deferred[str | None]:
+        return self._work.certainty() if self.withdraw() else succeed(_PENDING)
+
+
+class UnderWay:
+    """All work that has a key and no outcome."""
+
+    def __init__(self, lookups: Lookups) -> None:
+        self._lookups = lookups
+        self._byName: dict[KeyName, Work] = {}
+        # What may be in the log or not; a commit will tell.
+        self._doubtful: dict[KeyName, Work] = {}
+
+    def join(self, request: Request) -> Submission | None:
+        """
+        Ask for the same thing as somebody else does, if somebody does.
+
+        @raise DuplicateRequest: if that one asks for something else with this key.
+        """
+        name = request.cause.name
+        work = None if name is None else self._byName.get(name)
+        if work is None:
+            return None
+        if fingerprint(work.request) != fingerprint(request):
+            raise DuplicateRequest("this key is in use by another request; nothing was done", order=work.order)
+        return Submission(work)
+
+    def enter(self, request: Request) -> Work:
+        """Something new."""
+        work = Work(self, request)
+        if work.name is not None:
+            self._byName[work.name] = work
+        return work
+
+    def leave(self, work: Work) -> None:
+        """It has an outcome, or never will."""
+        if work.name is not None and self._byName.get(work.name) is work:
+            del self._byName[work.name]
+
+    def doubt(self, works: Iterable[Work]) -> None:
+        """Whether these were committed is not known."""
+        self._doubtful.update({work.name: work for work in works if work.name is not None})
+
+    def known(self) -> None:
+        """It is known of all that were doubtful."""
+        self._doubtful.clear()
+
+    def asked(self, name: KeyName) -> Deferred[Asked]:
+        """How far the request with this key is. The log is asked first: what is under way may be a repeat."""
+        work = self._doubtful.get(name) or self._byName.get(name)
+
+        def found(entry: Entry | None) -> Asked:
+            if entry is None and work is not None:
+                entry = work.entry
+            if entry is not None:
+                return Asked("refused" if entry.event == REFUSAL else "done", entry.order, entry.data)
+            if work is None or (work.outcome is not None and name not in self._doubtful):
+                return Asked(_UNKNOWN)
+            return Asked(_PENDING if name in self._doubtful else work.state, work.order)
+
+        def failed(failure: Failure) -> Asked:
+            if work is None:
+                failure.raiseException()
+            return Asked(_PENDING, work.order)
+
+        return self._lookups.find(name).addCallbacks(found, failed)
+
+    def lookUp(self, work: Work) -> Deferred[str | None]:
+        """The C{certainty} of work that has a key."""
+        name = work.name
+        assert name is not None
+
+        def found(first: Entry | None) -> str | None:
+            if first is None:
+                other = self._byName.get(name)
+                return _VOID if other in (None, work) and name not in self._doubtful else _PENDING
+            try:
+                work.settle(alike(first, work.request).entry, replay=True)
+            except DuplicateRequest as e:
+                work.fail(e)
+            return None
+
+        if name in self._doubtful:
+            return succeed(_PENDING)
+        return self._lookups.find(name).addCallbacks(found, lambda _: _PENDING)

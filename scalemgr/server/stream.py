@@ -1,0 +1,144 @@
+"""The events of one session: live, what it missed, and where it stands in between.
+
+Whoever shows the token of a manager, dealer or admin gets events from then on. When the token expires there
+are none, until the next one: then first those that came meanwhile, so that nothing is missed by being late
+with a token.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from ..commands.base import STAFF
+from ..finance.masks import Mask
+from ..interfaces import IEventReader
+from ..runtime.eventlog import EventLog
+from ..runtime.replay import Replay
+from ..wire.errors import DuplicateRequest
+from ..wire.messages import marker
+from .auth import Principal
+
+__all__ = ["IStreamed", "Stream"]
+
+
+class IStreamed(Protocol):
+    """What a stream needs of its session. (Not zope's: it stays inside this folder.)"""
+
+    def write(self, lines: bytes) -> bool:
+        """Send whole lines; C{False} if they will not be sent."""
+
+    def expired(self) -> None:
+        """The token's time is up."""
+
+    def lag(self) -> None:
+        """It cannot be sent what it should be: end it, and say how far it came."""
+
+
+@implementer(IEventReader)
+class Stream:
+    """
+    What a session is sent of the log.
+
+    @param heldMax: bytes of live events that may be held back at the end of a replay.
+    @ivar seq: all that it may see up to this entry was sent.
+    """
+
+    mask: Mask
+
+    def __init__(self, session: IStreamed, events: EventLog, clock: IReactorTime, heldMax: int) -> None:
+        self._session = session
+        self._events = events
+        self._clock = clock
+        self._heldMax = heldMax
+        self._principal: Principal | None = None
+        # Was it ever sent events, so that there are some to miss?
+        self._begun = self._live = False
+        self._replay: Replay | None = None
+        # Is the session waiting for the mark at the end of its replay?
+        self._marking = False
+        self._peerReads = True
+        self.seq = events.head
+
+    def authenticated(self, principal: Principal) -> None:
+        """From now on, what this principal may see."""
+        self._stop()
+        self._principal = principal
+        if principal.role not in STAFF:
+            self._begun = self._marking = False
+            return
+        self.mask = principal.mask
+        if not self._begun:
+            self._begun = True
+            self.seq = self._events.head
+        if self.seq == self._events.head and not self._marking:
+            self._live = True
+            self._events.attach(self)
+        else:
+            self._begin()
+
+    def subscribe(self, after: int) -> None:
+        """
+        Go back: at L{answered}, send everything after an entry, then a mark, then go on.
+
+        @raise DuplicateRequest: if it is at that already.
+        """
+        if self._marking:
+            raise DuplicateRequest("events are being replayed on this session already")
+        self._stop()
+        self._begun = True
+        self.seq = after
+        self._marking = True
+
+    def answered(self) -> None:
+        """What was said before a replay has been said."""
+        if self._marking and self._replay is None and self._principal is not None:
+            self._begin()
+
+    def setPeerReads(self, reads: bool) -> None:
+        """Has what was written left for the peer?"""
+        self._peerReads = reads
+        if self._replay is not None:
+            self._replay.resume() if reads else self._replay.pause()
+
+    def close(self) -> None:
+        """No more."""
+        self._stop()
+        self._marking = False
+
+    def deliver(self, lines: bytes, seq: int) -> None:
+        assert self._principal is not None
+        if self._clock.seconds() >= self._principal.expires:
+            self._principal = None
+            missed = self.seq
+            self._stop()
+            self.seq = missed
+            self._session.expired()
+        elif self._session.write(lines):
+            self.seq = seq
+
+    def _begin(self) -> None:
+        self._replay = replay = Replay(self._events, self, self.seq, self._heldMax, self._reached, self._session.lag)
+        if self._peerReads:
+            replay.resume()
+
+    def _reached(self, seq: int) -> None:
+        self._replay = None
+        self._live = True
+        self.seq = seq
+        if self._marking:
+            self._marking = False
+            self._session.write(marker("replay:done", {"seq": seq, "epoch": self._events.epoch}))
+
+    def _stop(self) -> None:
+        """Be sent nothing; C{seq} says where to go on."""
+        if self._live:
+            self._live = False
+            self._events.detach(self)
+            # What it was not sent up to here was not for it.
+            self.seq = self._events.head
+        replay, self._replay = self._replay, None
+        if replay is not None:
+            replay.stop()
