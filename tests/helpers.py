@@ -6,6 +6,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from itertools import count
 from typing import Any
 
 import jwt
@@ -51,6 +52,14 @@ def token(id: object = "crm", role: object = "manager", **claims: Any) -> str:
 def builtIn() -> list[ICommand]:
     """The commands that are found; looking for them takes longer than all else about a daemon."""
     return findCommands().commands
+
+
+_FRESH = count(1)
+
+
+def fresh() -> str:
+    """An extID that no request has had."""
+    return f"fresh-{next(_FRESH)}"
 
 
 class Nothing(Struct, frozen=True):
@@ -267,9 +276,11 @@ class Daemon:
         return account.balance
 
 
-def booked(daemon: Daemon, session: Session, extID: str = "x", amount: float = 10.0, **more: Any) -> dict[str, Any]:
+def booked(
+    daemon: Daemon, session: Session, extID: str | None = None, amount: float = 10.0, **more: Any
+) -> dict[str, Any]:
     """The trade that a deposit is answered with."""
-    session.deposit(extID, amount, **more)
+    session.deposit(extID or fresh(), amount, **more)
     daemon.settle()
     [answer] = session.answers()
     assert answer["status"] == 200, answer

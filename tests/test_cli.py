@@ -11,7 +11,7 @@ import pytest
 
 from scalemgr.cli import main
 from scalemgr.finance.masks import EVERYTHING
-from scalemgr.finance.settle import AddGroup, Cause
+from scalemgr.finance.requests import AddGroup, Cause
 from scalemgr.ledger.sqlite import SqliteLedger
 from scalemgr.playground import play
 
@@ -85,7 +85,7 @@ def test_verifyTellsWhatItFound(capsys: pytest.CaptureFixture[str]) -> None:
     ledger.close(None)
     assert main(["verify", "--ledger", "sqlite:ledger"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.endswith("1 entries, 0 accounts, 0 trades as of entry 1: no difference")
+    assert line.endswith("1 entries (1 events, 0 refusals), 0 keys, 0 accounts, 0 trades as of entry 1: no difference")
     Path("ledger/views.db").unlink()
     assert main(["verify", "--ledger", "sqlite:ledger"]) == 1
     assert (

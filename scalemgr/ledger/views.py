@@ -160,8 +160,8 @@ class Views:
     def keyed(self, names: Collection[KeyName]) -> dict[KeyName, int]:
         """Those of the idempotency keys that were used, each with its entry."""
         rows = self._connection.execute(
-            "SELECT principal, key, seq FROM json_each(?) CROSS JOIN key"
-            " ON principal = json_extract(value, '$[0]') AND key = json_extract(value, '$[1]')",
+            "SELECT k.principal, k.key, k.seq FROM json_each(?) AS name CROSS JOIN key AS k"
+            " ON k.principal = json_extract(name.value, '$[0]') AND k.key = json_extract(name.value, '$[1]')",
             (ujson.dumps(list(names)),),
         )
         return {(principal, key): seq for principal, key, seq in rows}

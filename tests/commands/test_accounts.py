@@ -12,7 +12,7 @@ from twisted.logger import LogEvent, capturedLogs, eventAsText
 
 from scalemgr.commands import accounts
 
-from ..helpers import NOW_MS, Daemon, Session, token
+from ..helpers import NOW_MS, Daemon, Session, fresh, token
 
 NOW = NOW_MS // 1000
 PASSWORD = "correct horse battery staple"
@@ -40,7 +40,7 @@ def opened(daemon: Daemon, session: Session | None = None, **changes: Any) -> di
     """The answer to opening an account; C{None} leaves a member out."""
     session = session or daemon.staff()
     data = {name: value for name, value in {**PROFILE, **changes}.items() if value is not None}
-    session.send("MngAddAccount", "x", data)
+    session.send("MngAddAccount", fresh(), data)
     daemon.settle()
     [answer] = session.answers()
     return answer
@@ -224,7 +224,7 @@ def test_lookReadsWhatWasWritten() -> None:
     daemon = Daemon()
     session = daemon.staff()
     for i in range(3):
-        session.deposit("a", 1.0)
+        session.deposit(fresh(), 1.0)
         daemon.settle()
         session.lines()
         assert look(daemon, 1001)["data"]["balance"] == i + 1

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from ..helpers import Daemon, token
+from ..helpers import Daemon, fresh, token
 
 
 def ask(daemon: Daemon, command: str, data: dict[str, Any], **claims: Any) -> dict[str, Any]:
     session = daemon.connect(token(**claims))
-    session.send(command, "x", data)
+    session.send(command, fresh(), data)
     daemon.settle()
     [answer] = session.answers()
     return answer
@@ -98,7 +98,7 @@ def test_getTradeByOrder() -> None:
     daemon = Daemon()
     session = daemon.staff()
     for amount, order in ((1.0, 0), (59.97, 1)):
-        session.deposit("a", amount, order=order, comment="it's")
+        session.deposit(fresh(), amount, order=order, comment="it's")
         daemon.settle()
         booked = session.lines()[0]["data"]
         answer = ask(daemon, "GetTradeByOrder", {"order": 1})

@@ -6,7 +6,7 @@ import pytest
 
 from scalemgr.wire.codes import EventRecordType, TradeCommand, TradeState
 
-from ..helpers import Daemon, booked, token
+from ..helpers import Daemon, booked, fresh, token
 
 
 def test_update() -> None:
@@ -16,7 +16,7 @@ def test_update() -> None:
     order = booked(daemon, session, "a", 250.0, comment="first", open_time=100)["order"]
     for amount, comment, balance in ((300.0, "second", 30_000), (20.0, "third", 2_000)):
         daemon.clock.advance(60)
-        session.deposit("b", amount, order=order, comment=comment)
+        session.deposit(fresh(), amount, order=order, comment=comment)
         daemon.settle()
         answer, event = session.lines()
         data = answer["data"]
@@ -75,9 +75,8 @@ def test_updateOfAnotherLogin() -> None:
 def test_updatesInOneBatch(command: str) -> None:
     """Two updates of one order from two sessions in one batch: each is answered with its own, not the other's."""
     daemon = Daemon()
-    one, two = daemon.staff(), daemon.staff()
+    one, two = daemon.staff(), daemon.connect(token("another"))
     order = booked(daemon, one, "a", 1.0)["order"]
-    two.lines()
     one.deposit("same", 2.0, command, order=order, comment="one")
     two.deposit("same", 3.0, command, order=order, comment="two")
     one.deposit("more", 4.0, command, order=order, comment="three")

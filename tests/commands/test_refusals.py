@@ -8,9 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from scalemgr.finance.money import MINOR_UNITS_MAX
+from scalemgr.finance.records import REFUSAL, TRADE_EVENT
 from scalemgr.finance.requests import AddAccount, AddGroup
 
-from ..helpers import NOW_MS, SYSTEM, Daemon, token
+from ..helpers import NOW_MS, SYSTEM, Daemon, fresh, token
 
 COMMANDS = pytest.mark.parametrize("command", ["BalanceIn", "BalanceInSync"])
 
@@ -22,12 +23,13 @@ def refusal(daemon: Daemon, claims: dict[str, Any], command: str, **data: Any) -
     """The answer to a deposit that changes nothing."""
     before = daemon.kept()
     session, listening = daemon.connect(token(**claims)), daemon.staff()
-    session.deposit("deposit-req-1001", command=command, **data)
+    extID = fresh()
+    session.deposit(extID, command=command, **data)
     daemon.settle()
     [answer] = session.lines()
     assert daemon.kept() == before
     assert listening.raw() == b""
-    assert answer["extID"] == "deposit-req-1001"
+    assert answer.pop("extID") == extID
     return answer
 
 

@@ -90,7 +90,7 @@ def test_updateVoid() -> None:
 
 
 def test_extIDAfterATimeout() -> None:
-    """After its 504 an extID is free again, and what the late commit emits is not taken for its next answer."""
+    """After its 504 an extID is free again; what the late commit has booked under it stands, and is told."""
     daemon = Daemon()
     session = daemon.staff()
     daemon.ledgerThread.held = True
@@ -98,10 +98,11 @@ def test_extIDAfterATimeout() -> None:
     daemon.settle()
     wait(daemon, 5.1)
     session.deposit("x", 2.0)
+    session.deposit("x", 1.0)
     daemon.ledgerThread.release()
     daemon.settle()
-    assert [(a["status"], a["data"].get("profit")) for a in session.answers()] == [(504, None), (200, 2.0)]
-    assert daemon.balance() == 300
+    assert [(a["status"], a["data"].get("profit")) for a in session.answers()] == [(504, None), (409, None), (200, 1.0)]
+    assert daemon.balance() == 100
 
 
 @COMMANDS

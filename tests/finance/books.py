@@ -75,7 +75,8 @@ def settleOne(book: Book, request: Request, *trades: FinanceTrade, nowMs: int = 
 
 def booked(outcome: Outcome) -> Entry:
     """An outcome that must be a booking."""
-    assert isinstance(outcome, Entry) and outcome.event in BROADCAST, outcome
+    assert isinstance(outcome, Entry), outcome
+    assert outcome.event in BROADCAST
     return outcome
 
 

@@ -13,7 +13,7 @@ from scalemgr.finance.requests import Cause
 from scalemgr.finance.settle import settleBatch
 from scalemgr.wire.codes import EventRecordType
 
-from .books import EU, NOW, NOW_MS, booked, deposit, makeBook, newAccount, newGroup, refused, settleOne, told
+from .books import EU, KEYED, NOW, NOW_MS, booked, deposit, makeBook, newAccount, newGroup, refused, settleOne, told
 
 # -- groups -------------------------------------------------------------------------------------------
 

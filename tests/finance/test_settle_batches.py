@@ -30,7 +30,6 @@ from .books import (
     makeBook,
     newAccount,
     newGroup,
-    refused,
     settleOne,
     told,
     tradesOf,

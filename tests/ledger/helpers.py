@@ -13,7 +13,7 @@ from scalemgr.finance.book import Book
 from scalemgr.finance.masks import EVERYTHING
 from scalemgr.finance.money import Amount
 from scalemgr.finance.records import Entry
-from scalemgr.finance.settle import AddAccount, AddGroup, Cause, MoveMoney, Request
+from scalemgr.finance.requests import AddAccount, AddGroup, Cause, MoveMoney, Request
 from scalemgr.interfaces import ILedger
 from scalemgr.ledger.audit import verify
 from scalemgr.ledger.sqlite import SqliteLedger

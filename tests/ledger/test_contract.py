@@ -11,10 +11,11 @@ import pytest
 from zope.interface.verify import verifyObject
 
 from scalemgr.finance.records import Entry
-from scalemgr.finance.settle import Request
+from scalemgr.finance.requests import Request
+from scalemgr.finance.settle import Outcome, refusalOf
 from scalemgr.interfaces import ILedger
 from scalemgr.wire.codes import EventRecordType
-from scalemgr.wire.errors import InvalidData, LedgerFailed, ManagerError, Refused
+from scalemgr.wire.errors import InvalidData, LedgerFailed, ManagerError
 from scalemgr.wire.messages import encode, event
 
 from .engines import Engine, every, lasting
@@ -42,6 +43,14 @@ def ledger(engine: Engine, tmp_path: Path) -> Iterator[ILedger]:
     ledger.close(None)
 
 
+def refusal(outcome: Outcome) -> str:
+    """What a refusal that is an entry says."""
+    assert isinstance(outcome, Entry)
+    error = refusalOf(outcome)
+    assert error is not None
+    return error.code.name
+
+
 @every
 def test_interface(ledger: ILedger) -> None:
     """An engine provides ILedger, with the methods' signatures."""
@@ -50,24 +59,24 @@ def test_interface(ledger: ILedger) -> None:
 
 @every
 def test_outcomes(ledger: ILedger) -> None:
-    """A commit gives one outcome a request, in their order: an entry, or the reason why there is none."""
+    """A commit gives one outcome a request, in their order: an entry, be it a refusal, or why there is none."""
     first = ledger.reserveOrders(3)
-    requests: list[Request] = [deposit(first), account(1001), deposit(first + 1, login=7), account(1003)]
-    booked, exists, unknown, account1003 = ledger.commit(requests, NOW_MS)
+    requests: list[Request] = [deposit(first), account(1001), update(first, 10**15), account(1003)]
+    booked, exists, tooMuch, account1003 = ledger.commit(requests, NOW_MS)
     assert isinstance(booked, Entry)
     assert (booked.order, booked.balance, booked.time_ms, booked.key) == (first, 100, NOW_MS, None)
-    assert isinstance(exists, Refused)
-    assert isinstance(unknown, Refused)
+    assert refusal(exists) == "RET_USR_LOGIN_EXIST"
+    assert isinstance(tooMuch, InvalidData)
     assert isinstance(account1003, Entry)
     assert account1003.login == 1003
 
 
 @every
 def test_nothing_to_commit(ledger: ILedger) -> None:
-    """A batch without a request, or in which all is refused, leaves the log as it was."""
+    """A batch without a request, or in which all is malformed, leaves the log as it was."""
     before = state(ledger.book)
     assert ledger.commit([], NOW_MS) == []
-    assert [type(o) for o in ledger.commit([group("demo")], NOW_MS)] == [Refused]
+    assert [type(o) for o in ledger.commit([deposit(1, 10**15)], NOW_MS)] == [InvalidData]
     assert state(ledger.book) == before
     assert ledger.entries(before[0], 10) == []
 
@@ -88,8 +97,8 @@ def test_numbered(ledger: ILedger) -> None:
     first = ledger.reserveOrders(20)
     for n in range(0, 20, 2):
         ledger.commit([deposit(first + n), deposit(0, login=7), poison(0), deposit(first + n + 1)], NOW_MS)
-    assert [e.seq for e in ledger.entries(0, 1000)] == list(range(1, 25))
-    assert ledger.book.seq == 24
+    assert [e.seq for e in ledger.entries(0, 1000)] == list(range(1, 35))
+    assert ledger.book.seq == 34
 
 
 @every
@@ -243,8 +252,8 @@ def test_update_in_same_batch(ledger: ILedger) -> None:
 def test_cannot_be_kept(ledger: ILedger) -> None:
     """A batch with something that no storage can keep fails whole, leaves nothing behind, and the next one works."""
     before = state(ledger.book), ledger.entries(0, 100)
-    with pytest.raises((LedgerFailed, OverflowError)):
-        ledger.commit([account(1005), account(2**63)], NOW_MS)
+    with pytest.raises((LedgerFailed, UnicodeEncodeError)):
+        ledger.commit([account(1005), group("\ud800")], NOW_MS)
     assert (state(ledger.book), ledger.entries(0, 100)) == before
     assert ledger.account(1005) is None
     commit(ledger, account(1006))
@@ -257,7 +266,8 @@ def test_update_of_other(ledger: ILedger) -> None:
     """A trade cannot be changed under another login, nor one that does not exist."""
     (order,) = depositEach(ledger, 500)
     outcomes = ledger.commit([update(order, 1, 1002), update(999, 1), update(order, 10**15)], NOW_MS)
-    assert [type(o) for o in outcomes] == [Refused, Refused, InvalidData]
+    assert [refusal(o) for o in outcomes[:2]] == ["RET_TRADE_INCORRECT_ORDER", "RET_NOT_FOUND"]
+    assert isinstance(outcomes[2], InvalidData)
     assert ledger.book.accounts[1002].balance == 0
 
 

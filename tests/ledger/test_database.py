@@ -21,11 +21,12 @@ SCHEMAS = Path(database.__file__).parent / "schema"
 
 @pytest.fixture
 def addSchema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Call it with a script to have a second schema, of the log unless it says otherwise."""
+    """Call it with a script to have one schema more, of the log unless it says otherwise."""
 
     def add(script: str, kind: str = "log") -> None:
         copytree(SCHEMAS, tmp_path / "newer" / "schema")
-        (tmp_path / "newer" / "schema" / kind / "002.sql").write_text(script)
+        folder = tmp_path / "newer" / "schema" / kind
+        (folder / f"{len(list(folder.iterdir())) + 1:03}.sql").write_text(script)
         monkeypatch.setattr(database, "files", lambda package: tmp_path / "newer")
 
     return add
@@ -169,10 +170,11 @@ def test_views_are_not_upgraded(tmp_path: Path, addSchema: Callable[..., None]) 
     """Views of an older schema are made again from the log: what they have was put there by older code."""
     folder = tmp_path / "ledger"
     orders = made(folder, 100)
+    [(before,)] = sql(folder / "views.db", "PRAGMA user_version")
     sql(folder / "views.db", "UPDATE account SET balance = 999")
     addSchema("CREATE TABLE more (x);\n", "views")
     rightViews(folder, orders, [100])
-    assert sql(folder / "views.db", "PRAGMA user_version") == [(2,)]
+    assert sql(folder / "views.db", "PRAGMA user_version") == [(before + 1,)]
 
 
 @pytest.mark.parametrize("script", ["CREATE TABLE a (x);\nCREATE TABLE b (x)\n", "CREATE TABLE a (x"])

@@ -181,15 +181,23 @@ def test_cannot_be_saved(folder: Path, logged: Logged) -> None:
         assert ledger.book.accounts[1001].balance == 10
 
 
-#: What is kept of a group and of an account, by version. Add to it; never change what is there.
+#: What is kept of a group, of an account and of the whole, by version. Add to it; never change what is there.
 SHAPES = {
     1: (
         ("group", "currency", "digits", "floor"),
         ("login", "group", "enable", "balance", "credit", "balance_version"),
+        ("seq", "next_login"),
+    ),
+    2: (
+        ("group", "currency", "digits", "floor"),
+        ("login", "group", "enable", "balance", "credit", "balance_version"),
+        ("seq", "next_login", "forgotten"),
     ),
 }
 
 
 def test_version_of_shape() -> None:
     """The shape of a snapshot is the one that its version stands for: an older one would load with made-up values."""
-    assert (Group.__struct_fields__, Account.__struct_fields__) == SHAPES[snapshotModule._VERSION]
+    header = snapshotModule._Header.__struct_fields__
+    assert (header[0], header[1], header[-1]) == ("version", "epoch", "sha256")
+    assert (Group.__struct_fields__, Account.__struct_fields__, header[2:-1]) == SHAPES[snapshotModule._VERSION]

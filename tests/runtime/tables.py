@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -27,6 +27,7 @@ class Submission:
 
     request: Any = None
     outcome: Any = None
+    replayed = False
 
     def __init__(self, *, committing: bool = False) -> None:
         self.queued = not committing
@@ -35,6 +36,9 @@ class Submission:
     def withdraw(self) -> bool:
         self.withdrawn, self.queued = self.queued, False
         return self.withdrawn
+
+    def giveUp(self) -> Deferred[str | None]:
+        return succeed("void" if self.withdraw() else "pending")
 
 
 class Table:
@@ -59,6 +63,13 @@ class Table:
         waiting = self.waiters.wait(awaited, session, extID)
         waiting.addBoth(lambda answer: self.answers.append((extID, _plain(answer))))
         return waiting
+
+    def tell(self, outcome: Any, cause: Submission) -> None:
+        """What the runtime does when a cause has an outcome."""
+        cause.outcome = outcome
+        self.waiters.settled(cause)
+        if isinstance(outcome, Entry):
+            self.waiters.emitted(outcome)
 
     def who(self) -> list[str]:
         return [extID for extID, _ in self.answers]

@@ -31,7 +31,7 @@ def test_noTimerAfterTheLastAnswer() -> None:
     table = Table()
     for _ in range(2):
         table.wait()
-        table.waiters.emitted(entry(), None)
+        table.waiters.emitted(entry())
         table.clock.pump([TICK_S] * 2)
         assert table.timers() == 0
     table.wait(timeout=1000)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import Struct
 from twisted.logger import LogEvent, capturedLogs, eventAsText
 
+from scalemgr.finance.requests import Cause
 from scalemgr.interfaces import IContext
 from scalemgr.wire.errors import LedgerFailed
 
-from ..helpers import Daemon, WatchedLedger, thirdParty
+from ..helpers import SYSTEM, Daemon, WatchedLedger, thirdParty
 
 VOID = LedgerFailed("the disk is full", outcome="void")
 PENDING = LedgerFailed("the disk went away", outcome="pending")
@@ -146,9 +148,15 @@ def test_stopDuringFailures() -> None:
     assert len(stopped) == 1
 
 
+class Unknown(Struct):
+    """A request of a kind that there is not."""
+
+    cause: Cause = SYSTEM
+
+
 async def broken(context: IContext) -> dict[str, Any]:
     """Ask for what no book can settle."""
-    await context.settled(context.submit(object()))  # type: ignore[arg-type]
+    await context.settled(context.submit(Unknown()))  # type: ignore[arg-type]
     return {}
 
 

@@ -19,9 +19,9 @@ def test_keyedByEvent(other: Entry) -> None:
     """Only the event of this name, type and order answers a waiter."""
     table = Table()
     table.wait()
-    table.waiters.emitted(other, None)
+    table.waiters.emitted(other)
     assert table.answers == []
-    table.waiters.emitted(entry(), Submission())
+    table.tell(entry(), Submission())
     assert table.answers == [("a", entry())]
 
 
@@ -31,9 +31,9 @@ def test_keyedByCause() -> None:
     mine, other = Submission(), Submission()
     table.wait("mine", cause=mine)
     table.wait("other", cause=other)
-    table.waiters.emitted(entry(), other)
+    table.tell(entry(), other)
     assert table.who() == ["other"]
-    table.waiters.emitted(entry(), mine)
+    table.tell(entry(), mine)
     assert table.who() == ["other", "mine"]
 
 
@@ -43,7 +43,7 @@ def test_firstComeFirstAnswered() -> None:
     names = [f"request {i}" for i in range(20)]
     for name in names:
         table.wait(name, session=name)
-    table.waiters.emitted(entry(), None)
+    table.waiters.emitted(entry())
     assert table.who() == names
 
 
@@ -54,7 +54,7 @@ def test_refusal() -> None:
     table.wait("mine", cause=cause)
     table.wait("other", cause=Submission())
     table.wait("any")
-    table.waiters.refused(cause, no)
+    table.tell(no, cause)
     assert table.answers == [("mine", no)]
 
 
@@ -63,9 +63,9 @@ def test_answeredOnce() -> None:
     table = Table()
     cause = Submission()
     table.wait(cause=cause)
-    table.waiters.emitted(entry(), cause)
-    table.waiters.emitted(entry(), cause)
-    table.waiters.refused(cause, Refused("no"))
+    table.tell(entry(), cause)
+    table.tell(entry(), cause)
+    table.tell(Refused("no"), cause)
     table.clock.pump([1.0] * 30)
     assert table.who() == ["a"]
 
@@ -82,7 +82,7 @@ def test_sessionTakesItsWaitersWithIt() -> None:
     assert not any(cause.withdrawn for cause in causes)
     table.answers.clear()
     for cause in causes:
-        table.waiters.emitted(entry(), cause)
+        table.tell(entry(), cause)
     assert table.answers == [("a", entry())]
 
 
@@ -102,7 +102,7 @@ def test_answeringOneEndsTheSessionOfTheNext(how: str) -> None:
     table.wait("second", session=2)
     table.wait("third", session=3)
     if how == "event":
-        table.waiters.emitted(entry(), None)
+        table.waiters.emitted(entry())
     else:
         table.clock.pump([TICK_S] * 200)
     assert [(extID, type(answer) is CancelledError) for extID, answer in table.answers] == [
@@ -124,7 +124,7 @@ def test_nothingIsKept() -> None:
         table.wait(order=i + 1000, cause=cause, session=i)
         table.wait(order=i + 2000, session=i)
         table.wait(order=i + 3000, cause=Submission(), timeout=200, session=-i)
-        table.waiters.emitted(entry(order=i + 1000), cause)
+        table.tell(entry(order=i + 1000), cause)
         table.waiters.forget(i)
         table.clock.advance(TICK_S)
     assert 0 < len(table.waiters) < 20
@@ -143,7 +143,7 @@ def test_waitersMax() -> None:
         table.wait(cause=tooMany)
     assert [cause.withdrawn for cause in (*kept, tooMany)] == [False, False, True]
     assert len(table.waiters) == 2
-    table.waiters.emitted(entry(), kept[0])
+    table.tell(entry(), kept[0])
     table.wait(cause=Submission())
     assert len(table.waiters) == 2
 

@@ -160,9 +160,9 @@ def test_bad(case: Case, failures: list[LogEvent]) -> None:
 
 def test_eachCaseIsOtherwiseGood() -> None:
     """What the table takes for good is good: it is the one bad thing that is refused."""
-    daemon = roomy()
-    session = daemon.staff()
     for line in (data("{%s}" % GOOD), member("login", "1001"), envelope(',"extID":"x"'), member("comment", '"?"')):
+        daemon = roomy()
+        session = daemon.staff()
         session.sendRaw(line + b"\r\n")
         daemon.settle()
         assert [answer["status"] for answer in session.answers()] == [200]

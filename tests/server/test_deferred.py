@@ -9,7 +9,7 @@ from twisted.internet.defer import succeed
 from twisted.logger import LogEvent
 
 from scalemgr.finance.money import Amount
-from scalemgr.finance.settle import MoveMoney
+from scalemgr.finance.requests import MoveMoney
 from scalemgr.interfaces import IContext, ISubmission
 from scalemgr.wire.codes import EventRecordType, TradeCommand
 

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent
 
 from scalemgr.finance.money import Amount
-from scalemgr.finance.settle import MoveMoney
+from scalemgr.finance.requests import MoveMoney
 from scalemgr.runtime.waiters import TICK_S
 from scalemgr.wire.codes import RetCode, TradeCommand
 from scalemgr.wire.errors import Refused

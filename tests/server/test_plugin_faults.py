@@ -11,7 +11,7 @@ from twisted.logger import LogEvent
 
 from scalemgr.commands.base import command
 from scalemgr.finance.money import Amount
-from scalemgr.finance.settle import MoveMoney
+from scalemgr.finance.requests import MoveMoney
 from scalemgr.interfaces import ICommand, IContext
 from scalemgr.server.discovery import findCommands
 from scalemgr.wire.codes import RetCode, TradeCommand

@@ -96,31 +96,34 @@ def test_extIDKeepsItsType() -> None:
 
 
 def test_extIDInUse() -> None:
-    """An extID that is under way on the session cannot be used again: 409, and the first still gets its answer."""
+    """An extID that is under way cannot be used for anything else: 409, and the first still gets its answer."""
     daemon = Daemon()
     session, other = daemon.staff(), daemon.staff()
     session.deposit("a", 1.0)
     session.deposit("a", 2.0)
     session.send("Ping", "a")
-    other.deposit("a", 4.0)
+    session.deposit("a", 1.0, idempotency_key="b")
+    other.send("Ping", "a")
     refused = session.answers()
-    assert [(a["extID"], a["status"], a["data"]["reason"]) for a in refused] == [("a", 409, "RET_ERR_DUPLICATE")] * 2
+    assert [(a["extID"], a["status"], a["data"]["reason"]) for a in refused] == [("a", 409, "RET_ERR_DUPLICATE")] * 3
     daemon.settle()
     assert [answer["data"]["profit"] for answer in session.answers()] == [1.0]
     assert answers(other) == [("a", 200)]
-    assert daemon.balance() == 500
+    assert daemon.balance() == 100
 
 
 def test_extIDAgain() -> None:
-    """Once it is answered, in whatever way, an extID may be used for the next request."""
+    """A request that was malformed has not used its extID; a question may use one again and again."""
     daemon = Daemon()
     session = daemon.staff()
+    session.deposit("a", -1)
+    session.deposit("a")
+    daemon.settle()
+    assert answers(session) == [("a", 400), ("a", 200)]
+    assert daemon.balance() == 1000
     for _ in range(2):
-        session.deposit("a", -1)
-        session.deposit("a")
-        daemon.settle()
-        assert answers(session) == [("a", 400), ("a", 200)]
-    assert daemon.balance() == 2000
+        session.send("Ping", "b")
+        assert answers(session) == [("b", 200)]
 
 
 def test_withoutExtID() -> None:

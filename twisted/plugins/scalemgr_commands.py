@@ -3,15 +3,18 @@
 from scalemgr.commands.accounts import getAccountByLogin, mngAddAccount
 from scalemgr.commands.finance import balanceIn, balanceInSync
 from scalemgr.commands.groups import addGroup
+from scalemgr.commands.requests import getRequest
 from scalemgr.commands.statements import getTradeByOrder
-from scalemgr.commands.streaming import ping
+from scalemgr.commands.streaming import ping, subscribe
 
 __all__ = [
     "addGroup",
     "balanceIn",
     "balanceInSync",
     "getAccountByLogin",
+    "getRequest",
     "getTradeByOrder",
     "mngAddAccount",
     "ping",
+    "subscribe",
 ]
