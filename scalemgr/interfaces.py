@@ -257,7 +257,7 @@ class ILedger(Interface):
         The entry up to which keys can be forgotten next.
 
         @param beforeMs: only those of entries that are older, in milliseconds since 1970.
-        @param limit: at most so many entries further than now.
+        @param limit: at most so many keys at once.
         """
 
     def entries(after: int, limit: int) -> list[Entry]:

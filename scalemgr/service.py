@@ -36,6 +36,7 @@ from .interfaces import ICommand, ILedger
 from .ledger.errors import LedgerRefused
 from .ledger.url import folderOf, ledgerAt
 from .runtime.eventlog import EventLog
+from .runtime.forgetting import Forgetting
 from .runtime.mainloop import TradingRuntime
 from .runtime.orders import InThread
 from .runtime.waiters import TimeoutBounds, Waiters
@@ -131,6 +132,8 @@ class ManagerService(Service):
         for pool in self._pools:
             pool.start()
         self._runtime.start(firstOrder)
+        if self._forgetting is not None:
+            self._forgetting.start()
         self._announce(url)
 
     def _build(self, ledger: ILedger) -> None:
@@ -161,6 +164,8 @@ class ManagerService(Service):
             batchMax=limits.batch,
             orderBlock=settings.orders.block,
         )
+        keepDays = settings.idempotency.keep_days
+        self._forgetting = Forgetting(clock, ledger, self._runtime, inReader, keepDays) if keepDays else None
         house = House(
             clock,
             ledger,
@@ -254,6 +259,8 @@ class ManagerService(Service):
         for port in self._ports:
             await maybeDeferred(port.stopListening)
         self._dispatcher.stopping = True
+        if self._forgetting is not None:
+            self._forgetting.stop()
         patience = self._settings.drain_seconds
         nextOrder = None
         try:

@@ -17,7 +17,7 @@ from ..wire.codes import RetCode
 from ..wire.errors import Refused
 from .base import command
 from .groups import OFFICE
-from .params import Comment, Flag, Login, Text
+from .params import Comment, Flag, IdempotencyKey, Login, Text
 
 __all__ = ["getAccountByLogin", "mngAddAccount"]
 
@@ -50,19 +50,19 @@ class MngAddAccount(Struct, frozen=True, kw_only=True):
     send_reports: Flag = 0
     magic: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
     customer_id: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
+    idempotency_key: IdempotencyKey | None = None
 
 
 @command("MngAddAccount", roles=OFFICE, aliases=("AddUser",))
 async def mngAddAccount(context: IContext, params: MngAddAccount) -> dict[str, Any]:
     """Open an account in a group."""
     profile = asdict(params)
-    for apart in ("group", "login", "enable", "password"):
+    for apart in ("group", "login", "enable", "password", "idempotency_key"):
         del profile[apart]
     # Hashing is slow on purpose.
     passwordHash: str = await context.inThread(_HASHER.hash, params.password)
-    request = requests.AddAccount(
-        context.cause(), params.login or 0, params.group, params.enable, profile, passwordHash
-    )
+    cause = context.cause(params.idempotency_key)
+    request = requests.AddAccount(cause, params.login or 0, params.group, params.enable, profile, passwordHash)
     entry = await context.settled(context.submit(request))
     opened = ujson.loads(entry.data)
     return {name: opened[name] for name in ("login", "group", "leverage", "currency", "update_time")}

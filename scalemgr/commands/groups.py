@@ -12,6 +12,7 @@ from ..interfaces import IContext
 from ..wire.codes import SessionType
 from ..wire.errors import InvalidData
 from .base import command
+from .params import IdempotencyKey
 
 __all__ = ["addGroup"]
 
@@ -29,6 +30,7 @@ class AddGroup(Struct, frozen=True):
 
     group: GroupName
     currency: Annotated[str, Meta(min_length=1, max_length=12)]
+    idempotency_key: IdempotencyKey | None = None
 
 
 @command("AddGroup", roles=OFFICE)
@@ -38,7 +40,8 @@ async def addGroup(context: IContext, params: AddGroup) -> dict[str, Any]:
         digits = context.currencies.digits(params.currency)
     except ValueError as e:
         raise InvalidData(str(e), field="currency") from None
-    submission = context.submit(requests.AddGroup(context.cause(), params.group, params.currency, digits, {}))
+    cause = context.cause(params.idempotency_key)
+    submission = context.submit(requests.AddGroup(cause, params.group, params.currency, digits, {}))
     entry = await context.settled(submission)
     data: dict[str, Any] = ujson.loads(entry.data)
     return data

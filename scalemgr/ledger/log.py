@@ -34,8 +34,9 @@ _FINGERPRINT, _DATA, _RECORD = (
     i for i, field in enumerate(fields(Entry)) if field.name in ("fingerprint", "data", "record")
 )
 _OLDER = """
-SELECT coalesce(min(CASE WHEN time_ms >= ? THEN seq END) - 1, max(seq))
-FROM (SELECT seq, time_ms FROM entry WHERE seq > ? ORDER BY seq LIMIT ?)
+WITH page AS (SELECT seq, time_ms FROM entry WHERE seq > ? AND key IS NOT NULL ORDER BY seq LIMIT ?),
+    newer AS (SELECT min(seq) AS first FROM page WHERE time_ms >= ?)
+SELECT max(seq) FROM page, newer WHERE first IS NULL OR seq < first
 """
 # Exact for integers of any size, which SQLite has up to 2**63.
 _DECODE = msgspec.json.Decoder(list[list[Any]]).decode
@@ -104,11 +105,11 @@ class SqliteLog:
 
     def olderThan(self, beforeMs: int, after: int, limit: int) -> int:
         """
-        How far, from the entry C{after} on and for at most C{limit} entries, all are older than this.
+        How far, from the entry C{after} on and for at most C{limit} keys, all entries with a key are older than this.
 
         @return: the last of those entries; C{after} if there is none.
         """
-        (seq,) = self._connection.execute(_OLDER, (beforeMs, after, limit)).fetchone()
+        (seq,) = self._connection.execute(_OLDER, (after, limit, beforeMs)).fetchone()
         return after if seq is None else int(seq)
 
     def pages(self, after: int) -> Iterator[list[Entry]]:

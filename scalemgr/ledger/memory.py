@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from itertools import islice
 from threading import Lock
 from uuid import uuid4
 from weakref import finalize
@@ -59,7 +60,8 @@ class MemoryLedger(BaseLedger):
 
     def forgettable(self, beforeMs: int, limit: int) -> int:
         upTo = self.book.forgotten
-        for entry in self.entries(upTo, limit):
+        keyed = (entry for entry in self._entries[upTo:] if entry.key is not None)
+        for entry in islice(keyed, limit):
             if entry.time_ms >= beforeMs:
                 break
             upTo = entry.seq
