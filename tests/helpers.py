@@ -97,6 +97,11 @@ class Threads:
         """How many calls are held."""
         return len(self._waiting)
 
+    def step(self) -> None:
+        """Run the first of what is held, if there is any."""
+        if self._waiting:
+            self._waiting.popleft()()
+
     def release(self) -> None:
         """Run what was held, in order, and hold no more."""
         self.held = False

@@ -73,7 +73,7 @@ class ManagerProtocol(LineReceiver):
         self._refusals = 0
         self._reading = True
         self._peerReads = True
-        self._peerDone = False
+        self._peerDone = self._peerClosed = False
         self._finishing = False
         self._pile: list[bytes] = []
         self._piled = 0
@@ -119,7 +119,7 @@ class ManagerProtocol(LineReceiver):
         """The peer will ask no more; it may still read."""
         if self._peerDone:
             return
-        self._peerDone = True
+        self._peerDone = self._peerClosed = True
         self._closeIfDone()
 
     def writeConnectionLost(self) -> None:
@@ -152,7 +152,8 @@ class ManagerProtocol(LineReceiver):
         if not self._open:
             return
         self._close()
-        if ITCPTransport.providedBy(self.transport) and not ISSLTransport.providedBy(self.transport):
+        plain = ITCPTransport.providedBy(self.transport) and not ISSLTransport.providedBy(self.transport)
+        if plain and not self._peerClosed:
             # To close with something unread would reset the connection, and what is on its way would be lost:
             # end our direction, and read on, into the void, until the peer has ended its own.
             LineReceiver.resumeProducing(self)

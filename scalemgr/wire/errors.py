@@ -199,5 +199,5 @@ class SyncTimeout(ManagerError):
 
 _TIMEOUT_MEANS = {
     "void": "withdrawn before it was booked: it was not applied and never will be",
-    "pending": "the time was up before it was certain: it may have been applied, or may still be; repeat it to find out",
+    "pending": "the time was up before it was certain: it may have been applied, or may yet be; repeat it to know",
 }

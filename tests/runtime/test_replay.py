@@ -1,0 +1,220 @@
+"""What somebody missed, page by page, and how it meets the live events."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from twisted.logger import LogEvent
+from zope.interface import implementer
+
+from scalemgr.finance.masks import EVERYTHING, Mask
+from scalemgr.finance.money import Amount
+from scalemgr.finance.records import Entry
+from scalemgr.finance.requests import MoveMoney, Request
+from scalemgr.interfaces import IEventReader
+from scalemgr.ledger.memory import MemoryLedger
+from scalemgr.runtime.eventlog import EventLog
+from scalemgr.runtime.replay import PAGE, Replay
+from scalemgr.wire.codes import TradeCommand
+
+from ..helpers import NOW_MS, SYSTEM, Threads, populate
+
+#: What C{populate} has put into the log.
+POPULATED = 5
+
+
+@implementer(IEventReader)
+class Reader:
+    """Remembers what it was sent."""
+
+    def __init__(self, mask: Mask = EVERYTHING) -> None:
+        self.mask = mask
+        self.lines: list[bytes] = []
+
+    def deliver(self, lines: bytes, seq: int) -> None:
+        new = lines.splitlines(keepends=True)
+        assert seq >= json.loads(new[-1])["seq"]
+        self.lines += new
+
+    def seqs(self) -> list[int]:
+        return [json.loads(line)["seq"] for line in self.lines]
+
+
+class Stage:
+    """A log that grows when it is told to, a thread that can be held, and a reader who goes back."""
+
+    def __init__(self, deposits: int = 0, mask: Mask = EVERYTHING) -> None:
+        self.ledger = MemoryLedger()
+        populate(self.ledger)
+        self.thread = Threads()
+        self.events = EventLog(self.ledger, self.thread)
+        self.events.head = POPULATED
+        self.reader = Reader(mask)
+        self.reached: list[int] = []
+        self.failed = 0
+        self.grow(deposits)
+
+    def commit(self, count: int, login: int = 1001) -> list[Entry]:
+        """Commit deposits, and tell nobody yet."""
+        first = self.ledger.reserveOrders(count)
+        requests: list[Request] = [
+            MoveMoney(SYSTEM, TradeCommand.OP_BALANCE_IN, login, Amount(1, 0), first + i) for i in range(count)
+        ]
+        outcomes = self.ledger.commit(requests, NOW_MS)
+        return [outcome for outcome in outcomes if isinstance(outcome, Entry)]
+
+    def grow(self, count: int, login: int = 1001) -> None:
+        """Commit deposits, and tell."""
+        self.events.publish(self.commit(count, login))
+
+    def replay(self, after: int = 0, heldMax: int = 1_000_000) -> Replay:
+        def failed() -> None:
+            self.failed += 1
+
+        replay = Replay(self.events, self.reader, after, heldMax, self.reached.append, failed)
+        replay.resume()
+        return replay
+
+    def step(self) -> None:
+        """Let one page through."""
+        self.thread.step()
+
+    def isWhole(self, after: int = 0) -> bool:
+        """Was the reader sent everything, once, in order, and is it listening?"""
+        self.grow(1)
+        return self.reader.seqs() == list(range(after + 1, self.ledger.book.seq + 1))
+
+
+@pytest.mark.parametrize("deposits", [0, 1, PAGE - POPULATED, PAGE - POPULATED + 1, 3 * PAGE, 3 * PAGE + 7])
+@pytest.mark.parametrize("after", [0, 3, POPULATED])
+def test_everything(deposits: int, after: int) -> None:
+    """A replay sends every entry after the one it is told, once and in order, and then live events."""
+    stage = Stage(deposits)
+    stage.replay(after)
+    assert stage.reached == [POPULATED + deposits]
+    assert stage.isWhole(after)
+
+
+def test_sameBytes() -> None:
+    """A replayed event is the line that was sent live, byte for byte."""
+    stage = Stage()
+    live = Reader()
+    stage.events.attach(live)
+    stage.grow(20)
+    stage.replay(POPULATED)
+    assert stage.reader.lines == live.lines
+    assert len(live.lines) == 20
+
+
+def test_mask() -> None:
+    """A replay sends only what its reader may see, and comes to the end although it sees nothing of the rest."""
+    stage = Stage(mask=Mask("real-*"))
+    stage.grow(PAGE)
+    stage.grow(3, 2001)
+    stage.grow(PAGE)
+    stage.replay(POPULATED)
+    assert stage.reader.seqs() == [POPULATED + PAGE + i for i in (1, 2, 3)]
+    assert stage.reached == [POPULATED + 2 * PAGE + 3]
+
+
+def test_pageByPage() -> None:
+    """The next page is read only when the reader takes more; while it does not, nothing is read."""
+    stage = Stage(4 * PAGE)
+    stage.thread.held = True
+    replay = stage.replay()
+    replay.pause()
+    stage.step()
+    assert (len(stage.reader.lines), stage.thread.waiting()) == (PAGE, 0)
+    replay.resume()
+    replay.resume()
+    assert stage.thread.waiting() == 1
+    stage.thread.release()
+    assert stage.isWhole()
+
+
+@pytest.mark.parametrize("batch", [1, 7, PAGE, 3 * PAGE])
+def test_growsMeanwhile(batch: int) -> None:
+    """However fast the log grows while a page is read, there is no gap and no repeat."""
+    stage = Stage(2 * PAGE)
+    stage.thread.held = True
+    stage.replay()
+    for _ in range(5):
+        stage.grow(batch)
+        stage.step()
+    stage.thread.release()
+    assert stage.isWhole()
+
+
+def test_catchesAGrowingLog() -> None:
+    """A log that grows with every page does not keep the reader from the live events."""
+    stage = Stage(2 * PAGE)
+    stage.thread.held = True
+    stage.replay()
+    for _ in range(4):
+        stage.grow(10)
+        stage.step()
+    assert len(stage.reached) == 1
+    assert stage.thread.waiting() == 0
+    assert stage.isWhole()
+
+
+def test_committedButNotTold() -> None:
+    """An entry that is committed and not told yet is not replayed: it comes live, once."""
+    stage = Stage(3)
+    entries = stage.commit(4)
+    stage.replay()
+    assert stage.reached == [POPULATED + 3]
+    assert stage.reader.seqs()[-1] == POPULATED + 3
+    stage.events.publish(entries)
+    assert stage.isWhole()
+
+
+def test_heldBackIsBounded() -> None:
+    """Live events that come while the last page is read are held back to a bound; past it they are read again."""
+    stage = Stage(10)
+    stage.thread.held = True
+    replay = stage.replay(heldMax=2000)
+    for _ in range(50):
+        stage.grow(1)
+    assert replay._held == []
+    stage.thread.release()
+    assert stage.isWhole()
+
+
+def test_stopped() -> None:
+    """After it is stopped a replay sends nothing more, and leaves nobody attached to the log."""
+    stage = Stage(10)
+    stage.thread.held = True
+    replay = stage.replay()
+    replay.stop()
+    replay.resume()
+    stage.thread.release()
+    stage.grow(3)
+    assert stage.reader.lines == stage.reached == []
+    assert stage.events._readers == {}
+
+
+@pytest.mark.parametrize("missing", [1, 6, 8])
+def test_gapIsNoReplay(missing: int, failures: list[LogEvent]) -> None:
+    """A log with a hole in it is not replayed as if it were whole: the reader hears that it cannot be."""
+    stage = Stage(3)
+    del stage.ledger._entries[missing - 1]
+    stage.replay()
+    assert (stage.reader.lines, stage.reached, stage.failed) == ([], [], 1)
+    assert stage.events._readers == {}
+    failures.clear()
+
+
+def test_unreadable(failures: list[LogEvent]) -> None:
+    """A log that cannot be read ends the replay, and the reader hears of it."""
+    stage = Stage(3)
+
+    def broken(after: int, limit: int) -> Any:
+        raise OSError("gone")
+
+    stage.ledger.entries = broken  # type: ignore[method-assign]
+    stage.replay()
+    assert (stage.reader.lines, stage.failed) == ([], 1)
+    failures.clear()
