@@ -1,0 +1,317 @@
+"""Nothing missed: what a session gets that comes back, and when it is told that it cannot have it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from scalemgr.runtime.replay import PAGE
+
+from ..helpers import LIMITS, NOW_MS, Daemon, Session, token
+
+
+def grown(daemon: Daemon, count: int, **more: Any) -> None:
+    """Deposit, and look away."""
+    session = daemon.staff()
+    for _ in range(count):
+        session.deposit(None, 1.0, **more)
+        if not _ % 100:
+            daemon.settle()
+    daemon.settle()
+    session.protocol.cutOff()
+    session.lose()
+
+
+def resume(session: Session, fromSeq: int, extID: object = "sub", **more: Any) -> None:
+    session.send("Subscribe", extID, {"chanels": ["trade:event"], "from_seq": fromSeq, **more})
+
+
+def seqs(lines: list[dict[str, Any]]) -> list[Any]:
+    """What came, in short: answers by status, events by number, marks by name."""
+    return [line.get("seq") or line.get("event") or line["status"] for line in lines]
+
+
+def test_inOrder() -> None:
+    """First the answer, then what was missed, then the mark, then live events."""
+    daemon = Daemon()
+    grown(daemon, 2)
+    session = daemon.staff()
+    resume(session, 4, epoch=daemon.ledger.epoch)
+    grown(daemon, 2)
+    lines = session.lines()
+    assert seqs(lines) == [200, 5, 6, 7, "replay:done", 8, 9]
+    assert lines[0]["data"] == {"chanels": ["trade:event"], "epoch": daemon.ledger.epoch, "seq": 7}
+    assert lines[4] == {"event": "replay:done", "data": {"seq": 7, "epoch": daemon.ledger.epoch}}
+
+
+@pytest.mark.parametrize("count", [0, PAGE - 6, PAGE - 5, 2 * PAGE])
+def test_acrossPages(count: int) -> None:
+    """However long the log is, all of it comes, once."""
+    daemon = Daemon()
+    grown(daemon, count)
+    session = daemon.staff()
+    resume(session, 0)
+    grown(daemon, 1)
+    numbers = [seq for seq in seqs(session.lines()) if seq != "replay:done"][1:]
+    assert numbers == list(range(1, 5 + count + 2))
+
+
+def test_fromTheHead() -> None:
+    """Who has missed nothing gets the mark at once."""
+    daemon = Daemon()
+    session = daemon.staff()
+    resume(session, 5)
+    assert seqs(session.lines()) == [200, "replay:done"]
+
+
+def test_live() -> None:
+    """Without a number it is as it was: live events, no mark; what is named and not served is left out."""
+    daemon = Daemon()
+    session = daemon.staff()
+    session.send("Subscribe", "sub", {"chanels": ["EURUSD", "trade:event", "user:event"]})
+    grown(daemon, 1)
+    lines = session.lines()
+    assert seqs(lines) == [200, 6]
+    assert lines[0]["data"]["chanels"] == ["trade:event", "user:event"]
+
+
+@pytest.mark.parametrize(("fromSeq", "epoch"), [(6, None), (2**53 - 1, None), (0, "another"), (3, "")])
+def test_resync(fromSeq: int, epoch: str | None) -> None:
+    """Another log, or a number beyond the head, is a 410 with where the log is; live events go on."""
+    daemon = Daemon()
+    session = daemon.staff()
+    resume(session, fromSeq, epoch=epoch)
+    [answer] = session.lines()
+    assert (answer["status"], answer["data"]["error"]) == (410, "RESYNC_REQUIRED")
+    assert (answer["data"]["epoch"], answer["data"]["seq"]) == (daemon.ledger.epoch, 5)
+    grown(daemon, 1)
+    assert seqs(session.lines()) == [6]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"chanels": []},
+        {"chanels": "trade:event"},
+        {"chanels": [7]},
+        {"chanels": ["trade:event"], "from_seq": -1},
+        {"chanels": ["trade:event"], "from_seq": "0"},
+        {"chanels": ["trade:event"], "from_seq": 1.5},
+        {"chanels": ["trade:event"], "from_seq": 2**53},
+        {"chanels": ["trade:event"], "from_seq": 0, "epoch": 7},
+    ],
+)
+def test_malformed(data: dict[str, Any]) -> None:
+    """What is malformed is refused, and changes nothing about what the session gets."""
+    daemon = Daemon()
+    session = daemon.staff()
+    session.send("Subscribe", "sub", data)
+    assert seqs(session.lines()) == [400]
+    grown(daemon, 1)
+    assert seqs(session.lines()) == [6]
+
+
+def test_whoMayNot() -> None:
+    """Who gets no events live gets none that were missed."""
+    session = Daemon().connect(token(role=0))
+    resume(session, 0)
+    assert seqs(session.lines()) == [403]
+
+
+def test_mask() -> None:
+    """What was missed is what the session may see, and the numbers say nothing about the rest."""
+    daemon = Daemon()
+    grown(daemon, 2)
+    grown(daemon, 1, login=2001)
+    session = daemon.connect(token(groups="real-*"))
+    resume(session, 0)
+    grown(daemon, 1)
+    grown(daemon, 1, login=2001)
+    assert seqs(session.lines()) == [200, 2, 5, 8, "replay:done", 10]
+
+
+def test_oneAtATime() -> None:
+    """A second replay on a session that is still at the first is refused, and the first goes on."""
+    daemon = Daemon()
+    session = daemon.staff()
+    daemon.replayThread.held = True
+    resume(session, 3, "one")
+    resume(session, 0, "two")
+    daemon.replayThread.release()
+    assert seqs(session.lines()) == [200, 409, 4, 5, "replay:done"]
+    resume(session, 4, "three")
+    assert seqs(session.lines()) == [200, 5, "replay:done"]
+
+
+def test_answersMeanwhile() -> None:
+    """A session that is at a replay is answered as ever; its own event comes once, after the answer."""
+    daemon = Daemon()
+    session = daemon.staff()
+    daemon.replayThread.held = True
+    resume(session, 3)
+    session.deposit("a")
+    daemon.settle()
+    assert seqs(session.lines()) == [200, 200]
+    daemon.replayThread.release()
+    assert seqs(session.lines()) == [4, 5, "replay:done", 6]
+
+
+def test_slowReader() -> None:
+    """A reader that does not take the pages gets no more of them, is not cut off for it, and gets all in the end."""
+    daemon = Daemon()
+    grown(daemon, 3 * PAGE)
+    session = daemon.staff()
+    producer = session.transport.producer
+    daemon.replayThread.held = True
+    resume(session, 0)
+    producer.pauseProducing()
+    daemon.replayThread.step()
+    assert daemon.replayThread.waiting() == 0
+    grown(daemon, 10)
+    producer.resumeProducing()
+    daemon.replayThread.release()
+    numbers = [seq for seq in seqs(session.lines()) if seq != "replay:done"][1:]
+    assert numbers == list(range(1, 5 + 3 * PAGE + 10 + 1))
+
+
+def test_laggedThenResumed() -> None:
+    """A live reader that is cut off is told how far it came, and going on from there misses and repeats nothing."""
+    daemon = Daemon(limits=replace(LIMITS, bufferBytesMax=2000))
+    session = daemon.staff()
+    session.transport.producer.pauseProducing()
+    grown(daemon, 20)
+    *lines, last = session.lines()
+    assert last == {"event": "lagged", "data": {"seq": lines[-1]["seq"]}}
+    again = daemon.staff()
+    resume(again, last["data"]["seq"])
+    came = [seq for seq in seqs(lines) + seqs(again.lines())[1:] if seq != "replay:done"]
+    assert came == list(range(6, 26))
+
+
+def test_laggedBeforeAnything() -> None:
+    """A reader that was cut off before its first event is told where it began."""
+    daemon = Daemon(limits=replace(LIMITS, bufferBytesMax=10))
+    session = daemon.staff()
+    session.transport.producer.pauseProducing()
+    grown(daemon, 1)
+    assert session.lines() == [{"event": "lagged", "data": {"seq": 5}}]
+
+
+def test_lostMeanwhile() -> None:
+    """A session that goes away in the middle leaves nothing behind."""
+    daemon = Daemon()
+    session = daemon.staff()
+    daemon.replayThread.held = True
+    resume(session, 0)
+    session.lose()
+    session.lines()
+    daemon.replayThread.release()
+    assert session.raw() == b""
+    assert daemon.events._readers == {}
+
+
+def test_logCannotBeRead(failures: list[Any]) -> None:
+    """If the log cannot be read the session is cut off with how far it came, instead of being left to wait."""
+    daemon = Daemon()
+    session = daemon.staff()
+
+    def broken(after: int, limit: int) -> Any:
+        raise OSError("gone")
+
+    daemon.ledger.entries = broken  # type: ignore[method-assign]
+    resume(session, 3)
+    assert seqs(session.lines()) == [200, "lagged"]
+    assert session.transport.disconnecting
+    failures.clear()
+
+
+# -- tokens --------------------------------------------------------------------------------------------
+
+
+def test_expiresMeanwhile() -> None:
+    """A token that expires in the middle stops the replay; the next one goes on with it, to the mark."""
+    daemon = Daemon()
+    grown(daemon, 2 * PAGE)
+    session = daemon.connect(token(exp=NOW_MS // 1000 + 10))
+    session.send("Ping", 1)
+    session.lines()
+    daemon.replayThread.held = True
+    resume(session, 0)
+    daemon.replayThread.step()
+    daemon.clock.advance(20)
+    daemon.replayThread.release()
+    first = seqs(session.lines())
+    assert first == [200, *range(1, PAGE + 1)]
+    session.token = token()
+    session.send("Ping", 2)
+    rest = seqs(session.lines())
+    rest.remove(200)
+    assert rest == [*range(PAGE + 1, 5 + 2 * PAGE + 1), "replay:done"]
+
+
+def test_renewedMeanwhile() -> None:
+    """A new token in the middle of a replay does not begin it again, nor end it."""
+    daemon = Daemon()
+    grown(daemon, 2 * PAGE)
+    session = daemon.staff()
+    daemon.replayThread.held = True
+    resume(session, 0)
+    daemon.replayThread.step()
+    session.token = token(note="new")
+    session.send("Ping", 2)
+    daemon.replayThread.release()
+    lines = [line for line in session.lines() if "event" in line]
+    assert seqs(lines) == [*range(1, 5 + 2 * PAGE + 1), "replay:done"]
+
+
+def test_lesserTokenMeanwhile() -> None:
+    """A token that gives no events ends the replay; a better one later begins with live events."""
+    daemon = Daemon()
+    session = daemon.staff()
+    daemon.replayThread.held = True
+    resume(session, 0)
+    session.token = token(role=0)
+    session.send("Ping", 2)
+    daemon.replayThread.release()
+    grown(daemon, 1)
+    assert seqs(session.lines()) == [200, 200]
+    session.token = token()
+    session.send("Ping", 3)
+    grown(daemon, 1)
+    assert seqs(session.lines()) == [200, 7]
+
+
+def test_missedWhileExpired() -> None:
+    """What came between a token and its successor is sent when the successor is shown, without being asked for."""
+    daemon = Daemon()
+    session = daemon.connect(token(exp=NOW_MS // 1000 + 10))
+    session.send("Ping", 1)
+    grown(daemon, 1)
+    daemon.clock.advance(20)
+    grown(daemon, 3)
+    assert seqs(session.lines()) == [200, 6]
+    session.token = token()
+    session.send("Ping", 2)
+    grown(daemon, 1)
+    lines = seqs(session.lines())
+    lines.remove(200)
+    assert lines == [7, 8, 9, 10]
+
+
+def test_pingTellsWhatWasTold() -> None:
+    """Ping's head is the last entry that was told: nobody is led to believe that an event was missed."""
+    daemon = Daemon()
+    session = daemon.staff()
+    daemon.ledgerThread.held = True
+    session.deposit("a")
+    daemon.settle()
+    session.send("Ping", 1)
+    daemon.ledgerThread.release()
+    session.send("Ping", 2)
+    daemon.settle()
+    session.send("Ping", 3)
+    heads = [line["data"]["seq"] for line in session.lines() if line.get("extID") in (1, 2, 3)]
+    assert heads == [5, 6, 6]
