@@ -7,13 +7,18 @@ BIN := $(VENV)/bin
 RUN := PYTHONPATH=. $(BIN)/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint types wheel clean
+.PHONY: demo test torture lint types wheel clean
 
 demo: $(VENV)/.run
 	@$(RUN) -m scalemgr demo
 
 test: $(VENV)/.test
 	$(RUN) -m pytest
+
+# The promises, at length: half an hour.
+torture: $(VENV)/.test
+	SCALEMGR_MODEL_EXAMPLES=3000 $(RUN) -m pytest -q tests/model
+	$(RUN) -m tests.torture --kills 200
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

@@ -71,6 +71,11 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--id", help="whose token it is; idempotency keys are per id")
     verb.add_argument("--role", type=_role, help="manager, dealer, admin, user, or a SESSION_* number")
     verb.add_argument("--groups", type=_mask, help="group mask; everything if left out")
+    verb.add_argument(
+        "--explicit-keys",
+        action="store_true",
+        help="only an idempotency_key names a request, for a client that uses its extIDs again",
+    )
     verb.add_argument("--days", type=_days, default=30.0, help="how long it is good for; 0: for ever (default: 30)")
     verb.add_argument("--private-key", type=Path, help="PEM file to sign with (RS256, EdDSA)")
     verb.add_argument("--new-key", action="store_true", help="first make the secret file (HS256)")
@@ -134,13 +139,7 @@ def _token(options: argparse.Namespace) -> int:
         print("scalemgr: a token needs --id and --role", file=sys.stderr)
         return 2
     now = int(time.time())
-    claims: dict[str, object] = {"id": options.id, "role": int(options.role), "iat": now}
-    if options.days:
-        claims["exp"] = now + int(options.days * 86400)
-    if options.groups is not None:
-        claims["groups"] = options.groups
-    if auth.audience:
-        claims["aud"] = auth.audience
+    claims = _claims(options, auth.audience, now)
     if auth.algorithm != "HS256":
         if options.private_key is None:
             raise KeyRefused(f"a token for {auth.algorithm} is signed with --private-key FILE")
@@ -151,6 +150,20 @@ def _token(options: argparse.Namespace) -> int:
     )
     print(f"scalemgr: valid {'until ' if options.days else ''}{until}", file=sys.stderr)
     return 0
+
+
+def _claims(options: argparse.Namespace, audience: str, now: int) -> dict[str, object]:
+    """What a token says."""
+    claims: dict[str, object] = {"id": options.id, "role": int(options.role), "iat": now}
+    if options.days:
+        claims["exp"] = now + int(options.days * 86400)
+    if options.groups is not None:
+        claims["groups"] = options.groups
+    if options.explicit_keys:
+        claims["key"] = "explicit"
+    if audience:
+        claims["aud"] = audience
+    return claims
 
 
 def _commands(options: argparse.Namespace) -> int:

@@ -35,6 +35,14 @@ def test_tokenOfANewKey(capsys: pytest.CaptureFixture[str]) -> None:
     assert "valid until" in made.err
 
 
+@pytest.mark.parametrize(("flags", "claim"), [([], None), (["--explicit-keys"], "explicit")])
+def test_tokenWithExplicitKeys(capsys: pytest.CaptureFixture[str], flags: list[str], claim: str | None) -> None:
+    """A client that uses its extIDs again gets a token that says so, and no other does."""
+    assert main(["token", "--new-key", "--id", "crm", "--role", "manager", *flags]) == 0
+    claims = jwt.decode(capsys.readouterr().out.strip(), options={"verify_signature": False})
+    assert claims.get("key") == claim
+
+
 def test_tokenNeverReplacesAKey(capsys: pytest.CaptureFixture[str]) -> None:
     """A secret that exists is never written over."""
     Path("scalemgr.key").write_text("0123456789abcdef0123456789abcdef")
