@@ -101,6 +101,9 @@ class ISubmission(Interface):
     outcome: Entry | Exception | None = Attribute("What became of it, once that is known")
     replayed: bool = Attribute("Is the outcome that of somebody's earlier request?")
 
+    def forsake() -> None:
+        """Nobody wants to be told any more. It goes its way."""
+
     def withdraw() -> bool:
         """
         Take it back, unless it is being committed or somebody else asks for it, too.

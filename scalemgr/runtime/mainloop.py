@@ -243,7 +243,7 @@ class TradingRuntime:
         work.certainty().addCallback(certain).addErrback(self._survive)
 
     def _answer(self, work: Work) -> None:
-        for asker in work.askers:
+        for asker in tuple(work.askers):
             self._waiters.settled(asker)
 
     def _takeFound(self) -> list[Entry]:

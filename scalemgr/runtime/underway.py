@@ -32,9 +32,11 @@ class Work:
     @ivar outcome: what became of it: an entry, the refusal that an entry is, or why there is none.
     @ivar entry: the entry, if there is one.
     @ivar replay: is that an earlier request's?
+    @ivar asked: did anybody ask for it yet?
+    @ivar askers: those who want to be told.
     """
 
-    __slots__ = ("_desk", "_state", "askers", "entry", "name", "outcome", "replay", "request")
+    __slots__ = ("_desk", "_state", "asked", "askers", "entry", "name", "outcome", "replay", "request")
 
     def __init__(self, desk: UnderWay, request: Request) -> None:
         self._desk = desk
@@ -43,7 +45,9 @@ class Work:
         self.replay = False
         self.request = request
         self.name = request.cause.name
-        self.askers: list[Submission] = []
+        self.asked = False
+        # A dict for its order: who came first is told first.
+        self.askers: dict[Submission, None] = {}
         self.outcome: Entry | Exception | None = None
 
     @property
@@ -95,8 +99,8 @@ class Submission:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._joined = bool(work.askers)
-        work.askers.append(self)
+        self._joined, work.asked = work.asked, True
+        work.askers[self] = None
 
     @property
     def request(self) -> Request:
@@ -110,11 +114,12 @@ class Submission:
     def replayed(self) -> bool:
         return self._work.replay or (self._joined and self._work.entry is not None)
 
+    def forsake(self) -> None:
+        self._work.askers.pop(self, None)
+
     def withdraw(self) -> bool:
-        work = self._work
-        if self in work.askers:
-            work.askers.remove(self)
-        return not work.askers and work.withdraw()
+        self.forsake()
+        return not self._work.askers and self._work.withdraw()
 
     def giveUp(self) -> Deferred[str | None]:
         return self._work.certainty() if self.withdraw() else succeed(_PENDING)

@@ -162,6 +162,8 @@ class Waiters:
         """The session is gone. What its requests asked for goes its way."""
         for waiter in tuple(self._bySession.get(session, ())):
             if self._remove(waiter):
+                if waiter.awaited.cause is not None:
+                    waiter.awaited.cause.forsake()
                 waiter.deferred.cancel()
 
     def stop(self) -> None:

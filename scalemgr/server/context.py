@@ -20,7 +20,7 @@ from ..runtime.eventlog import EventLog
 from ..runtime.mainloop import TradingRuntime
 from ..runtime.orders import InThread
 from ..runtime.waiters import Awaited, Waiters
-from ..wire.errors import DuplicateRequest, InvalidData, ResyncRequired
+from ..wire.errors import ExtIDInUse, InvalidData, ResyncRequired
 from ..wire.messages import EXTID_BYTES_MAX, ExtID
 from .auth import Principal
 
@@ -93,6 +93,11 @@ class Context:
         return self._house.strictOrders
 
     @property
+    def inUse(self) -> bool:
+        """Is the C{extID} that of another request under way, of which this one is no repeat?"""
+        return self._again and not self._submitted
+
+    @property
     def replayed(self) -> bool:
         """Is what became of this request the outcome of an earlier one?"""
         return any(submission.replayed for submission in self._submitted)
@@ -114,7 +119,7 @@ class Context:
 
     def submit(self, request: Request) -> ISubmission:
         if self._again and request.cause.key is None:
-            raise DuplicateRequest("this extID is in use by a request that is still under way on this session")
+            raise ExtIDInUse
         submission = self._house.runtime.submit(request)
         self._submitted.append(submission)
         return submission

@@ -20,7 +20,7 @@ from ..interfaces import ICommand
 from ..runtime.waiters import awaitedFrom
 from ..wire.codes import RetCode
 from ..wire.errors import (
-    DuplicateRequest,
+    ExtIDInUse,
     InternalError,
     ManagerError,
     NotPermitted,
@@ -94,7 +94,7 @@ class Dispatcher:
             context = Context(self._house, session, principal, request.extID, request.extIDText, again, self._log)
             result = command.run(context, params)
             if isinstance(result, Mapping) and "__deferred" not in result:
-                session.answer(request, 200, encode(result))
+                session.answer(request, 200, _textOf(result, context))
                 return
             waiting = _deferred(result, command).addCallback(self._intercept, context, request)
         except Exception as e:
@@ -112,7 +112,7 @@ class Dispatcher:
         def answer(data: Json) -> None:
             session.answer(request, 200, data, replayed=context.replayed)
 
-        waiting.addCallback(_textOf).addCallbacks(answer, failed).addErrback(self._broken)
+        waiting.addCallback(_textOf, context).addCallbacks(answer, failed).addErrback(self._broken)
 
     def _command(self, name: str) -> ICommand:
         command = self.commands.get(name)
@@ -189,7 +189,7 @@ def _check(command: ICommand, principal: Principal, again: bool) -> None:
     if command.roles and principal.role not in command.roles:
         raise NotPermitted(f"{command.name} is not for your role")
     if again and "idempotency_key" not in command.params.__struct_fields__:
-        raise DuplicateRequest("this extID is in use by a request that is still under way on this session")
+        raise ExtIDInUse
 
 
 # Refusals of a caller, or of what the caller may touch, and the published sentence for all of them.
@@ -241,5 +241,8 @@ def _deferred(result: Mapping[str, Any] | Awaitable[Mapping[str, Any]], command:
     raise TypeError(f"{command.name} returned {result!r}, which is neither a mapping nor a Deferred of one")
 
 
-def _textOf(result: Mapping[str, Any] | Entry) -> Json:
+def _textOf(result: Mapping[str, Any] | Entry, context: Context) -> Json:
+    if context.inUse:
+        # Two different answers under one extID would be worse than none.
+        raise ExtIDInUse
     return result.data if isinstance(result, Entry) else encode(result)

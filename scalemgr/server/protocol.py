@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..wire.codes import RetCode
-from ..wire.errors import DuplicateRequest, InvalidData, ManagerError, PermissionDenied, Refused
+from ..wire.errors import ExtIDInUse, InvalidData, ManagerError, PermissionDenied, Refused
 from ..wire.messages import BadLine, Json, Request, decode, encode, marker, response
 from .auth import Principal
 from .stream import Stream
@@ -257,7 +257,7 @@ class ManagerProtocol(LineReceiver):
             key = request.data.get("idempotency_key")
             count, first = self._inFlight.get(request.extIDText, (0, key))
             if first != key:
-                error = DuplicateRequest("this extID is in use by a request that is still under way on this session")
+                error = ExtIDInUse()
                 self.write(response(request.extIDText, error.status, encode(error.data())))
                 return
             again = count > 0

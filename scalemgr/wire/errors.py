@@ -20,6 +20,7 @@ from .codes import RetCode
 __all__ = [
     "ADD_BALANCE_ERROR",
     "DuplicateRequest",
+    "ExtIDInUse",
     "InternalError",
     "InvalidData",
     "LedgerFailed",
@@ -139,6 +140,13 @@ class ResyncRequired(ManagerError):
 
     def __init__(self, message: str, epoch: str, seq: int) -> None:
         super().__init__(message, error="RESYNC_REQUIRED", status=410, epoch=epoch, seq=seq)
+
+
+class ExtIDInUse(DuplicateRequest):
+    """Two requests of a session that are under way cannot have one C{extID}, unless one is a repeat of the other."""
+
+    def __init__(self) -> None:
+        super().__init__("this extID is in use by a request that is still under way on this session")
 
 
 class Overloaded(ManagerError):

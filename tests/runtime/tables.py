@@ -33,6 +33,9 @@ class Submission:
         self.queued = not committing
         self.withdrawn = False
 
+    def forsake(self) -> None:
+        """It does not matter here."""
+
     def withdraw(self) -> bool:
         self.withdrawn, self.queued = self.queued, False
         return self.withdrawn

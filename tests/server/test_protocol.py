@@ -280,3 +280,14 @@ def test_nothingIsHeardAfterTheEnd() -> None:
     daemon.settle()
     assert daemon.balance() == 0
     assert session.raw() == b""
+
+
+def test_extIDInUseByADeposit() -> None:
+    """A question under the extID of a deposit under way is refused, not answered beside it."""
+    daemon = Daemon()
+    session = daemon.staff()
+    session.deposit("a", idempotency_key="k")
+    session.send("GetRequest", "a", {"idempotency_key": "k"})
+    daemon.settle()
+    assert sorted(answers(session)) == [("a", 200), ("a", 409)]
+    assert daemon.balance() == 1000
