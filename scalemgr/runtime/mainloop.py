@@ -182,9 +182,9 @@ class TradingRuntime:
             self._log.info("the ledger works again")
             self._failures = 0
         self._unsure = False
+        entries = self._takeFound()
         self._underWay.known()
         self._written()
-        entries = self._takeFound()
         for work, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Entry):
                 entries.append(outcome)
@@ -211,10 +211,10 @@ class TradingRuntime:
             self._log.failure("{count} requests failed", failure, count=len(batch))
             error = LedgerFailed("the ledger failed in its commit", outcome="pending")
         assert isinstance(error, LedgerFailed)
+        found = self._takeFound()
         if error.details.get("outcome") != "void":
             self._unsure = True
             self._underWay.doubt(batch)
-        found = self._takeFound()
         if found:
             self._events.publish(found)
         self._written()
@@ -249,6 +249,7 @@ class TradingRuntime:
     def _takeFound(self) -> list[Entry]:
         """What was kept after all. Who asked for it has been told that nobody knew; others may wait for it still."""
         found = self._ledger.takeFound()
+        self._underWay.found(found)
         for entry in found:
             self._waiters.emitted(entry)
         return found

@@ -7,7 +7,8 @@ the log has none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
@@ -22,6 +23,7 @@ from .lookups import Lookups
 
 __all__ = ["UnderWay", "Work"]
 
+_Said = TypeVar("_Said")
 _VOID, _PENDING, _UNKNOWN = "void", "pending", "unknown"
 
 
@@ -133,6 +135,7 @@ class UnderWay:
         self._byName: dict[KeyName, Work] = {}
         # What may be in the log or not; a commit will tell.
         self._doubtful: dict[KeyName, Work] = {}
+        self._searches: dict[KeyName, list[_Search]] = {}
 
     def join(self, request: Request) -> Submission | None:
         """
@@ -153,6 +156,8 @@ class UnderWay:
         work = Work(self, request)
         if work.name is not None:
             self._byName[work.name] = work
+            for search in self._searches.get(work.name, ()):
+                search.since = work
         return work
 
     def leave(self, work: Work) -> None:
@@ -164,39 +169,49 @@ class UnderWay:
         """Whether these were committed is not known."""
         self._doubtful.update({work.name: work for work in works if work.name is not None})
 
+    def found(self, entries: Iterable[Entry]) -> None:
+        """These were committed after all."""
+        for entry in entries:
+            work = None if entry.key is None else self._doubtful.get((entry.principal, entry.key))
+            if work is not None:
+                work.entry = entry
+
     def known(self) -> None:
         """It is known of all that were doubtful."""
         self._doubtful.clear()
 
     def asked(self, name: KeyName) -> Deferred[Asked]:
         """How far the request with this key is. The log is asked first: what is under way may be a repeat."""
-        work = self._doubtful.get(name) or self._byName.get(name)
+        before = self._doubtful.get(name) or self._byName.get(name)
 
-        def found(entry: Entry | None) -> Asked:
+        def found(entry: Entry | None, since: Work | None) -> Asked:
+            work = since or before
             if entry is None and work is not None:
                 entry = work.entry
             if entry is not None:
                 return Asked("refused" if entry.event == REFUSAL else "done", entry.order, entry.data)
-            if work is None or (work.outcome is not None and name not in self._doubtful):
-                return Asked(_UNKNOWN)
-            return Asked(_PENDING if name in self._doubtful else work.state, work.order)
+            if work is not None and name in self._doubtful:
+                return Asked(_PENDING, work.order)
+            return Asked(_UNKNOWN) if work is None or work.outcome is not None else Asked(work.state, work.order)
 
         def failed(failure: Failure) -> Asked:
-            if work is None:
+            if before is None:
                 failure.raiseException()
-            return Asked(_PENDING, work.order)
+            return Asked(_PENDING, before.order)
 
-        return self._lookups.find(name).addCallbacks(found, failed)
+        return self._search(name, found).addErrback(failed)
 
     def lookUp(self, work: Work) -> Deferred[str | None]:
         """The C{certainty} of work that has a key."""
         name = work.name
         assert name is not None
 
-        def found(first: Entry | None) -> str | None:
+        def found(first: Entry | None, since: Work | None) -> str | None:
+            if first is None and since is not None:
+                first = since.entry
             if first is None:
-                other = self._byName.get(name)
-                return _VOID if other in (None, work) and name not in self._doubtful else _PENDING
+                alone = since is None and self._byName.get(name) in (None, work) and name not in self._doubtful
+                return _VOID if alone else _PENDING
             try:
                 work.settle(alike(first, work.request).entry, replay=True)
             except DuplicateRequest as e:
@@ -205,4 +220,32 @@ class UnderWay:
 
         if name in self._doubtful:
             return succeed(_PENDING)
-        return self._lookups.find(name).addCallbacks(found, lambda _: _PENDING)
+        return self._search(name, found).addErrback(lambda _: _PENDING)
+
+    def _search(self, name: KeyName, found: Callable[[Entry | None, Work | None], _Said]) -> Deferred[_Said]:
+        """
+        Ask the log for a key.
+
+        @param found: given what the log had, and what was begun with this key since it was asked: its answer
+            may be older than that.
+        """
+        search = _Search()
+        searches = self._searches.setdefault(name, [])
+        searches.append(search)
+
+        def end(result: Entry | Failure | None) -> Entry | Failure | None:
+            searches.remove(search)
+            if not searches and self._searches.get(name) is searches:
+                del self._searches[name]
+            return result
+
+        return self._lookups.find(name).addBoth(end).addCallback(lambda entry: found(entry, search.since))
+
+
+class _Search:
+    """A question to the log that is under way; C{since} is the last work that was begun with its key meanwhile."""
+
+    __slots__ = ("since",)
+
+    def __init__(self) -> None:
+        self.since: Work | None = None
