@@ -299,6 +299,10 @@ class ManagerService(Service):
         """Where it listens."""
         return [port.getHost() for port in self._ports]
 
+    def sessions(self) -> int:
+        """How many there are."""
+        return self._factory.sessions()
+
 
 def _isLocal(address: IAddress) -> bool:
     if isinstance(address, (IPv4Address, IPv6Address)):

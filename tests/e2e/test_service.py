@@ -2,86 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
-import pytest
 import pytest_twisted
-from msgspec.structs import replace
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.python.failure import Failure
 
-from scalemgr.client.session import ClientSession, Event, Reply
-from scalemgr.config import Settings
-from scalemgr.server.auth import Keys
-from scalemgr.server.discovery import findCommands
-from scalemgr.service import ManagerService
+from scalemgr.client.session import Reply
 
-from ..helpers import SECRET, token
-from .daemons import LOOPBACK
-
-PATIENCE_S = 20
-
-
-class Client(Protocol):
-    """A client of the kind that integrations are: requests out, answers by extID, events as they come."""
-
-    def __init__(self, token: str | None) -> None:
-        self._session = ClientSession(token)
-        self._asked: dict[Any, Deferred[Reply]] = {}
-        self.events: list[Event] = []
-        self.heard: list[Reply | Event] = []
-        self.lost: Deferred[None] = Deferred()
-
-    def call(self, extID: Any, command: str, **data: Any) -> Deferred[Reply]:
-        """Ask; a Deferred of the answer."""
-        assert self.transport is not None
-        self._asked[extID] = Deferred()
-        self.transport.write(self._session.request(command, data, extID))
-        return self._asked[extID].addTimeout(PATIENCE_S, reactor)
-
-    def dataReceived(self, data: bytes) -> None:
-        for message in self._session.receive(data):
-            self.heard.append(message)
-            if isinstance(message, Event):
-                self.events.append(message)
-            else:
-                self._asked.pop(message.extID).callback(message)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.lost.callback(None)
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[ManagerService]:
-    """A daemon on a fresh embedded ledger, listening on a free port."""
-    settings = replace(Settings(), listen=[LOOPBACK], ledger="sqlite:ledger")
-    running = ManagerService(reactor, settings, findCommands().commands, [], Keys("HS256", [SECRET]), tmp_path)
-    running.startService()
-    yield running
-    pytest_twisted.blockon(running.stopService().addTimeout(PATIENCE_S, reactor))
-
-
-@pytest.fixture
-def connect(service: ManagerService) -> Iterator[Callable[..., Deferred[Client]]]:
-    """Opens connections to it, and sees that they are closed."""
-    opened: list[Client] = []
-
-    def open(token: str | None) -> Deferred[Client]:
-        client = Client(token)
-        opened.append(client)
-        (address,) = service.addresses()
-        return connectProtocol(HostnameEndpoint(reactor, "127.0.0.1", address.port), client)  # type: ignore[attr-defined]
-
-    yield open
-    for client in opened:
-        if client.transport is not None:
-            client.transport.loseConnection()
-            pytest_twisted.blockon(client.lost.addTimeout(PATIENCE_S, reactor))
+from ..helpers import token
+from .clients import Client
 
 
 @pytest_twisted.ensureDeferred
