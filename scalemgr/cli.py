@@ -193,7 +193,8 @@ def _verify(options: argparse.Namespace) -> int:
     count = len(audit.differences)
     verdict = f"{count} {'difference' if count == 1 else 'differences'}" if count else "no difference"
     print(
-        f"log {audit.epoch}: {audit.seq} entries ({audit.events} events, {audit.refusals} refusals), "
+        f"log {audit.epoch}: {audit.seq} entries ({audit.events} events, {audit.refusals} refusals, "
+        f"{audit.seq - audit.events - audit.refusals} others), "
         f"{audit.keys} keys, {audit.accounts} accounts, {audit.trades} trades as of entry {audit.seq}: {verdict}"
     )
     return 1 if audit.differences else 0

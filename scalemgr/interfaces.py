@@ -99,6 +99,7 @@ class ISubmission(Interface):
 
     request: Request = Attribute("What is under way: of a repeat, the first one's request, with its C{order}")
     outcome: Entry | Exception | None = Attribute("What became of it, once that is known")
+    named: bool = Attribute("Does a key name it, so that it can be repeated?")
     replayed: bool = Attribute("Is the outcome that of somebody's earlier request?")
 
     def forsake() -> None:
@@ -151,7 +152,7 @@ class IContext(Interface):
         """
         Queue a request for the next batch, or join it if the same one is under way already.
 
-        @raise DuplicateRequest: if another one is under way with the same key; nothing was done.
+        @raise DuplicateRequest: if its C{extID} is in use and it has no other name; nothing was done.
         @raise Overloaded: if the queue is full; nothing was done.
         @raise ShuttingDown: if the daemon stops; nothing was done.
         """
@@ -165,18 +166,21 @@ class IContext(Interface):
         @return: a Deferred that fails with L{ManagerError}: the refusal, C{LedgerFailed} or C{SyncTimeout}.
         """
 
-    def asked(key: str) -> Deferred[Asked]:
+    def asked(key: str | None, extID: str | int | float | None = None) -> Deferred[Asked]:
         """
         How far a request of the caller's is.
 
-        @param key: its idempotency key.
+        @param key: its C{idempotency_key}, or C{None}.
+        @param extID: if it had none, its C{extID}.
+        @raise InvalidData: if neither names one.
         """
 
-    def subscribe(after: int, epoch: str | None = None) -> None:
+    def subscribe(after: int | None, epoch: str | None = None) -> None:
         """
         Once this request is answered, send the session every event after an entry that it may see, then
         C{replay:done}, then live events again.
 
+        @param after: C{None}: only live ones, as before.
         @param epoch: the log that C{after} counts in.
         @raise ResyncRequired: if it is not this log's, or C{after} is beyond its head.
         @raise DuplicateRequest: if the session is sent some already.

@@ -46,6 +46,7 @@ from .server.discovery import Broken
 from .server.dispatch import Dispatcher
 from .server.factory import ManagerFactory
 from .server.limits import Bounded, SessionLimits
+from .server.protocol import LINGER_S
 from .wire.errors import LedgerFailed
 
 __all__ = ["ManagerService", "StartFailed"]
@@ -269,6 +270,12 @@ class ManagerService(Service):
             self._log.critical(
                 "what was taken is not finished after {seconds:g} s; going on without it",
                 seconds=patience,
+            )
+        if self._factory.sessions():
+            self._log.info(
+                "closing {count} sessions, which have {seconds:g} s to read their last lines",
+                count=self._factory.sessions(),
+                seconds=LINGER_S,
             )
         finished = self._factory.finish()
         hurry = self._reactor.callLater(patience, self._factory.cutOff)

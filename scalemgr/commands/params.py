@@ -39,7 +39,7 @@ Flag = Annotated[int, Meta(ge=0, le=1, description="0 or 1")]
 Text = Annotated[str, Meta(max_length=256)]
 Comment = Annotated[str, Meta(max_length=512)]
 IdempotencyKey = Annotated[
-    str, Meta(min_length=1, max_length=EXTID_BYTES_MAX, description="names the request for ever; else the extID does")
+    str, Meta(min_length=1, max_length=EXTID_BYTES_MAX, description="names the request; without one its extID does")
 ]
 TimeoutMs = Annotated[int, Meta(ge=1, le=SAFE_INTEGER, description="how long to wait for the event, milliseconds")]
 

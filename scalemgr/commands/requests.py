@@ -8,7 +8,6 @@ import ujson
 from msgspec import Struct
 
 from ..interfaces import IContext
-from ..wire.errors import InvalidData
 from .base import command
 from .params import IdempotencyKey
 
@@ -24,13 +23,8 @@ class GetRequest(Struct, frozen=True):
 
 @command("GetRequest")
 async def getRequest(context: IContext, params: GetRequest) -> dict[str, Any]:
-    """How far a money request of yours is: unknown, queued, pending, done or refused."""
-    key = params.idempotency_key
-    if key is None and params.extID is not None:
-        key = str(params.extID)
-    if not key:
-        raise InvalidData("expected it, or extID", field="idempotency_key")
-    asked = await context.asked(key)
+    """How far a request of yours is: unknown, queued, pending, done or refused."""
+    asked = await context.asked(params.idempotency_key, params.extID)
     answer: dict[str, Any] = {"state": asked.state, "order": asked.order}
     if asked.data is not None:
         answer["data"] = ujson.loads(asked.data)

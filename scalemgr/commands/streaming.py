@@ -36,7 +36,7 @@ class Subscribe(Struct, frozen=True):
 @command("Subscribe")
 def subscribe(context: IContext, params: Subscribe) -> dict[str, Any]:
     """Get what was missed, then a mark (replay:done), then live events: every event, whichever are named."""
-    if params.from_seq is not None:
+    if params.from_seq is not None or params.epoch is not None:
         context.subscribe(params.from_seq, params.epoch)
     epoch, seq = context.head()
     # What else published clients subscribe to, quotes of symbols, there is none of here.

@@ -127,6 +127,8 @@ def _decide(
             trade = trades.get(request.order) if inBatch is None else inBatch.trade()
         return _moveMoney(draft, trade, request, nowMs)
     except Refused as e:
+        # So that the caller knows that this answer is for good.
+        e.details["outcome"] = "refused"
         login = getattr(request, "login", 0)
         order = request.order if type(request) is MoveMoney and request.update else 0
         # Of no group: it is nobody's event.

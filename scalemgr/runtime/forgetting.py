@@ -71,6 +71,7 @@ class Forgetting:
             return _PAUSE_S
         if upTo <= self._ledger.book.forgotten:
             return _REST_S
+        self._log.info("the idempotency keys of entries up to {seq} are forgotten, for their age", seq=upTo)
         self._submitted = self._runtime.submit(ForgetKeys(_CAUSE, upTo))
         return _PAUSE_S
 

@@ -112,8 +112,7 @@ class TradingRuntime:
         """
         Queue a request, or join it if it is under way already.
 
-        @raise DuplicateRequest: if another one is under way with its key; nothing was done.
-        @raise Overloaded: if the queue is full; nothing was done.
+        @raise Overloaded: if the queue is full, or too much is under way with its key; nothing was done.
         @raise ShuttingDown: nothing was done.
         """
         joined = self._underWay.join(request)
@@ -205,10 +204,10 @@ class TradingRuntime:
         if failure.check(LedgerFailed):
             # Nothing unforeseen: one line, not a traceback, and not again for each new try.
             if batch or not self._failures:
-                self._log.critical("{count} requests failed: {why}", count=len(batch), why=failure.getErrorMessage())
+                self._log.critical("a batch of {count} failed: {why}", count=len(batch), why=failure.getErrorMessage())
             error = failure.value
         else:
-            self._log.failure("{count} requests failed", failure, count=len(batch))
+            self._log.failure("a batch of {count} failed", failure, count=len(batch))
             error = LedgerFailed("the ledger failed in its commit", outcome="pending")
         assert isinstance(error, LedgerFailed)
         found = self._takeFound()

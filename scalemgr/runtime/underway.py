@@ -18,10 +18,13 @@ from ..finance.records import REFUSAL, Entry
 from ..finance.requests import KeyName, Request, fingerprint
 from ..finance.settle import alike, refusalOf
 from ..interfaces import Asked, ISubmission
-from ..wire.errors import DuplicateRequest
+from ..wire.errors import DuplicateRequest, Overloaded
 from .lookups import Lookups
 
-__all__ = ["UnderWay", "Work"]
+__all__ = ["RIVALS_MAX", "Submission", "UnderWay", "Work"]
+
+#: How many different requests may be under way with one key, for the ledger to judge.
+RIVALS_MAX = 16
 
 _Said = TypeVar("_Said")
 _VOID, _PENDING, _UNKNOWN = "void", "pending", "unknown"
@@ -109,6 +112,10 @@ class Submission:
         return self._work.request
 
     @property
+    def named(self) -> bool:
+        return self._work.name is not None
+
+    @property
     def outcome(self) -> Entry | Exception | None:
         return self._work.outcome
 
@@ -132,42 +139,50 @@ class UnderWay:
 
     def __init__(self, lookups: Lookups) -> None:
         self._lookups = lookups
-        self._byName: dict[KeyName, Work] = {}
+        # Mostly one a key; another one that is no repeat of it is for the ledger to judge: the key may be a third's.
+        self._byName: dict[KeyName, list[Work]] = {}
         # What may be in the log or not; a commit will tell.
         self._doubtful: dict[KeyName, Work] = {}
-        self._searches: dict[KeyName, list[_Search]] = {}
+        # By key, for each question to the log that is under way: what was begun since it was asked.
+        self._searches: dict[KeyName, list[list[Work]]] = {}
 
     def join(self, request: Request) -> Submission | None:
         """
         Ask for the same thing as somebody else does, if somebody does.
 
-        @raise DuplicateRequest: if that one asks for something else with this key.
+        @raise Overloaded: if too many others are under way with its key; nothing was done.
         """
         name = request.cause.name
-        work = None if name is None else self._byName.get(name)
-        if work is None:
-            return None
-        if fingerprint(work.request) != fingerprint(request):
-            raise DuplicateRequest("this key is in use by another request; nothing was done", order=work.order)
-        return Submission(work)
+        works = self._byName.get(name, []) if name is not None else []
+        for work in works:
+            if fingerprint(work.request) == fingerprint(request):
+                return Submission(work)
+        if len(works) >= RIVALS_MAX:
+            raise Overloaded(f"{len(works)} other requests are under way with this key; nothing was done")
+        return None
 
     def enter(self, request: Request) -> Work:
         """Something new."""
         work = Work(self, request)
         if work.name is not None:
-            self._byName[work.name] = work
+            self._byName.setdefault(work.name, []).append(work)
             for search in self._searches.get(work.name, ()):
-                search.since = work
+                search.append(work)
         return work
 
     def leave(self, work: Work) -> None:
         """It has an outcome, or never will."""
-        if work.name is not None and self._byName.get(work.name) is work:
-            del self._byName[work.name]
+        works = [] if work.name is None else self._byName.get(work.name, [])
+        if work in works:
+            works.remove(work)
+            if work.name is not None and not works:
+                del self._byName[work.name]
 
     def doubt(self, works: Iterable[Work]) -> None:
         """Whether these were committed is not known."""
-        self._doubtful.update({work.name: work for work in works if work.name is not None})
+        for work in works:
+            if work.name is not None:
+                self._doubtful.setdefault(work.name, work)
 
     def found(self, entries: Iterable[Entry]) -> None:
         """These were committed after all."""
@@ -182,12 +197,12 @@ class UnderWay:
 
     def asked(self, name: KeyName) -> Deferred[Asked]:
         """How far the request with this key is. The log is asked first: what is under way may be a repeat."""
-        before = self._doubtful.get(name) or self._byName.get(name)
+        before = self._doubtful.get(name) or next(iter(self._byName.get(name, ())), None)
 
-        def found(entry: Entry | None, since: Work | None) -> Asked:
-            work = since or before
-            if entry is None and work is not None:
-                entry = work.entry
+        def found(entry: Entry | None, since: list[Work]) -> Asked:
+            work = since[-1] if since else before
+            if entry is None and before is not None:
+                entry = before.entry
             if entry is not None:
                 return Asked("refused" if entry.event == REFUSAL else "done", entry.order, entry.data)
             if work is not None and name in self._doubtful:
@@ -206,12 +221,10 @@ class UnderWay:
         name = work.name
         assert name is not None
 
-        def found(first: Entry | None, since: Work | None) -> str | None:
-            if first is None and since is not None:
-                first = since.entry
+        def found(first: Entry | None, since: list[Work]) -> str | None:
             if first is None:
-                alone = since is None and self._byName.get(name) in (None, work) and name not in self._doubtful
-                return _VOID if alone else _PENDING
+                others = since or any(other is not work for other in self._byName.get(name, ()))
+                return _PENDING if others or name in self._doubtful else _VOID
             try:
                 work.settle(alike(first, work.request).entry, replay=True)
             except DuplicateRequest as e:
@@ -222,30 +235,25 @@ class UnderWay:
             return succeed(_PENDING)
         return self._search(name, found).addErrback(lambda _: _PENDING)
 
-    def _search(self, name: KeyName, found: Callable[[Entry | None, Work | None], _Said]) -> Deferred[_Said]:
+    def _search(self, name: KeyName, found: Callable[[Entry | None, list[Work]], _Said]) -> Deferred[_Said]:
         """
         Ask the log for a key.
 
-        @param found: given what the log had, and what was begun with this key since it was asked: its answer
-            may be older than that.
+        @param found: given what the log had, or has by now, and what was begun with this key since it was asked.
         """
-        search = _Search()
+        since: list[Work] = []
         searches = self._searches.setdefault(name, [])
-        searches.append(search)
+        searches.append(since)
 
         def end(result: Entry | Failure | None) -> Entry | Failure | None:
-            searches.remove(search)
+            # Not remove(), which takes an equal one for it.
+            searches[:] = [search for search in searches if search is not since]
             if not searches and self._searches.get(name) is searches:
                 del self._searches[name]
             return result
 
-        return self._lookups.find(name).addBoth(end).addCallback(lambda entry: found(entry, search.since))
+        def said(entry: Entry | None) -> _Said:
+            # What the log said may be older than what was booked since.
+            return found(entry or next((work.entry for work in since if work.entry is not None), None), since)
 
-
-class _Search:
-    """A question to the log that is under way; C{since} is the last work that was begun with its key meanwhile."""
-
-    __slots__ = ("since",)
-
-    def __init__(self) -> None:
-        self.since: Work | None = None
+        return self._lookups.find(name).addBoth(end).addCallback(said)

@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 
 from ..finance.records import Entry
 from ..interfaces import ISubmission
-from ..wire.errors import InvalidData, ManagerError, Overloaded, SyncTimeout
+from ..wire.errors import MEANS, InvalidData, ManagerError, Overloaded, SyncTimeout
 
 __all__ = ["TICK_S", "Awaited", "TimeoutBounds", "Waiters", "awaitedFrom"]
 
@@ -239,7 +239,8 @@ class Waiters:
             if outcome is None:
                 waiter.tell()
             else:
-                waiter.deferred.errback(SyncTimeout(kind, order, outcome))
+                nameless = outcome == "pending" and not cause.named
+                waiter.deferred.errback(SyncTimeout(kind, order, outcome, MEANS["nameless"] if nameless else None))
 
         # Out of the queue first, then the word.
         cause.giveUp().addCallback(certain).addErrback(self._untold)

@@ -190,7 +190,7 @@ def _explicit(claims: Mapping[str, Any]) -> bool | None:
         return None
     if kind in ("explicit", "extid"):
         return bool(kind == "explicit")
-    raise PermissionDenied("the token has no usable key")
+    raise PermissionDenied("the token's claim key is neither explicit nor extid")
 
 
 def _seconds(claims: Mapping[str, Any], name: str, absent: float) -> float:

@@ -144,13 +144,21 @@ class Context:
                     awaited = replace(awaited, cause=submission)
         return self._house.waiters.wait(awaited, self._session, self._extIDText)
 
-    def asked(self, key: str) -> Deferred[Asked]:
+    def asked(self, key: str | None, extID: ExtID = None) -> Deferred[Asked]:
+        if key is None and extID is not None:
+            if self._explicit():
+                raise InvalidData("your extIDs name nothing, only an idempotency_key does", field="extID")
+            key = str(extID)
+        if not key:
+            raise InvalidData("expected it, or extID", field="idempotency_key")
         return self._house.runtime.asked((self.principal.id, key))
 
-    def subscribe(self, after: int, epoch: str | None = None) -> None:
+    def subscribe(self, after: int | None, epoch: str | None = None) -> None:
         current, head = self.head()
         if epoch not in (None, current):
             raise ResyncRequired("this is another log than the one you know", current, head)
+        if after is None:
+            return
         if after > head:
             raise ResyncRequired(f"the log has {head} entries, and you know {after}", current, head)
         self._session.subscribe(after)

@@ -156,7 +156,9 @@ class Dispatcher:
         if isinstance(error, PermissionDenied):
             session.denied(error.message)
         if command is not None and command.denied is not None and _isDenial(error):
-            error = ManagerError(_DENIED, error.code, error=command.denied, status=401)
+            # Whatever it was that the caller may not touch, only whether the answer is for good goes with it.
+            kept = {name: error.details[name] for name in ("outcome",) if name in error.details}
+            error = ManagerError(_DENIED, error.code, error=command.denied, status=401, **kept)
         try:
             if not isinstance(error, ManagerError):
                 raise error

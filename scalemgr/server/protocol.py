@@ -318,7 +318,7 @@ class ManagerProtocol(LineReceiver):
             self.transport.write(lines)
             return True
         if self._piled + len(lines) > self.factory.limits.bufferBytesMax:
-            self.lag()
+            self.cutShort("lagged", f"it does not read, and {self._piled} bytes have piled up")
             return False
         self._pile.append(lines)
         self._piled += len(lines)
@@ -330,14 +330,13 @@ class ManagerProtocol(LineReceiver):
         if pile:
             self.transport.write(b"".join(pile))
 
-    def lag(self) -> None:
+    def cutShort(self, event: str, why: str) -> None:
         """It cannot be sent what it should be: say how far it came, and close: C{IStreamed}."""
         self._log.info(
-            "session {number} does not read: closed with {bytes} bytes unread", number=self.number, bytes=self._piled
+            "session {number} is closed at event {seq}: {why}", number=self.number, seq=self._stream.seq, why=why
         )
-        self._pile.append(marker("lagged", {"seq": self._stream.seq}))
-        self._close()
-        self.transport.loseConnection()
+        self._pile.append(marker(event, {"seq": self._stream.seq}))
+        self._leave()
 
     def peerReads(self, reads: bool) -> None:
         """What was written has, or has not, left for the peer. May be told the same thing again and again."""

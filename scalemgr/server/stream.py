@@ -1,8 +1,8 @@
 """The events of one session: live, what it missed, and where it stands in between.
 
 Whoever shows the token of a manager, dealer or admin gets events from then on. When the token expires there
-are none, until the next one: then first those that came meanwhile, so that nothing is missed by being late
-with a token.
+are none (C{token:expired} says so when there would be one), until the next one: then first those that came
+meanwhile, so that nothing is missed by being late with a token.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class IStreamed(Protocol):
     def expired(self) -> None:
         """The token's time is up."""
 
-    def lag(self) -> None:
+    def cutShort(self, event: str, why: str) -> None:
         """It cannot be sent what it should be: end it, and say how far it came."""
 
 
@@ -115,12 +115,13 @@ class Stream:
             missed = self.seq
             self._stop()
             self.seq = missed
+            self._session.write(marker("token:expired", {"seq": missed}))
             self._session.expired()
         elif self._session.write(lines):
             self.seq = seq
 
     def _begin(self) -> None:
-        self._replay = replay = Replay(self._events, self, self.seq, self._heldMax, self._reached, self._session.lag)
+        self._replay = replay = Replay(self._events, self, self.seq, self._heldMax, self._reached, self._unreadable)
         if self._peerReads:
             replay.resume()
 
@@ -131,6 +132,9 @@ class Stream:
         if self._marking:
             self._marking = False
             self._session.write(marker("replay:done", {"seq": seq, "epoch": self._events.epoch}))
+
+    def _unreadable(self) -> None:
+        self._session.cutShort("replay:failed", "the log cannot be read")
 
     def _stop(self) -> None:
         """Be sent nothing; C{seq} says where to go on."""

@@ -188,7 +188,7 @@ class SyncTimeout(ManagerError):
     code = RetCode.RET_TIMEOUT
 
     def __init__(self, kind: str, order: int, outcome: str, message: str | None = None) -> None:
-        super().__init__(_TIMEOUT_MEANS[outcome] if message is None else message, error="SYNC_TIMEOUT")
+        super().__init__(MEANS[outcome] if message is None else message, error="SYNC_TIMEOUT")
         self.kind = kind
         self.order = order
         self.outcome = outcome
@@ -205,7 +205,10 @@ class SyncTimeout(ManagerError):
         }
 
 
-_TIMEOUT_MEANS = {
+#: What an outcome means, for people.
+MEANS = {
     "void": "withdrawn before it was booked: it was not applied and never will be",
     "pending": "the time was up before it was certain: it may have been applied, or may yet be; repeat it to know",
+    "nameless": "the time was up before it was certain: it may have been applied, or may yet be; it had no name, so "
+    "a repeat would be another request: look for the order instead",
 }

@@ -66,7 +66,7 @@ def test_unknownLogin(command: str) -> None:
     """An account that does not exist gets the published refusal, with the finer code and reason beside it."""
     answer = refusal(Daemon(), {}, command, login=999)
     assert answer["status"] == 401
-    assert answer["data"] == {**PUBLISHED, "code": 48, "reason": "RET_USER_NOT_FOUND"}
+    assert answer["data"] == {**PUBLISHED, "code": 48, "reason": "RET_USER_NOT_FOUND", "outcome": "refused"}
 
 
 @COMMANDS

@@ -223,7 +223,7 @@ def test_logCannotBeRead(failures: list[Any]) -> None:
 
     daemon.ledger.entries = broken  # type: ignore[method-assign]
     resume(session, 3)
-    assert seqs(session.lines()) == [200, "lagged"]
+    assert seqs(session.lines()) == [200, "replay:failed"]
     assert session.transport.disconnecting
     failures.clear()
 
@@ -244,7 +244,7 @@ def test_expiresMeanwhile() -> None:
     daemon.clock.advance(20)
     daemon.replayThread.release()
     first = seqs(session.lines())
-    assert first == [200, *range(1, PAGE + 1)]
+    assert first == [200, *range(1, PAGE + 1), "token:expired"]
     session.token = token()
     session.send("Ping", 2)
     rest = seqs(session.lines())
@@ -292,7 +292,7 @@ def test_missedWhileExpired() -> None:
     grown(daemon, 1)
     daemon.clock.advance(20)
     grown(daemon, 3)
-    assert seqs(session.lines()) == [200, 6]
+    assert seqs(session.lines()) == [200, 6, "token:expired"]
     session.token = token()
     session.send("Ping", 2)
     grown(daemon, 1)

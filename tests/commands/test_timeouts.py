@@ -101,7 +101,7 @@ def test_extIDAfterATimeout() -> None:
     session.deposit("x", 1.0)
     daemon.ledgerThread.release()
     daemon.settle()
-    assert [(a["status"], a["data"].get("profit")) for a in session.answers()] == [(504, None), (409, None), (200, 1.0)]
+    assert [(a["status"], a["data"].get("profit")) for a in session.answers()] == [(504, None), (200, 1.0), (409, None)]
     assert daemon.balance() == 100
 
 

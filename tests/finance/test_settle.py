@@ -157,7 +157,7 @@ def test_floorHolds(floor: int) -> None:
         assert booked(settleOne(book, change(amount), BEFORE)).balance == moved
     error = refused(settleOne(book, change(79.99), BEFORE))
     assert (error.status, error.code.name) == (409, "RET_TRADE_NO_MONEY")
-    assert error.details == {"available": 20.0}
+    assert error.details == {"available": 20.0, "outcome": "refused"}
 
 
 def test_belowTheFloorMoneyIsWelcome() -> None:
@@ -165,7 +165,7 @@ def test_belowTheFloorMoneyIsWelcome() -> None:
     book = richBook(-3000)
     assert booked(settleOne(book, deposit(1, order=8))).balance == 100
     assert booked(settleOne(book, change(100), BEFORE)).balance == 0
-    assert refused(settleOne(book, change(99.99), BEFORE)).details == {"available": 0.0}
+    assert refused(settleOne(book, change(99.99), BEFORE)).details == {"available": 0.0, "outcome": "refused"}
 
 
 def test_floorIsCheckedAfterEachRequest() -> None:
@@ -173,7 +173,7 @@ def test_floorIsCheckedAfterEachRequest() -> None:
     requests = [change(40), change(10, order=8)]
     outcomes, _ = settleBatch(richBook(10000), {7: BEFORE, 8: replace(BEFORE, order=8)}, {}, requests, NOW_MS)
     assert booked(outcomes[0]).balance == -6000
-    assert refused(outcomes[1]).details == {"available": 40.0}
+    assert refused(outcomes[1]).details == {"available": 40.0, "outcome": "refused"}
 
 
 def test_balanceHasABound() -> None:

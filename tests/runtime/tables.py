@@ -28,6 +28,7 @@ class Submission:
     request: Any = None
     outcome: Any = None
     replayed = False
+    named = True
 
     def __init__(self, *, committing: bool = False) -> None:
         self.queued = not committing

@@ -198,12 +198,15 @@ def test_expired() -> None:
     daemon.clock.advance(0.1)
     asking.deposit("b")
     daemon.settle()
+    assert brief.lines() == [{"event": "token:expired", "data": {"seq": 6}}]
+    asking.deposit("b2")
+    daemon.settle()
     assert brief.raw() == b""
     brief.token = token(exp=int(now) + 120)
     brief.send("Ping", "again")
     asking.deposit("c")
     daemon.settle()
-    assert seqs(brief.lines()) == [7, 8]
+    assert seqs(brief.lines()) == [7, 8, 9]
 
 
 def test_narrowerToken() -> None:

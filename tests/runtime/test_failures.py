@@ -52,7 +52,7 @@ def test_ledgerFailureIsOneLine(failures: list[LogEvent]) -> None:
     lines = [
         (event["log_level"].name, eventAsText(event, includeSystem=False, includeTimestamp=False)) for event in logged
     ]
-    assert lines == [("critical", "1 requests failed: the disk is full")] * 2 + [("info", "the ledger works again")]
+    assert lines == [("critical", "a batch of 1 failed: the disk is full")] * 2 + [("info", "the ledger works again")]
     assert failures == []
 
 

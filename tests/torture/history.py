@@ -1,0 +1,125 @@
+"""What happened, put in order: each client's attempts by key, and the log's entries."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from msgspec import Struct, field
+
+from .answers import Answer, Kind, understand
+from .journal import Began, Heard, Record, Sent
+
+__all__ = ["Attempt", "Entry", "Key", "attempts", "entries", "keys"]
+
+
+class Entry(Struct, frozen=True):
+    """An entry of the log, as its table has it."""
+
+    seq: int
+    time_ms: int
+    event: str
+    type: int
+    login: int
+    order: int
+    balance: int
+    principal: str
+    key: str | None
+    data: str
+
+    @property
+    def isTrade(self) -> bool:
+        """Was money moved?"""
+        return self.event == "trade:event"
+
+    @property
+    def isBroadcast(self) -> bool:
+        """Is it an event? A refusal is an entry, but nobody is told."""
+        return self.event in ("trade:event", "user:event", "group:event")
+
+
+class Attempt(Struct, frozen=True):
+    """
+    One request, and its answer if there was one.
+
+    @ivar sentAt: when, in records of the client's journal; C{heardAt} likewise.
+    """
+
+    client: str
+    principal: str
+    sent: Sent
+    sentAt: int
+    answer: Answer | None = None
+    heardAt: int = -1
+
+    def __str__(self) -> str:
+        answer = f"{self.answer.status} {self.answer.kind.value}" if self.answer is not None else "no answer"
+        return f"{self.client} #{self.sent.n} {self.sent.command}: {answer}"
+
+    def isKind(self, *kinds: Kind) -> bool:
+        """Was it answered so?"""
+        return self.answer is not None and self.answer.kind in kinds
+
+
+class Key(Struct):
+    """
+    Everything about one key of one principal.
+
+    @ivar attempts: the deposits, in the order of their journal.
+    @ivar questions: what was asked about it.
+    @ivar effects: the trades that the log has for it.
+    @ivar refusals: the other entries that it has.
+    """
+
+    name: str
+    attempts: list[Attempt] = field(default_factory=list)
+    questions: list[Attempt] = field(default_factory=list)
+    effects: list[Entry] = field(default_factory=list)
+    refusals: list[Entry] = field(default_factory=list)
+
+
+def attempts(client: str, records: Sequence[Record]) -> list[Attempt]:
+    """What a journal says was asked, each with what it says was answered."""
+    made: dict[int, Attempt] = {}
+    principal = ""
+    for at, record in enumerate(records):
+        if isinstance(record, Began):
+            principal = record.principal
+        elif isinstance(record, Sent):
+            made[record.n] = Attempt(client, principal, record, at)
+        elif isinstance(record, Heard):
+            asked = made[record.n]
+            answer = understand(asked.sent.command, record.line)
+            made[record.n] = Attempt(client, principal, asked.sent, asked.sentAt, answer, at)
+    return list(made.values())
+
+
+def keys(made: Sequence[Attempt], log: Sequence[Entry]) -> dict[tuple[str, str], Key]:
+    """All of it by principal and key; a key that only the log has is there, too."""
+    found: dict[tuple[str, str], Key] = {}
+
+    def of(principal: str, key: str) -> Key:
+        return found.setdefault((principal, key), Key(f"{principal}/{key}"))
+
+    for attempt in made:
+        mine = of(attempt.principal, attempt.sent.key)
+        (mine.questions if attempt.sent.command == "GetRequest" else mine.attempts).append(attempt)
+    for entry in log:
+        if entry.key is None:
+            continue
+        if entry.isTrade:
+            of(entry.principal, entry.key).effects.append(entry)
+        elif not entry.isBroadcast:
+            of(entry.principal, entry.key).refusals.append(entry)
+    return found
+
+
+_COLUMNS = ", ".join(f'"{name}"' for name in Entry.__struct_fields__)
+
+
+def entries(path: Path) -> list[Entry]:
+    """The log in this file. It is only read."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        return [Entry(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM entry ORDER BY seq")]

@@ -1,0 +1,24 @@
+"""A short campaign against a real daemon; C{make torture} runs a long one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .campaign import Campaign, run
+from .havoc import Plan
+
+
+@pytest.mark.parametrize("mount", [True, False], ids=["small disk", "file limit"])
+def test_promisesAreKept(tmp_path: Path, mount: bool) -> None:
+    """A deposit is applied once, no answer is ambiguous and no event is missed, whatever is done to the daemon."""
+    if mount:
+        plan = Plan(kills=5, terms=1, stops=1, fullDisks=1, holds=1, stopS=7)
+    else:
+        plan = Plan(kills=1, terms=0, stops=0, fullDisks=1, holds=0)
+    verdict = run(Campaign(tmp_path, plan, clients=3, seed=1, mount=mount))
+    assert verdict.wrong == [], f"{verdict}\nwhat everybody noted is in {tmp_path}"
+    assert verdict.counts["kills"] >= plan.kills
+    for name in ("requests", "retries", "replays", "refusals", "duplicates", "events"):
+        assert verdict.counts[name], verdict

@@ -1,0 +1,127 @@
+"""The end of a campaign: what everybody noted, compared; and what is said about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from .answers import CERTAIN, Kind
+from .check_keys import checkKey
+from .check_log import checkBalances, checkLog, checkStrangers, checkVoids
+from .check_reader import checkReader
+from .history import Attempt, attempts, entries, keys
+from .journal import Line, Lost, Record, Trouble, read
+from .subscriber import seqOf
+
+__all__ = ["Evidence", "Verdict", "judge", "traces"]
+
+_TRACEBACK = "Traceback (most recent call last)"
+_OF_THE_DISK = ("sqlite3.OperationalError: ", "[Errno 27]", "[Errno 28]")
+_COUNTS = ("kills", "sigterms", "stops", "full disks", "holds")
+
+
+class Evidence(Struct):
+    """
+    What is not in the journals.
+
+    @ivar epoch: the name of the log, as the daemon said.
+    @ivar balances: balance in minor units and version by login, as the daemon said at the end, if it came to that.
+    @ivar done: what was done to it, and how often.
+    @ivar said: what it said, a file for each start.
+    @ivar wrong: what went wrong already.
+    """
+
+    epoch: str = ""
+    balances: Mapping[int, tuple[int, int]] | None = None
+    done: Mapping[str, int] = {}
+    said: Sequence[Path] = ()
+    wrong: list[str] = []
+
+
+class Verdict(Struct):
+    """
+    What came of it.
+
+    @ivar counts: by name, in the order in which they are told.
+    @ivar wrong: each discrepancy, in a sentence.
+    """
+
+    counts: dict[str, int]
+    wrong: list[str]
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count} {name}" for name, count in self.counts.items())
+        return "\n".join([counts, *self.wrong] if self.wrong else [f"{counts}: no discrepancy"])
+
+
+def judge(folder: Path, evidence: Evidence) -> Verdict:
+    """Compare the journals in a folder with the ledger beside them."""
+    path = folder / "ledger" / "ledger" / "log.db"
+    log = entries(path) if path.exists() else []
+    journals = {path.stem: read(path) for path in sorted(folder.glob("client-*.journal"))}
+    made = [attempt for name, records in journals.items() for attempt in attempts(name, records)]
+    byKey = keys(made, log)
+    wrong = list(evidence.wrong)
+    for name, records in journals.items():
+        wrong += (f"{name}: {record.text}" for record in records if isinstance(record, Trouble))
+    wrong += checkLog(log)
+    wrong += checkStrangers(byKey, log)
+    for key in byKey.values():
+        wrong += checkKey(key)
+    wrong += checkVoids(made, log)
+    if evidence.balances is not None:
+        wrong += checkBalances(log, evidence.balances)
+    readings = {name: read(folder / f"{name}.journal") for name in ("reader", "newcomer")}
+    for name, records in readings.items():
+        wrong += checkReader(name, records, log, evidence.epoch)
+    events = sum(isinstance(r, Line) and seqOf(r.line) is not None for r in readings["reader"])
+    wrong += traces(evidence.said)
+    counts = {name: evidence.done.get(name, 0) for name in _COUNTS}
+    return Verdict({**counts, **tally(made, list(journals.values())), "events": events}, wrong)
+
+
+def tally(made: Sequence[Attempt], journals: Sequence[Sequence[Record]]) -> dict[str, int]:
+    """How much was asked, and what was answered how often."""
+    answered = [attempt.answer for attempt in made if attempt.answer is not None]
+    kinds = Counter(answer.kind for answer in answered)
+    return {
+        "requests": len(made),
+        "unanswered": sum(len(r.numbers) for records in journals for r in records if isinstance(r, Lost)),
+        "retries": _retries(made),
+        "replays": sum(answer.replayed for answer in answered),
+        "voids": kinds[Kind.VOID],
+        "pendings": kinds[Kind.PENDING],
+        "busy": kinds[Kind.BUSY],
+        "refusals": kinds[Kind.REFUSED],
+        "duplicates": kinds[Kind.DUPLICATE],
+        "questions": kinds[Kind.STATE],
+    }
+
+
+def _retries(made: Sequence[Attempt]) -> int:
+    """Attempts at something that was asked for before, and had no certain answer yet."""
+    byContent: dict[tuple[str, str, object], list[Attempt]] = {}
+    for attempt in made:
+        if attempt.sent.command != "GetRequest":
+            byContent.setdefault((attempt.client, attempt.sent.key, attempt.sent.content), []).append(attempt)
+    count = 0
+    for tries in byContent.values():
+        certain = min((t.heardAt for t in tries if t.isKind(*CERTAIN)), default=None)
+        count += sum(certain is None or t.sentAt < certain for t in tries) - 1
+    return count
+
+
+def traces(said: Sequence[Path]) -> list[str]:
+    """What the daemon did not foresee: it is in its log, with a traceback. A disk that fails is foreseen."""
+    found: dict[str, list[str]] = {}
+    for path in said:
+        for piece in path.read_text("utf-8", "replace").split(_TRACEBACK)[1:]:
+            # Its lines are indented by a tab, and those of its frames by two blanks more.
+            lines = [line.removeprefix("\t") for line in piece.splitlines()[1:]]
+            error = next((line for line in lines if line and not line.startswith(" ")), "")
+            if not any(name in error for name in _OF_THE_DISK):
+                found.setdefault(error, []).append(path.name)
+    return [f"{files[0]}: a traceback, one of {len(files)}, that ends with {e}" for e, files in found.items()]
