@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -70,7 +70,7 @@ class Events(_Section, frozen=True):
 class Idempotency(_Section, frozen=True):
     """What names a request for ever, and for how long that is."""
 
-    key: Literal["extid", "explicit"] = "extid"
+    key: str = "extid"
     keep_days: Annotated[int, Meta(ge=0, le=36525)] = 0
 
 
@@ -115,6 +115,8 @@ def load(path: Path) -> Settings:
         raise ConfigError(f"{path}: {_explain(str(e))}") from e
     if settings.auth.algorithm not in ALGORITHMS:
         raise ConfigError(f"{path}: auth.algorithm: expected one of {', '.join(ALGORITHMS)}")
+    if settings.idempotency.key not in ("extid", "explicit"):
+        raise ConfigError(f"{path}: idempotency.key: expected extid or explicit")
     sync = settings.sync
     if not sync.timeout_ms_min <= sync.timeout_ms <= sync.timeout_ms_max:
         raise ConfigError(f"{path}: sync.timeout_ms: expected {sync.timeout_ms_min} to {sync.timeout_ms_max}")

@@ -74,6 +74,12 @@ class SqliteLog:
             raise LedgerRefused(f"{path} is not a whole log; start the daemon once to make it one")
         self.epoch: str = row[0]
 
+    def renew(self) -> None:
+        """From here on it is another log than the one whose numbers others know."""
+        epoch = uuid4().hex
+        self._connection.execute("UPDATE ledger SET epoch = ?", (epoch,))
+        self.epoch = epoch
+
     def head(self) -> int:
         """The number of the last entry; 0 if there is none."""
         (seq,) = self._connection.execute("SELECT max(seq) FROM entry").fetchone()

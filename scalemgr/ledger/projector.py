@@ -17,7 +17,7 @@ from .errors import LedgerRefused
 from .log import SqliteLog
 from .views import Views
 
-__all__ = ["Projector", "openViews"]
+__all__ = ["Projector", "openViews", "viewsReach"]
 
 _BATCH = 20_000
 _RETRY_SECONDS = 1.0
@@ -58,6 +58,20 @@ def openViews(path: Path, log: SqliteLog) -> Views:
     except (sqlite3.Error, OSError) as e:
         raise LedgerRefused(f"{path} cannot be made: {e}") from e
     return views
+
+
+def viewsReach(path: Path, epoch: str) -> int:
+    """The last entry of this log that its views have; 0 if they do not say."""
+    try:
+        views = Views(path, epoch, readOnly=True)
+    except (sqlite3.Error, ValueError, LedgerRefused):
+        return 0
+    try:
+        return views.seq()
+    except sqlite3.Error:
+        return 0
+    finally:
+        views.close()
 
 
 def removeViews(path: Path) -> None:

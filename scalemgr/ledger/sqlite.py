@@ -22,6 +22,7 @@ from typing import Generic, TypeVar
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from ..finance.book import Book
 from ..finance.records import TRADE_EVENT, Entry, FinanceTrade, StoredAccount
 from ..finance.requests import KeyName
 from ..interfaces import ILedger
@@ -30,7 +31,7 @@ from ..wire.errors import LedgerFailed
 from .base import BaseLedger
 from .errors import LedgerRefused
 from .log import SqliteLog
-from .projector import Projector, openViews
+from .projector import Projector, openViews, viewsReach
 from .snapshot import loadSnapshot, saveSnapshot
 from .views import Views
 
@@ -119,8 +120,9 @@ class SqliteLedger(BaseLedger):
             self._checkWhole()
             self._file = SqliteLog(self._logPath, nowMs=nowMs)
             try:
+                saved = self._saved()
                 self.epoch = self._file.epoch
-                self._fold()
+                self._fold(saved)
                 views = openViews(self._viewsPath, self._file)
             except BaseException:
                 self._file.close()
@@ -157,26 +159,31 @@ class SqliteLedger(BaseLedger):
     def _snapshotPath(self) -> Path:
         return self._folder / "book.snapshot"
 
-    def _fold(self) -> None:
+    def _saved(self) -> Book | None:
+        """The book as it was written down, if the log goes that far; if it does not, it is another log from here on."""
         try:
             head = self._file.head()
         except sqlite3.Error as e:
             raise LedgerRefused(f"{self._logPath} is damaged: {e}; restore it") from e
-        saved = loadSnapshot(self._snapshotPath, self.epoch)
-        if saved is not None and saved.seq > head:
-            self._log.critical(
-                "the log ends at entry {head}, but the book was written down at entry {seq}: entries were lost. "
-                "Was an older log put back?",
-                head=head,
-                seq=saved.seq,
-            )
-            # It must not come back to life when the log has grown again.
-            self._snapshotPath.unlink()
-        elif saved is not None:
+        saved = loadSnapshot(self._snapshotPath, self._file.epoch)
+        known = max(0 if saved is None else saved.seq, viewsReach(self._viewsPath, self._file.epoch))
+        if known <= head:
+            return saved
+        self._log.critical(
+            "the log ends at entry {head}, but it had {known} entries: some were lost. Was an older log put back? It "
+            "gets a new epoch, so that those who go on from a number that is used again are told",
+            head=head,
+            known=known,
+        )
+        self._file.renew()
+        return None
+
+    def _fold(self, saved: Book | None) -> None:
+        if saved is not None:
             self.book = saved
         self._savedSeq = self.book.seq
         try:
-            self._foldTail(head)
+            self._foldTail(self._file.head())
         except (sqlite3.Error, ValueError, KeyError, AssertionError) as e:
             raise LedgerRefused(f"{self._logPath} is damaged after entry {self.book.seq}: {e}; restore it") from e
         if self.book.seq - self._savedSeq >= _SNAPSHOT_AFTER:

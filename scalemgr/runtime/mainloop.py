@@ -12,7 +12,8 @@ backs off and lives on.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -34,6 +35,10 @@ from .waiters import Waiters
 
 __all__ = ["TradingRuntime"]
 
+_Result = TypeVar("_Result")
+
+# A commit that takes longer is worth a line, in seconds.
+_SLOW_S = 2.0
 _BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -70,9 +75,9 @@ class TradingRuntime:
         self._queueMax = queueMax
         self._batchMax = batchMax
         self._queue: deque[Work] = deque()
-        self._underWay = UnderWay(Lookups(clock, ledger, inReader))
+        self.replays = Replays(clock)
+        self._underWay = UnderWay(Lookups(clock, ledger, inReader), self.replays.count)
         self.asked = self._underWay.asked
-        self.replays = Replays()
         self._orders = Orders(ledger, inLedger, orderBlock)
         self.reserveOrder = self._orders.take
         self._loop = LoopingCall(self.mainLoop)
@@ -167,8 +172,18 @@ class TradingRuntime:
         nowMs = int(self._clock.seconds() * 1000)
         self._batch = batch
         committed = maybeDeferred(self._inLedger, self._ledger.commit, [work.request for work in batch], nowMs)
-        committed.addCallbacks(self._tell, self._tellFailed, callbackArgs=(batch, nowMs), errbackArgs=(batch,))
+        committed.addBoth(_Watch(self._clock, self._slow).end)
+        committed.addCallbacks(self._tell, self._tellFailed, callbackArgs=(batch,), errbackArgs=(batch,))
         return committed.addErrback(self._survive)
+
+    def _slow(self, seconds: float) -> None:
+        self._log.warn(
+            "the ledger has been at a commit of {count} for {seconds:g} s, and {waiting} more wait; is its disk stuck, "
+            "or does somebody else hold its file?",
+            count=len(self._batch),
+            seconds=seconds,
+            waiting=len(self._queue),
+        )
 
     def _written(self) -> None:
         self._batch = []
@@ -176,7 +191,7 @@ class TradingRuntime:
         for each in curious:
             each.callback(None)
 
-    def _tell(self, outcomes: list[Outcome], batch: list[Work], nowMs: int) -> None:
+    def _tell(self, outcomes: list[Outcome], batch: list[Work]) -> None:
         if self._failures:
             self._log.info("the ledger works again")
             self._failures = 0
@@ -191,7 +206,6 @@ class TradingRuntime:
                 self._answer(work)
                 self._waiters.emitted(outcome)
             elif isinstance(outcome, Replay):
-                self.replays.count(outcome.entry, nowMs)
                 work.settle(outcome.entry, replay=True)
                 self._answer(work)
             else:
@@ -256,6 +270,24 @@ class TradingRuntime:
     def _survive(self, failure: Failure) -> None:
         # A LoopingCall whose function fails stops for ever.
         self._log.failure("mainLoop failed", failure)
+
+
+class _Watch:
+    """Says so when something takes long: after a while, and again each time it has taken twice as long."""
+
+    def __init__(self, clock: IReactorTime, say: Callable[[float], None]) -> None:
+        self._clock = clock
+        self._say = say
+        self._timer = clock.callLater(_SLOW_S, self._late, _SLOW_S)
+
+    def _late(self, seconds: float) -> None:
+        self._say(seconds)
+        self._timer = self._clock.callLater(seconds, self._late, 2 * seconds)
+
+    def end(self, result: _Result) -> _Result:
+        """It is over."""
+        self._timer.cancel()
+        return result
 
 
 def _about(error: LedgerFailed, work: Work, outcome: str) -> LedgerFailed:

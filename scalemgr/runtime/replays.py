@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from ..finance.records import Entry
@@ -22,14 +23,15 @@ class Replays:
 
     _log = Logger()
 
-    def __init__(self) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
         self.total = 0
         self.old = 0
 
-    def count(self, first: Entry, nowMs: int) -> None:
+    def count(self, first: Entry) -> None:
         """One more."""
         self.total += 1
-        ageMs = nowMs - first.time_ms
+        ageMs = round(self._clock.seconds() * 1000) - first.time_ms
         if ageMs <= OLD_MS:
             return
         self.old += 1

@@ -65,6 +65,11 @@ class Work:
         """C{"queued"}; C{"pending"} in a batch; C{"unknown"} when it is withdrawn."""
         return self._state
 
+    @property
+    def isUnderWay(self) -> bool:
+        """Can it still become something?"""
+        return self.outcome is None and self._state != _UNKNOWN
+
     def take(self) -> bool:
         """It goes into a batch; C{False} if it was withdrawn."""
         if self._state == "queued":
@@ -83,6 +88,8 @@ class Work:
         self.outcome = refusalOf(entry) or entry
         self.entry, self.replay = entry, replay
         self._desk.leave(self)
+        if replay:
+            self._desk.replayed(entry)
 
     def fail(self, error: Exception) -> None:
         """Nothing became of it that the log has."""
@@ -135,15 +142,20 @@ class Submission:
 
 
 class UnderWay:
-    """All work that has a key and no outcome."""
+    """
+    All work that has a key and no outcome.
 
-    def __init__(self, lookups: Lookups) -> None:
+    @param replayed: is told of each entry that is the outcome of a repeat.
+    """
+
+    def __init__(self, lookups: Lookups, replayed: Callable[[Entry], None]) -> None:
         self._lookups = lookups
+        self.replayed = replayed
         # Mostly one a key; another one that is no repeat of it is for the ledger to judge: the key may be a third's.
         self._byName: dict[KeyName, list[Work]] = {}
         # What may be in the log or not; a commit will tell.
         self._doubtful: dict[KeyName, Work] = {}
-        # By key, for each question to the log that is under way: what was begun since it was asked.
+        # By key, for each question to the log that is under way: what is or was under way since it was asked.
         self._searches: dict[KeyName, list[list[Work]]] = {}
 
     def join(self, request: Request) -> Submission | None:
@@ -199,15 +211,15 @@ class UnderWay:
         """How far the request with this key is. The log is asked first: what is under way may be a repeat."""
         before = self._doubtful.get(name) or next(iter(self._byName.get(name, ())), None)
 
-        def found(entry: Entry | None, since: list[Work]) -> Asked:
-            work = since[-1] if since else before
-            if entry is None and before is not None:
-                entry = before.entry
+        def found(entry: Entry | None, works: list[Work]) -> Asked:
             if entry is not None:
                 return Asked("refused" if entry.event == REFUSAL else "done", entry.order, entry.data)
-            if work is not None and name in self._doubtful:
-                return Asked(_PENDING, work.order)
-            return Asked(_UNKNOWN) if work is None or work.outcome is not None else Asked(work.state, work.order)
+            if name in self._doubtful:
+                return Asked(_PENDING, self._doubtful[name].order)
+            for work in works:
+                if work.isUnderWay:
+                    return Asked(work.state, work.order)
+            return Asked(_UNKNOWN)
 
         def failed(failure: Failure) -> Asked:
             if before is None:
@@ -221,9 +233,9 @@ class UnderWay:
         name = work.name
         assert name is not None
 
-        def found(first: Entry | None, since: list[Work]) -> str | None:
+        def found(first: Entry | None, works: list[Work]) -> str | None:
             if first is None:
-                others = since or any(other is not work for other in self._byName.get(name, ()))
+                others = any(other.isUnderWay for other in works if other is not work)
                 return _PENDING if others or name in self._doubtful else _VOID
             try:
                 work.settle(alike(first, work.request).entry, replay=True)
@@ -239,21 +251,23 @@ class UnderWay:
         """
         Ask the log for a key.
 
-        @param found: given what the log had, or has by now, and what was begun with this key since it was asked.
+        @param found: given what the log had, or has by now, and what was under way with this key at any time since
+            it was asked.
         """
-        since: list[Work] = []
+        doubtful = self._doubtful.get(name)
+        works = [*([] if doubtful is None else [doubtful]), *self._byName.get(name, ())]
         searches = self._searches.setdefault(name, [])
-        searches.append(since)
+        searches.append(works)
 
         def end(result: Entry | Failure | None) -> Entry | Failure | None:
             # Not remove(), which takes an equal one for it.
-            searches[:] = [search for search in searches if search is not since]
+            searches[:] = [search for search in searches if search is not works]
             if not searches and self._searches.get(name) is searches:
                 del self._searches[name]
             return result
 
         def said(entry: Entry | None) -> _Said:
             # What the log said may be older than what was booked since.
-            return found(entry or next((work.entry for work in since if work.entry is not None), None), since)
+            return found(entry or next((work.entry for work in works if work.entry is not None), None), works)
 
         return self._lookups.find(name).addBoth(end).addCallback(said)

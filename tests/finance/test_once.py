@@ -1,0 +1,419 @@
+"""A key has one effect and one outcome, however often and in whatever order requests with it come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from scalemgr.finance.book import Book
+from scalemgr.finance.masks import EVERYTHING, Mask
+from scalemgr.finance.records import BROADCAST, KEYS_FORGOTTEN, REFUSAL, Entry
+from scalemgr.finance.requests import Cause, ForgetKeys, KeyName, MoveMoney, Request, fingerprint
+from scalemgr.finance.settle import Outcome, Replay, alike, refusalOf, settleBatch
+from scalemgr.wire.codes import EventRecordType, RetCode, TradeCommand
+from scalemgr.wire.errors import DuplicateRequest, InvalidData, ManagerError, NotPermitted
+from scalemgr.wire.messages import encode
+
+from .books import (
+    BEFORE,
+    CRM,
+    KEYED,
+    NOW_MS,
+    booked,
+    change,
+    contents,
+    deposit,
+    folded,
+    makeBook,
+    newAccount,
+    newGroup,
+    richBook,
+)
+
+#: The same key, of somebody else.
+OTHER = Cause("psp", EVERYTHING, KEYED.key)
+
+
+def key(name: str, principal: str = "crm") -> Cause:
+    return Cause(principal, EVERYTHING, name)
+
+
+def settle(book: Book, *requests: Request, known: Sequence[Entry] = ()) -> list[Outcome]:
+    """What becomes of a batch; the book has its entries then."""
+    names: dict[KeyName, Entry] = {(e.principal, e.key): e for e in known if e.key is not None}
+    outcomes, draft = settleBatch(book, {}, names, requests, NOW_MS)
+    book.absorb(draft)
+    return outcomes
+
+
+def duplicate(outcome: Outcome) -> int:
+    """The order of the first that a request with a used key is told."""
+    assert type(outcome) is DuplicateRequest, outcome
+    assert (outcome.status, outcome.code.name) == (409, "RET_ERR_DUPLICATE")
+    return int(outcome.details["order"])
+
+
+def refusal(outcome: Outcome) -> ManagerError:
+    """A refusal that is kept in the log."""
+    assert isinstance(outcome, Entry), outcome
+    assert outcome.event == REFUSAL
+    error = refusalOf(outcome)
+    assert error is not None
+    return error
+
+
+# -- repeats ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("request_", [deposit(5, cause=KEYED), newGroup(cause=KEYED), newAccount(cause=KEYED)])
+def test_repeatInTheSameBatch(request_: Request) -> None:
+    """A repeat in the same batch is a replay of the first, and the book moves once."""
+    book = makeBook()
+    first, second, third = settle(book, request_, request_, request_)
+    assert second == third == Replay(booked(first))
+    assert contents(book) == contents(folded(makeBook(), [booked(first)]))
+
+
+def test_repeatOfAKnownEntry() -> None:
+    """A repeat of what an earlier batch booked is a replay of that, and appends nothing."""
+    book = makeBook()
+    [first] = settle(book, deposit(5, cause=KEYED))
+    before = contents(book)
+    assert settle(book, deposit(5, order=8, cause=KEYED), known=[booked(first)]) == [Replay(booked(first))]
+    assert contents(book) == before
+
+
+def test_repeatsDoNotShiftWhatFollows() -> None:
+    """What follows a repeat in its batch is booked as if the repeat were not there."""
+    book = makeBook()
+    first, _, last = settle(book, deposit(5, cause=KEYED), deposit(5, order=8, cause=KEYED), deposit(7, order=9))
+    assert (booked(first).seq, booked(last).seq) == (1, 2)
+    assert contents(book) == contents(folded(makeBook(), [booked(first), booked(last)]))
+    assert book.accounts[1001].balance == 1200
+
+
+@pytest.mark.parametrize("inBatch", [True, False])
+def test_anotherRequestWithAUsedKey(inBatch: bool) -> None:
+    """Another request with a used key is refused with the order of the first, keeps nothing and changes nothing."""
+    other, book = deposit(6, order=8, cause=KEYED), makeBook()
+    if inBatch:
+        first, second = settle(book, deposit(5, cause=KEYED), other)
+    else:
+        [first] = settle(book, deposit(5, cause=KEYED))
+        [second] = settle(book, other, known=[booked(first)])
+    assert duplicate(second) == 7
+    assert contents(book) == contents(folded(makeBook(), [booked(first)]))
+    # It has not taken the key over.
+    assert settle(book, deposit(5, cause=KEYED), known=[booked(first)]) == [Replay(booked(first))]
+
+
+def test_keyUsedForAnotherKindOfRequest() -> None:
+    """A key is used whatever it was used for: a group's key is no good for a deposit."""
+    book = makeBook()
+    _, second, third = settle(book, newGroup(cause=KEYED), deposit(5, cause=KEYED), newAccount(cause=KEYED))
+    assert (duplicate(second), duplicate(third), book.seq) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("cause", [OTHER, key("key-2"), key("Key-1"), key("key-1 "), CRM])
+def test_otherKey(cause: Cause) -> None:
+    """The key of another principal, one that is spelled otherwise, and none at all are other keys: both are booked."""
+    book = makeBook()
+    first, second = settle(book, deposit(5, cause=KEYED), deposit(5, order=8, cause=cause))
+    assert [booked(first).order, booked(second).order] == [7, 8]
+    assert book.accounts[1001].balance == 1000
+
+
+def test_withoutAKeyNothingRepeats() -> None:
+    """Without a key, the same request is decided anew, whether it was booked or refused."""
+    requests = deposit(5), deposit(5, order=8), deposit(5, 1003), newAccount(1003), deposit(5, 1003, order=9)
+    first, second, third, _, fourth = settle(makeBook(), *requests)
+    assert [booked(outcome).order for outcome in (first, second, fourth)] == [7, 8, 9]
+    assert refusal(third).code == RetCode.RET_USER_NOT_FOUND
+
+
+def test_narrowerMaskSinceTheFirst() -> None:
+    """A repeat is not decided again: what its caller may touch by now plays no part."""
+    [first] = settle(book := makeBook(), deposit(5, cause=KEYED))
+    narrow = Cause(KEYED.principal, Mask("real-eu"), KEYED.key)
+    assert settle(book, deposit(5, cause=narrow), known=[booked(first)]) == [Replay(booked(first))]
+
+
+def test_alike() -> None:
+    """Outside a batch, too, a repeat is a replay and another request a duplicate that names the first's order."""
+    [first] = settle(makeBook(), deposit(5, cause=KEYED))
+    assert alike(booked(first), deposit(5, order=99, cause=KEYED)) == Replay(booked(first))
+    with pytest.raises(DuplicateRequest) as caught:
+        alike(booked(first), deposit(5, order=99, comment="x", cause=KEYED))
+    assert caught.value.details == {"order": 7}
+
+
+# -- refusals are entries -----------------------------------------------------------------------------
+
+REFUSED: dict[str, tuple[Request, Book, RetCode, int, int]] = {
+    "unknown login": (deposit(5, 4711), makeBook(), RetCode.RET_USER_NOT_FOUND, 4711, 0),
+    "disabled": (deposit(5), richBook(enable=0), RetCode.RET_ACCOUNT_DISABLED, 1001, 0),
+    "no money": (change(50), richBook(100), RetCode.RET_TRADE_NO_MONEY, 1001, 7),
+    "other kind": (deposit(5, cmd=TradeCommand.OP_BALANCE_OUT), richBook(), RetCode.RET_TRADE_INCORRECT_CMD, 1001, 0),
+    "no such order": (change(5, order=9), richBook(), RetCode.RET_NOT_FOUND, 1001, 9),
+    "strict": (deposit(5, named=9, strict=True), richBook(), RetCode.RET_NOT_FOUND, 1001, 0),
+    "group exists": (newGroup("demo"), makeBook(), RetCode.RET_DUPLICATE_RECORD, 0, 0),
+    "no such group": (newAccount(group="none"), makeBook(), RetCode.RET_GROUP_NOT_FOUND, 0, 0),
+    "login exists": (newAccount(1001), makeBook(), RetCode.RET_USR_LOGIN_EXIST, 1001, 0),
+}
+
+
+@pytest.mark.parametrize("cause", [CRM, KEYED], ids=["unkeyed", "keyed"])
+@pytest.mark.parametrize("why", REFUSED)
+def test_refusalIsAnEntry(why: str, cause: Cause) -> None:
+    """A refusal is an entry of nobody's event, that says who asked for what and why not, and moves nothing but seq."""
+    asked, book, code, login, order = REFUSED[why]
+    request = replace(asked, cause=cause)
+    outcomes, draft = settleBatch(book, {7: BEFORE}, {}, [request], NOW_MS)
+    [entry] = outcomes
+    error = refusal(entry)
+    assert isinstance(entry, Entry)
+    assert error.code == entry.type == code
+    assert (entry.seq, entry.time_ms, entry.event, entry.group) == (1, NOW_MS, REFUSAL, "")
+    assert entry.event not in BROADCAST
+    assert (entry.login, entry.order, entry.balance, entry.credit, entry.record) == (login, order, 0, 0, None)
+    assert (entry.principal, entry.key, entry.fingerprint) == ("crm", cause.key, fingerprint(request))
+    assert (draft.seq, draft.groups, draft.accounts) == (1, {}, {})
+    assert (draft.nextLogin, draft.forgotten) == (book.nextLogin, 0)
+
+
+def test_refusalSaysWhatWasSaid() -> None:
+    """What the log keeps of a refusal is what was answered, byte for byte, its details and all."""
+    [outcome], _ = settleBatch(richBook(5000), {7: BEFORE}, {}, [change(40, cause=KEYED)], NOW_MS)
+    error = refusal(outcome)
+    assert isinstance(outcome, Entry)
+    said = {
+        "error": "RET_TRADE_NO_MONEY",
+        "message": "not enough money on login 1001",
+        "code": RetCode.RET_TRADE_NO_MONEY,
+        "reason": "RET_TRADE_NO_MONEY",
+        "available": 50.0,
+        "outcome": "refused",
+    }
+    assert error.data() == said
+    assert outcome.data == encode(said) == encode(error.data())
+    assert (error.status, list(error.data())) == (409, list(said))
+
+
+@pytest.mark.parametrize("inBatch", [True, False])
+def test_refusalRepeats(inBatch: bool) -> None:
+    """A refusal repeats for its key, also when the same would be booked by now."""
+    request, enabling = deposit(5, 1003, cause=KEYED), newAccount(1003)
+    book = makeBook()
+    if inBatch:
+        first, _, second = settle(book, request, enabling, request)
+    else:
+        [first] = settle(book, request)
+        assert isinstance(first, Entry)
+        _, second = settle(book, enabling, request, known=[first])
+    assert isinstance(first, Entry)
+    assert refusal(first).code == RetCode.RET_USER_NOT_FOUND
+    assert second == Replay(first)
+    assert (book.seq, book.accounts[1003].balance) == (2, 0)
+
+
+def test_anotherRequestWithTheKeyOfARefusal() -> None:
+    """The key of a refusal is used: another request with it is a duplicate, of no order."""
+    first, second = settle(makeBook(), deposit(5, 4711, cause=KEYED), deposit(5, cause=KEYED))
+    assert refusal(first).code == RetCode.RET_USER_NOT_FOUND
+    assert duplicate(second) == 0
+
+
+# -- what does not use a key up -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind"),
+    [
+        (deposit(0.001, cause=KEYED), InvalidData),
+        (deposit(-5, cause=KEYED), InvalidData),
+        (deposit(5, cause=KEYED, open_time=2, close_time=1), ManagerError),
+        (newGroup(cause=Cause("crm", Mask("real-eu"), "key-1")), NotPermitted),
+        (MoveMoney(KEYED, TradeCommand.OP_BALANCE_IN, 1001, "no amount", 7), AttributeError),  # type: ignore[arg-type]
+        (deposit(5, order=-1, cause=KEYED), ValueError),
+    ],
+    ids=["decimals", "negative", "times", "not permitted", "bug", "cannot be kept"],
+)
+def test_keyThatIsNotUsedUp(bad: Request, kind: type[Exception]) -> None:
+    """What is malformed, not permitted, or a bug of ours, is no entry, and its key can be used for something good."""
+    failed, good = settle(book := makeBook(), bad, deposit(9, order=8, cause=KEYED))
+    assert type(failed) is kind
+    assert (booked(good).order, book.seq, book.accounts[1001].balance) == (8, 1, 900)
+
+
+# -- forgetting ---------------------------------------------------------------------------------------
+
+
+def test_forgetKeys() -> None:
+    """To forget keys is an entry of nobody's event, that says up to where."""
+    [_, forget] = settle(book := makeBook(), deposit(5, cause=KEYED), ForgetKeys(CRM, 1))
+    assert isinstance(forget, Entry)
+    assert (forget.seq, forget.event, forget.data) == (2, KEYS_FORGOTTEN, '{"up_to":1}')
+    assert (forget.type, forget.group, forget.login, forget.order) == (EventRecordType.EV_RECORD_DELETE, "", 0, 0)
+    assert forget.event not in BROADCAST
+    assert refusalOf(forget) is None
+    assert (book.seq, book.forgotten, book.accounts[1001].balance) == (2, 1, 500)
+
+
+@pytest.mark.parametrize("inBatch", [True, False])
+def test_forgottenKeyCountsNoMore(inBatch: bool) -> None:
+    """A key that was forgotten is free, from the next request on, for the same or another; then that one counts."""
+    old, new = deposit(5, cause=KEYED), deposit(6, order=8, cause=KEYED)
+    book = makeBook()
+    if inBatch:
+        first, _, second, third, fourth = settle(book, old, ForgetKeys(CRM, 1), new, new, old)
+    else:
+        [first] = settle(book, old)
+        settle(book, ForgetKeys(CRM, 1))
+        second, third, fourth = settle(book, new, new, old, known=[booked(first)])
+    assert booked(second).seq == 3
+    assert third == Replay(booked(second))
+    assert duplicate(fourth) == 8
+    assert book.accounts[1001].balance == 1100
+
+
+def test_onlyOlderKeysAreForgotten() -> None:
+    """The keys of entries after the one that was forgotten up to still count."""
+    book = makeBook()
+    requests = [deposit(1, order=n, cause=key(str(n))) for n in (1, 2, 3)]
+    first, second, third = settle(book, *requests)
+    settle(book, ForgetKeys(CRM, 2))
+    known = [booked(first), booked(second), booked(third)]
+    again = settle(book, *requests, known=known)
+    assert [isinstance(outcome, Replay) for outcome in again] == [False, False, True]
+    assert [booked(outcome).seq for outcome in again[:2]] == [5, 6]
+
+
+@pytest.mark.parametrize(("forgotten", "upTo"), [(0, 0), (0, 4), (0, -1), (2, 2), (2, 1), (2, 5)])
+def test_forgettingWhatCannotBe(forgotten: int, upTo: int) -> None:
+    """Keys beyond the head cannot be forgotten, and none twice: that is a bug of ours, and no entry."""
+    book = makeBook()
+    settle(book, *(deposit(1, order=n, cause=key(str(n))) for n in (1, 2, 3)))
+    if forgotten:
+        settle(book, ForgetKeys(CRM, forgotten))
+    before = contents(book)
+    [outcome] = settle(book, ForgetKeys(CRM, upTo))
+    assert type(outcome) is ValueError
+    assert (contents(book), book.forgotten) == (before, forgotten)
+
+
+# -- the property -------------------------------------------------------------------------------------
+
+asked = st.builds(
+    lambda name, principal, cents, login, order: deposit(cents / 100, login, order=order, cause=key(name, principal)),
+    st.sampled_from("ab"),
+    st.sampled_from(["crm", "psp"]),
+    st.sampled_from([100, 100, 200, 0]),
+    st.sampled_from([1001, 1001, 4711]),
+    st.integers(1, 99),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.lists(asked, max_size=8), max_size=4))
+def test_oneEffectAKey(batches: list[list[MoveMoney]]) -> None:
+    """In whatever batches keyed requests come, each key has at most one entry, and all who repeat it get that one."""
+    book, told = makeBook(), 0
+    kept: dict[KeyName, Entry] = {}
+    for batch in batches:
+        outcomes = settle(book, *batch, known=list(kept.values()))
+        for request, outcome in zip(batch, outcomes, strict=True):
+            name = request.cause.name
+            assert name is not None
+            if isinstance(outcome, Entry):
+                assert name not in kept
+                kept[name] = outcome
+                told += outcome.balance
+            elif isinstance(outcome, Replay):
+                assert outcome.entry is kept[name]
+                assert outcome.entry.fingerprint == fingerprint(request)
+            elif isinstance(outcome, DuplicateRequest):
+                assert kept[name].fingerprint != fingerprint(request)
+            else:
+                assert type(outcome) is InvalidData
+                assert name not in kept
+    assert book.seq == len(kept)
+    assert sum(account.balance for account in book.accounts.values()) == told
+
+
+# -- the same request ---------------------------------------------------------------------------------
+
+FULL: dict[str, Any] = {"comment": "x", "open_time": 10, "close_time": 20}
+SAME: dict[str, tuple[Request, Request]] = {
+    "250 and 250.0": (deposit(250), deposit(250.0)),
+    "as a double writes it": (deposit(59.97), deposit(59.970000000000006)),
+    "default comment": (deposit(5), deposit(5, comment="Finance")),
+    "reserved order": (deposit(5, order=7, **FULL), deposit(5, order=8, **FULL)),
+    "named order that is found": (deposit(5, order=8, named=9), deposit(5, order=9, named=9)),
+    "strictness": (deposit(5), deposit(5, strict=True)),
+    "who asks": (deposit(5), deposit(5, cause=OTHER)),
+    "password": (newAccount(1, hash="a", name="x"), newAccount(1, hash="b", name="x")),
+    "order of fields": (newAccount(name="x", city="y"), newAccount(city="y", name="x")),
+    "order of a group's fields": (newGroup(a=1, b=2), newGroup(b=2, a=1)),
+    "forgetting": (ForgetKeys(CRM, 3), ForgetKeys(OTHER, 3)),
+}
+MOVE, UPDATE, GROUP = deposit(5, **FULL), change(5, **FULL), newGroup("g", margin=1)
+ACCOUNT = newAccount(1, "g", name="x")
+OTHERS: dict[str, tuple[Request, Request]] = {
+    "amount": (MOVE, deposit(5.01, **FULL)),
+    "decimals": (deposit(12), deposit(1.2)),
+    "cmd": (MOVE, deposit(5, **FULL, cmd=TradeCommand.OP_BALANCE_OUT)),
+    "login": (MOVE, deposit(5, 1002, **FULL)),
+    "comment": (MOVE, deposit(5, **{**FULL, "comment": "X"})),
+    "no comment": (MOVE, deposit(5, **{**FULL, "comment": None})),
+    "empty comment": (deposit(5), deposit(5, comment="")),
+    "comment of a change": (change(5), change(5, comment="Finance")),
+    "open_time": (MOVE, deposit(5, **{**FULL, "open_time": 11})),
+    "close_time": (MOVE, deposit(5, **{**FULL, "close_time": 21})),
+    "the other time": (deposit(5, open_time=10), deposit(5, close_time=10)),
+    "named": (MOVE, UPDATE),
+    "other order named": (UPDATE, change(5, order=8, **FULL)),
+    "forget up to": (ForgetKeys(CRM, 3), ForgetKeys(CRM, 4)),
+    "group": (GROUP, newGroup("h", margin=1)),
+    "currency": (GROUP, newGroup("g", currency="EUR", margin=1)),
+    "digits": (GROUP, newGroup("g", digits=3, margin=1)),
+    "group's field": (GROUP, newGroup("g", margin=2)),
+    "group's other field": (GROUP, newGroup("g", margin=1, more=1)),
+    "account's login": (ACCOUNT, newAccount(2, "g", name="x")),
+    "assigned login": (ACCOUNT, newAccount(0, "g", name="x")),
+    "account's group": (ACCOUNT, newAccount(1, "h", name="x")),
+    "enable": (ACCOUNT, newAccount(1, "g", name="x", enable=0)),
+    "account's field": (ACCOUNT, newAccount(1, "g", name="y")),
+    "account's other field": (ACCOUNT, newAccount(1, "g", city="x")),
+}
+
+
+@pytest.mark.parametrize("what", SAME)
+def test_theSameRequest(what: str) -> None:
+    """How a request was written, and what the server added to it, do not make it another one."""
+    one, two = SAME[what]
+    assert fingerprint(one) == fingerprint(two)
+    assert len(fingerprint(one)) == 16
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_anotherRequest(what: str) -> None:
+    """Each thing that can be asked differently makes it another request."""
+    one, two = OTHERS[what]
+    assert fingerprint(one) != fingerprint(two)
+
+
+def test_kindsAreApart() -> None:
+    """Requests of different kinds are never the same."""
+    kinds: list[Request] = [MOVE, GROUP, ACCOUNT, ForgetKeys(CRM, 3)]
+    assert len({fingerprint(request) for request in kinds}) == len(kinds)
+
+
+def test_everyMemberIsLookedAt() -> None:
+    """The tables here have each member of a deposit in them: one that is added later has to be thought about."""
+    members = set(MoveMoney.__struct_fields__)
+    assert members == {"cause", "cmd", "login", "amount", "order", "named", *FULL, "strict"}
