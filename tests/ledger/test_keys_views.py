@@ -1,0 +1,347 @@
+"""Keys, when the views are behind, cannot be read, or say something else than the log."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from twisted.logger import LogEvent
+
+from scalemgr.finance.records import Entry
+from scalemgr.finance.requests import ForgetKeys
+from scalemgr.finance.settle import Replay
+from scalemgr.interfaces import ILedger
+from scalemgr.ledger import projector as projectorModule
+from scalemgr.ledger import sqlite as sqliteModule
+from scalemgr.ledger.audit import verify
+from scalemgr.ledger.errors import LedgerRefused
+from scalemgr.ledger.snapshot import loadSnapshot, saveSnapshot
+from scalemgr.ledger.views import Views
+from scalemgr.wire.errors import LedgerFailed
+
+from .engines import Engine
+from .gate import Gate
+from .helpers import CAUSE, NOW_MS, BadDisk, commit, deposit, eventually, opened, populate, sql
+from .keys import (
+    NEVER,
+    A,
+    B,
+    C,
+    again,
+    flush,
+    forget,
+    isVoid,
+    keyed,
+    loseViews,
+    use,
+)
+
+
+@pytest.fixture
+def ledger(engine: Engine, tmp_path: Path) -> Iterator[ILedger]:
+    """A populated ledger of each engine."""
+    ledger = engine.make(tmp_path)
+    ledger.open(NOW_MS)
+    yield populate(ledger)
+    ledger.close(None)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    """Before the views; a projector that fails tries again soon."""
+    return Gate(monkeypatch)
+
+
+# -- views that are behind, or cannot be read ---------------------------------------------------------
+
+
+def test_repeat_while_behind(folder: Path, gate: Gate) -> None:
+    """A repeat is a replay while the views do not have its first yet, and after they do, from memory or from them."""
+    with opened(folder) as ledger:
+        flush(populate(ledger))
+        with gate.shut():
+            entry = use(ledger, 1, A)
+            assert gate.waiting.wait(30)
+            assert sql(folder / "views.db", "SELECT count(*) FROM key") == [(0,)]
+            assert again(ledger, 2, A) == Replay(entry)
+            with ThreadPoolExecutor(1) as other:
+                assert other.submit(ledger.keyed, [A, NEVER]).result(30) == {A: entry}
+        flush(ledger)
+        assert sql(folder / "views.db", "SELECT principal, key, seq FROM key") == [(*A, 5)]
+        assert again(ledger, 2, A) == Replay(entry)
+
+
+def test_used_again_while_behind(folder: Path, gate: Gate) -> None:
+    """Views that have the forgotten use of a key and not yet the later one do not hide that one."""
+    with opened(folder) as ledger:
+        flush(populate(ledger))
+        with gate.shut():
+            use(ledger, 1, A)
+            assert gate.waiting.wait(30)
+            forget(ledger, 5)
+            later = use(ledger, 2, A)
+            # The views get the first entry, and wait with the others.
+            gate.letOne()
+            assert gate.waiting.wait(30)
+            assert sql(folder / "views.db", "SELECT principal, key, seq FROM key") == [(*A, 5)]
+            repeat, other = ledger.commit([keyed(3, A), keyed(4, B)], NOW_MS)
+            assert repeat == Replay(later)
+            assert isinstance(other, Entry)
+            assert ledger.keyed([A, B, NEVER]) == {A: later, B: other}
+            assert again(ledger, 5, A) == Replay(later)
+        flush(ledger)
+        assert ledger.keyed([A]) == {A: later}
+
+
+def test_repeat_while_made_again(folder: Path, gate: Gate, failures: list[LogEvent]) -> None:
+    """While the views are made again and do not have a key yet, its repeat is void, and not a second deposit."""
+    with opened(folder) as ledger:
+        old = use(populate(ledger), 1, A)
+    with opened(folder) as ledger:
+        sql(folder / "views.db", "DROP TABLE trade")
+        with gate.shut():
+            commit(ledger, deposit(2))
+            assert gate.waiting.wait(30)
+            # It meets the damage and gives those views up; what waits then begins at entry 0.
+            gate.letOne()
+            assert gate.waiting.wait(30)
+            assert sql(folder / "views.db", "SELECT seq FROM view") == [(0,)]
+            assert isVoid(again(ledger, 3, A))
+            with pytest.raises(LedgerFailed):
+                ledger.keyed([A])
+        assert eventually(lambda: ledger.keyed([A])) == {A: old}
+        assert again(ledger, 3, A) == Replay(old)
+        assert ledger.book.accounts[1001].balance == 200
+    failures.clear()
+
+
+def test_repeat_while_half_made_again(
+    folder: Path, gate: Gate, failures: list[LogEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Views that are made again are not asked before they have all that they had, also of this very run."""
+    monkeypatch.setattr(projectorModule, "_BATCH", 4)
+    with opened(folder) as ledger:
+        populate(ledger)
+    with opened(folder) as ledger:
+        old = use(ledger, 1, A)
+        flush(ledger)
+        sql(folder / "views.db", "DROP TABLE trade")
+        with gate.shut(), ThreadPoolExecutor(1) as other:
+            commit(ledger, deposit(2))
+            for _ in range(2):
+                assert gate.waiting.wait(30)
+                gate.letOne()
+            assert gate.waiting.wait(30)
+            assert sql(folder / "views.db", "SELECT seq FROM view") == [(4,)]
+            # A thread that has not opened the old ones.
+            assert isVoid(other.submit(again, ledger, 3, A).result(30))
+        assert eventually(lambda: ledger.keyed([A])) == {A: old}
+    failures.clear()
+
+
+@pytest.mark.parametrize("seq", [1, 4, 999])
+def test_wrong_views(folder: Path, seq: int) -> None:
+    """Views that give a key an entry that has not used it are not believed: its repeat is void."""
+    with opened(folder) as ledger:
+        use(populate(ledger), 1, A)
+        flush(ledger)
+        sql(folder / "views.db", f"UPDATE key SET seq = {seq}")
+        assert isVoid(again(ledger, 2, A))
+        with pytest.raises(LedgerFailed):
+            ledger.keyed([A])
+        assert ledger.book.accounts[1001].balance == 100
+
+
+def unreadable(*args: Any) -> Any:
+    raise sqlite3.OperationalError("unable to open database file")
+
+
+def test_unreadable(folder: Path, monkeypatch: pytest.MonkeyPatch, gate: Gate) -> None:
+    """While the views cannot be read, requests whose keys may be there fail alone and are void; the rest go on."""
+    with opened(folder) as ledger:
+        old = use(populate(ledger), 1, A)
+        flush(ledger)
+        with gate.shut(), monkeypatch.context() as patch:
+            recent = use(ledger, 2, B)
+            patch.setattr(ledger, "_views", unreadable)
+            batch = [deposit(3), keyed(4, A), keyed(5, C), keyed(6, B), deposit(7), keyed(8, C)]
+            one, used, unused, repeat, two, twice = ledger.commit(batch, NOW_MS)
+            assert [type(one), type(two), repeat] == [Entry, Entry, Replay(recent)]
+            assert [isVoid(outcome) for outcome in (used, unused, twice)] == [True] * 3
+            with pytest.raises(LedgerFailed) as failed:
+                ledger.keyed([A, B])
+            assert failed.value.details == {"outcome": "pending"}
+            assert ledger.keyed([B]) == {B: recent}
+        assert ledger.book.accounts[1001].balance == 400
+        assert eventually(lambda: ledger.keyed([A, C])) == {A: old}
+        assert again(ledger, 4, A) == Replay(old)
+        assert use(ledger, 5, C).balance == 100
+
+
+def test_damaged_while_running(folder: Path, gate: Gate, failures: list[LogEvent]) -> None:
+    """Keys in views that are damaged while the ledger runs are looked up again once the views are made again."""
+    with opened(folder) as ledger:
+        old = use(populate(ledger), 1, A)
+        flush(ledger)
+        sql(folder / "views.db", "DROP TABLE key")
+        assert isVoid(again(ledger, 2, A))
+        with pytest.raises(LedgerFailed):
+            ledger.keyed([A])
+        assert eventually(lambda: ledger.keyed([A, B])) == {A: old}
+        assert again(ledger, 2, A) == Replay(old)
+    failures.clear()
+    assert verify(folder).differences == []
+
+
+def test_too_far_behind(folder: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many entries wait for the views and no more: then commits are void, until the views have caught up."""
+    monkeypatch.setattr(sqliteModule, "_UNPROJECTED_MAX", 4)
+    with opened(folder, queryS=0.0) as ledger:
+        flush(populate(ledger))
+        with gate.shut():
+            entries = [use(ledger, n, str(n)) for n in range(1, 5)]
+            for request in (keyed(5, A), keyed(1, "1"), deposit(6), ForgetKeys(CAUSE, 5)):
+                with pytest.raises(LedgerFailed, match="too far behind") as failed:
+                    ledger.commit([request], NOW_MS)
+                assert failed.value.details == {"outcome": "void"}
+            assert (ledger.book.seq, len(ledger._unprojected)) == (8, 4)
+        assert ledger._projector.waitFor(8, 30)
+        assert again(ledger, 5, "1") == Replay(entries[0])
+        assert use(ledger, 5, A).seq == 9
+        assert ledger.book.accounts[1001].balance == 500
+
+
+def test_waits_for_the_views(folder: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit that finds the views too far behind waits for them, as long as a question would, and then goes on."""
+    monkeypatch.setattr(sqliteModule, "_UNPROJECTED_MAX", 4)
+    with opened(folder, queryS=30.0) as ledger, ThreadPoolExecutor(1) as other:
+        flush(populate(ledger))
+        with gate.shut():
+            for n in range(1, 5):
+                use(ledger, n, str(n))
+            waiting = other.submit(again, ledger, 5, A)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.05)
+        outcome = waiting.result(10)
+        assert isinstance(outcome, Entry)
+        assert outcome.seq == 9
+
+
+def test_second_use_cannot_be_projected(folder: Path) -> None:
+    """The views are a second lock: they take a page in which a key is used again for none of it."""
+    views = Views(":memory:", "epoch")
+    with opened(folder) as ledger:
+        use(populate(ledger), 1, A)
+        first = ledger.entries(0, 10)
+    views.project(first)
+    second = replace(first[-1], seq=6, order=2)
+    for page in ([second], [replace(second, key="b"), replace(second, seq=7)]):
+        with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+            views.project(page)
+        assert (views.seq(), views.keyed([A, B]), views.trade(2)) == (5, {A: 5}, None)
+    views.project([replace(second, principal="psp")])
+    assert views.keyed([A, ("psp", "a")]) == {A: 5, ("psp", "a"): 6}
+    views.close()
+
+
+def test_log_with_a_second_use(folder: Path) -> None:
+    """A log in which a key is used twice is not served: its views cannot be made, and that says which lock held."""
+    with opened(folder) as ledger:
+        commit(populate(ledger), keyed(1, A), keyed(2, B))
+    sql(folder / "log.db", "UPDATE entry SET key = 'a' WHERE seq = 6")
+    loseViews(folder)
+    with pytest.raises(LedgerRefused, match=r"views\.db cannot be made: UNIQUE .*key"), opened(folder):
+        pass
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_repeat_of_what_was_pending(folder: Path, kept: bool) -> None:
+    """A key of a batch that was pending is used if the batch was kept after all, and else free."""
+    with opened(folder) as ledger:
+        disk = BadDisk(ledger)
+        flush(populate(ledger))
+        disk.failAt("COMMIT", happens="COMMIT" if kept else "ROLLBACK", dies=True)
+        with pytest.raises(LedgerFailed) as failed:
+            ledger.commit([keyed(1, A)], NOW_MS)
+        assert failed.value.details["outcome"] == "pending"
+        disk.heal()
+        outcome = again(ledger, 2, A)
+        found = ledger.takeFound()
+        assert [entry.order for entry in found] == ([1] if kept else [])
+        assert outcome == Replay(found[0]) if kept else isinstance(outcome, Entry)
+        for _ in range(2):
+            [entry] = ledger.keyed([A]).values()
+            assert (entry.seq, entry.order) == (5, 1 if kept else 2)
+            assert ledger.book.accounts[1001].balance == 100
+            flush(ledger)
+
+
+# -- audit --------------------------------------------------------------------------------------------
+
+#: Entry 6 used the key a and is forgotten by entry 8; 9 used it again; 7 used b; 10 is a refusal and used c.
+FORGOTTEN = 6
+
+
+@pytest.fixture
+def audited(folder: Path) -> Path:
+    """A ledger with keys, forgotten and not, closed."""
+    with opened(folder) as ledger:
+        commit(populate(ledger), deposit(1), keyed(2, A), keyed(3, B))
+        commit(ledger, ForgetKeys(CAUSE, FORGOTTEN), keyed(4, A), keyed(5, C, login=4711), deposit(6, login=4711))
+    return folder
+
+
+def test_audit_counts(audited: Path) -> None:
+    """An audit counts what was broadcast, what was refused, and the keys that still count."""
+    audit = verify(audited)
+    assert (audit.seq, audit.events, audit.refusals, audit.keys, audit.differences) == (11, 8, 2, 3, [])
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("DELETE FROM key WHERE key = 'b'", ["'b' of crm is missing"]),
+        ("UPDATE key SET seq = 5 WHERE key = 'b'", ["'b' of crm is of another entry than the log says"]),
+        ("INSERT INTO key VALUES (6, 'crm', 'd')", ["'d' of crm is there, which the log does not say"]),
+        ("INSERT INTO key VALUES (6, 'psp', 'a')", ["'a' of psp is there, which the log does not say"]),
+        (
+            "UPDATE key SET key = 'x' WHERE key = 'c'",
+            ["'c' of crm is missing", "'x' of crm is there, which the log does not say"],
+        ),
+        ("UPDATE key SET seq = 6 WHERE key = 'a'", ["'a' of crm is of another entry than the log says"]),
+    ],
+)
+def test_audit_of_keys_in_the_views(audited: Path, statement: str, found: list[str]) -> None:
+    """A key that the views lack, have too many, or have of another entry, is found, and only that one."""
+    sql(audited / "views.db", statement)
+    assert verify(audited).differences == [f"views.db: the key {line}" for line in found]
+
+
+def test_audit_of_a_key_used_twice(audited: Path) -> None:
+    """A key with two entries in the log, none of them forgotten, is found, with both."""
+    sql(audited / "log.db", "UPDATE entry SET key = 'b' WHERE seq = 11")
+    assert verify(audited).differences == ["log.db: the key 'b' of crm has two entries, 7 and 11"]
+    sql(audited / "log.db", "UPDATE entry SET principal = 'psp' WHERE seq = 11")
+    assert verify(audited).differences == ["views.db: the key 'b' of psp is missing"]
+
+
+def test_audit_of_a_forgotten_key_used_before_it_was_forgotten(audited: Path) -> None:
+    """That a key is forgotten later does not excuse that it was used twice before."""
+    sql(audited / "log.db", "UPDATE entry SET key = 'a' WHERE seq = 5")
+    assert verify(audited).differences == ["log.db: the key 'a' of crm has two entries, 5 and 6"]
+
+
+@pytest.mark.parametrize("forgotten", [0, FORGOTTEN - 1, FORGOTTEN + 1])
+def test_audit_of_the_snapshot(audited: Path, forgotten: int) -> None:
+    """A snapshot that says other keys are forgotten than the log does is found."""
+    path = audited / "book.snapshot"
+    book = loadSnapshot(path, epoch := verify(audited).epoch)
+    assert book is not None
+    book.forgotten = forgotten
+    saveSnapshot(path, epoch, book)
+    assert verify(audited).differences == ["book.snapshot: which keys are forgotten differs"]
