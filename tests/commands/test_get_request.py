@@ -166,3 +166,13 @@ def test_noName(data: dict[str, Any]) -> None:
     session.send("GetRequest", "ask", data)
     [answer] = session.answers()
     assert (answer["status"], answer["data"]["error"]) == (400, "INVALID_DATA")
+
+
+def test_explicitKeys() -> None:
+    """Of a caller whose extIDs name nothing, none is looked for: unknown would be taken for not booked."""
+    daemon = Daemon(explicitKeys=True)
+    session = daemon.staff()
+    session.send("GetRequest", "ask", {"extID": "k"})
+    [answer] = session.answers()
+    assert (answer["status"], answer["data"]["field"]) == (400, "extID")
+    assert state(session, daemon, "k", "idempotency_key")["state"] == "unknown"

@@ -185,3 +185,17 @@ def test_waitersMax(count: int, command: str) -> None:
     daemon.settle()
     assert [answer["status"] for answer in session.answers()] == [200] * min(count, 3)
     assert daemon.balance() == 1000 * min(count, 3)
+
+
+@pytest.mark.parametrize(("extID", "advice"), [("k", "repeat it"), (None, "look for the order")])
+def test_adviceOfPending(extID: str | None, advice: str) -> None:
+    """Whose request has a name is told to repeat it; whose has none is not, for that would be another deposit."""
+    daemon = Daemon()
+    session = daemon.staff()
+    daemon.ledgerThread.held = True
+    session.deposit(extID)
+    daemon.settle()
+    wait(daemon, 5.1)
+    [answer] = session.answers()
+    assert (answer["data"]["outcome"], advice in answer["data"]["message"]) == ("pending", True)
+    daemon.ledgerThread.release()

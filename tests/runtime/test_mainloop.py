@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.logger import LogEvent
+from twisted.logger import LogEvent, capturedLogs, eventAsText
 
 from scalemgr.finance.money import Amount
 from scalemgr.finance.requests import MoveMoney
@@ -277,3 +277,21 @@ def test_sessionsOfAnyRoleAreOneQueue() -> None:
         session.deposit("a")
     daemon.settle()
     assert [[r.cause.principal for r in batch] for batch in ledger.batches] == [["manager", "dealer", "admin"]]
+
+
+def test_slowCommitIsSaid() -> None:
+    """A commit that takes long is a line for the operator, again each time it has taken twice as long; then no more."""
+    daemon, _ = watched()
+    session = daemon.staff()
+    daemon.ledgerThread.held = True
+    session.deposit("a")
+    daemon.settle()
+    session.deposit("b")
+    with capturedLogs() as logged:
+        for _ in range(70):
+            daemon.clock.advance(0.1)
+        daemon.ledgerThread.release()
+        daemon.settle()
+        daemon.clock.advance(100)
+    lines = [eventAsText(event, includeTimestamp=False, includeSystem=False) for event in logged]
+    assert [line[:52] for line in lines] == [f"the ledger has been at a commit of 1 for {n} s, and 1 " for n in (2, 4)]
