@@ -172,6 +172,7 @@ class IContext(Interface):
 
         @param key: its C{idempotency_key}, or C{None}.
         @param extID: if it had none, its C{extID}.
+        @return: a Deferred that fails with L{ManagerError} if it cannot be found out now.
         @raise InvalidData: if neither names one.
         """
 

@@ -14,7 +14,6 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -23,7 +22,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..finance.book import Book
-from ..finance.records import TRADE_EVENT, Entry, FinanceTrade, StoredAccount
+from ..finance.records import Entry, FinanceTrade, StoredAccount
 from ..finance.requests import KeyName
 from ..interfaces import ILedger
 from ..wire.codes import RetCode
@@ -32,6 +31,7 @@ from .base import BaseLedger
 from .errors import LedgerRefused
 from .log import SqliteLog
 from .projector import Projector, openViews, viewsReach
+from .recent import Recent
 from .snapshot import loadSnapshot, saveSnapshot
 from .views import Views
 
@@ -106,10 +106,6 @@ class SqliteLedger(BaseLedger):
         self._queryS = queryS
         # Is it unknown whether the last batch is in the log?
         self._inDoubt = False
-        # What the views may not have yet: entries, oldest first, and of them those that have a trade or a key.
-        self._unprojected: deque[Entry] = deque()
-        self._recent: dict[int, Entry] = {}
-        self._keys: dict[KeyName, Entry] = {}
         # Each thread that asks has a connection of its own.
         self._readers = threading.local()
         self._opened: list[Views | SqliteLog] = []
@@ -130,8 +126,8 @@ class SqliteLedger(BaseLedger):
         except BaseException:
             self._lock.release()
             raise
-        # The views have all that is in the log, so nothing has to be kept in memory.
-        self._released = self.book.seq
+        # The views have all that is in the log by now.
+        self._recent = Recent(self.book.seq)
         self._projector = Projector(self._logPath, self._viewsPath, views)
         self._projector.start()
 
@@ -294,11 +290,12 @@ class SqliteLedger(BaseLedger):
 
     def _awaitProjector(self) -> None:
         """What waits for the projector is kept in memory, so it is bounded."""
-        if len(self._unprojected) < _UNPROJECTED_MAX:
+        recent = self._recent
+        if len(recent) < _UNPROJECTED_MAX:
             return
-        self._projector.waitFor(self._unprojected[0].seq + _UNPROJECTED_MAX // 2, self._queryS)
-        self._release()
-        if len(self._unprojected) >= _UNPROJECTED_MAX:
+        self._projector.waitFor(recent.released + _UNPROJECTED_MAX // 2, self._queryS)
+        recent.release(self._projector.reached)
+        if len(recent) >= _UNPROJECTED_MAX:
             raise LedgerFailed(
                 "the views are too far behind the log; nothing was done, try again later", outcome="void"
             )
@@ -318,11 +315,12 @@ class SqliteLedger(BaseLedger):
             return found
 
         # What was released is in the views, so memory is asked first.
-        recent = {name: entry for name in names if (entry := self._keys.get(name)) is not None}
+        recent = {name: entry for name in names if (entry := self._recent.keys.get(name)) is not None}
         return self._withOlder(recent, names, older)
 
     def _named(self, orders: Iterable[int]) -> Mapping[int, FinanceTrade]:
-        recent = {order: self._recent[order].trade() for order in orders if order in self._recent}
+        trades = self._recent.trades
+        recent = {order: trades[order].trade() for order in orders if order in trades}
         return self._withOlder(recent, orders, Views.trades)
 
     def _withOlder(
@@ -337,7 +335,7 @@ class SqliteLedger(BaseLedger):
             return recent
         try:
             views = self._views()
-            if views.seq() < self._released:
+            if views.seq() < self._recent.released:
                 raise ValueError("they are being made again")
             return {**ask(views, older), **recent}
         except (sqlite3.Error, ValueError, LedgerRefused) as e:
@@ -366,23 +364,6 @@ class SqliteLedger(BaseLedger):
                 raise LedgerFailed(f"the ledger cannot be written: {e}", outcome="void") from e
 
     def _appended(self, entries: list[Entry]) -> None:
-        self._release()
-        for entry in entries:
-            if entry.event == TRADE_EVENT:
-                self._recent[entry.order] = entry
-            if entry.key is not None:
-                self._keys[entry.principal, entry.key] = entry
-            self._unprojected.append(entry)
+        self._recent.release(self._projector.reached)
+        self._recent.add(entries)
         self._projector.wake(self.book.seq)
-
-    def _release(self) -> None:
-        """Let go of what the views have."""
-        reached = self._projector.reached
-        while self._unprojected and self._unprojected[0].seq <= reached:
-            entry = self._unprojected.popleft()
-            self._released = entry.seq
-            if self._recent.get(entry.order) is entry:
-                del self._recent[entry.order]
-            name = entry.principal, entry.key or ""
-            if self._keys.get(name) is entry:
-                del self._keys[name]

@@ -225,6 +225,9 @@ class TradingRuntime:
             error = LedgerFailed("the ledger failed in its commit", outcome="pending")
         assert isinstance(error, LedgerFailed)
         found = self._takeFound()
+        if found:
+            # It did find out what became of the last one.
+            self._underWay.known()
         if error.details.get("outcome") != "void":
             self._unsure = True
             self._underWay.doubt(batch)

@@ -208,8 +208,11 @@ class UnderWay:
         self._doubtful.clear()
 
     def asked(self, name: KeyName) -> Deferred[Asked]:
-        """How far the request with this key is. The log is asked first: what is under way may be a repeat."""
-        before = self._doubtful.get(name) or next(iter(self._byName.get(name, ())), None)
+        """
+        How far the request with this key is. The log is asked first: what is under way may be a repeat.
+
+        @return: a Deferred that fails if the log cannot be asked.
+        """
 
         def found(entry: Entry | None, works: list[Work]) -> Asked:
             if entry is not None:
@@ -221,12 +224,7 @@ class UnderWay:
                     return Asked(work.state, work.order)
             return Asked(_UNKNOWN)
 
-        def failed(failure: Failure) -> Asked:
-            if before is None:
-                failure.raiseException()
-            return Asked(_PENDING, before.order)
-
-        return self._search(name, found).addErrback(failed)
+        return self._search(name, found)
 
     def lookUp(self, work: Work) -> Deferred[str | None]:
         """The C{certainty} of work that has a key."""

@@ -47,8 +47,8 @@ def flush(ledger: ILedger) -> None:
     """Let the views have everything, and the memory nothing of it."""
     if isinstance(ledger, SqliteLedger):
         assert ledger._projector.waitFor(ledger.book.seq, 30)
-        ledger._release()
-        assert not ledger._keys
+        ledger._recent.release(ledger._projector.reached)
+        assert not ledger._recent.keys
 
 
 def loseViews(folder: Path) -> None:

@@ -209,7 +209,7 @@ def test_too_far_behind(folder: Path, gate: Gate, monkeypatch: pytest.MonkeyPatc
                 with pytest.raises(LedgerFailed, match="too far behind") as failed:
                     ledger.commit([request], NOW_MS)
                 assert failed.value.details == {"outcome": "void"}
-            assert (ledger.book.seq, len(ledger._unprojected)) == (8, 4)
+            assert (ledger.book.seq, len(ledger._recent)) == (8, 4)
         assert ledger._projector.waitFor(8, 30)
         assert again(ledger, 5, "1") == Replay(entries[0])
         assert use(ledger, 5, A).seq == 9

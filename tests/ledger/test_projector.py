@@ -57,9 +57,9 @@ def test_update_when_forgotten(folder: Path) -> None:
         (order,) = depositEach(populate(ledger), 10)
         assert ledger.trade(order) is not None
         depositEach(ledger, 1)
-        assert order not in ledger._recent
+        assert order not in ledger._recent.trades
         assert commit(ledger, update(order, 30))[0].balance == 20
-        assert order in ledger._recent
+        assert order in ledger._recent.trades
 
 
 @pytest.mark.parametrize("times", [1, 5])

@@ -200,3 +200,16 @@ def test_malformedDuringTheLookup(house: House) -> None:
     reader.letGo()
     [answer] = house.two.answers()
     assert answer["data"] == {"state": "unknown", "order": 0}
+
+
+def test_foundByABatchThatFails(house: House) -> None:
+    """A repeat in the very batch that finds the first, and fails itself, is told of the first; what is new is void."""
+    keepAndFail(house.ledger)
+    house.one.deposit("a")
+    house.daemon.settle()
+    assert [answer.outcome for answer in told(house.one)] == ["pending"]
+    house.ledger.failures = [VOID]
+    house.two.deposit("a")
+    house.two.deposit("z")
+    house.wait(0.2)
+    assert told(house.two) == [Told("a", 200, True, None), Told("z", 500, False, "void")]

@@ -1,0 +1,223 @@
+"""A client of the model test: it asks, and holds each line that comes against the model."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from ..helpers import Daemon, Session
+from .model import Model
+from .requests import MASKS, TOKENS, Answer, Asked, Scope
+
+_ANSWER = re.compile(rb'\{"extID":("[^"]*"|null),"status":(\d+)(,"replayed":true)?,"data":(\{.*\})\}\r\n')
+
+
+class Client:
+    """
+    A session, seen from its other end.
+
+    @ivar cursor: the last entry of the log up to which it has had all events that it may see.
+    @ivar replaying: does it catch up?
+    @ivar stalled: does it not read?
+    @ivar cutOff: has it been told that it reads too slowly, and that this is the end?
+    """
+
+    def __init__(self, daemon: Daemon, model: Model, principal: str) -> None:
+        self.principal = principal
+        self._daemon = daemon
+        self._model = model
+        self._deposits: defaultdict[str, list[Asked]] = defaultdict(list)
+        self._questions: dict[str, Callable[[Answer], None]] = {}
+        self._count = 0
+        self.replaying = self.stalled = self.cutOff = False
+        self.cursor = daemon.ledger.book.seq
+        self._session: Session = daemon.connect(TOKENS[principal])
+        self.ping()
+        self.mask = MASKS[principal]
+
+    # -- asking -----------------------------------------------------------------------------------------
+
+    def deposit(self, asked: Asked, byExtID: bool, timeoutMs: int | None) -> None:
+        """
+        Ask for a deposit, its key as the extID or beside one that is nobody else's.
+
+        Under one extID, or none, all that is under way asks for the same, or nobody could tell the answers apart.
+        """
+        key = asked.scope[1]
+        data = {name: value for name, value in asked.content._asdict().items() if value is not None}
+        if timeoutMs is not None:
+            data["timeout_ms"] = timeoutMs
+        extID = key
+        others = [each for each in self._deposits[json.dumps(key)] if each.content.said() != asked.content.said()]
+        if key is not None and (others or not byExtID):
+            extID = self._newExtID()
+            data["idempotency_key"] = key
+        self._deposits[json.dumps(extID)].append(asked)
+        self._model.attempts[asked.scope].append(asked)
+        self._session.send("BalanceInSync" if asked.sync else "BalanceIn", extID, data)
+
+    def waits(self, scope: Scope) -> list[Asked]:
+        """What it still waits for under this key."""
+        return [asked for waiting in self._deposits.values() for asked in waiting if asked.scope == scope]
+
+    def question(self, key: str, byExtID: bool) -> None:
+        """Ask what became of a key."""
+        scope = self.principal, key
+        question = self._model.question(scope, self._daemon.ledger.book.seq)
+        slow = self._daemon.readerThread.held
+        waiting = [a for a in self.waits(scope) if a.content.order is None and not a.content.malformed()]
+
+        def answered(answer: Answer) -> None:
+            if (slow or self._daemon.readerThread.held) and answer.data.get("reason") == "RET_ERR_TIMEOUT":
+                return  # Nobody can say for the time being.
+            assert answer.status == 200, answer
+            now = self._daemon.clock.seconds()
+            open = any(asked.state == "open" and asked.until > now for asked in waiting)
+            self._model.told(question, answer.data, answer.text, open=open)
+
+        self._ask("GetRequest", {"extID" if byExtID else "idempotency_key": key}, answered)
+
+    def subscribe(self, after: int, epoch: str) -> None:
+        """Ask for all events after one, and then for what comes."""
+        replaying, head = self.replaying, self._daemon.ledger.book.seq
+        possible = epoch == self._daemon.ledger.epoch and after <= head
+
+        def answered(answer: Answer) -> None:
+            if answer.status == 409:
+                assert replaying, f"nothing is being replayed, but {answer}"
+            elif answer.status == 410:
+                assert not possible, f"{after} of {head}, but {answer}"
+                assert answer.data["error"] == "RESYNC_REQUIRED"
+                assert (answer.data["epoch"], answer.data["seq"]) == (self._daemon.ledger.epoch, head)
+            else:
+                assert answer.status == 200, answer
+                assert possible, f"{after} of {head}, but {answer}"
+                assert not self.replaying, f"something is being replayed, but {answer}"
+                self.cursor, self.replaying = after, True
+
+        self._ask("Subscribe", {"chanels": ["trade:event"], "from_seq": after, "epoch": epoch}, answered)
+
+    def ping(self) -> None:
+        """Ask where the log is."""
+        expected = {
+            "time": self._daemon.clock.seconds(),
+            "epoch": self._daemon.ledger.epoch,
+            "seq": self._daemon.ledger.book.seq,
+        }
+
+        def answered(answer: Answer) -> None:
+            assert answer.status == 200, answer
+            assert answer.data == expected, answer
+
+        self._ask("Ping", {}, answered)
+
+    def _ask(self, command: str, data: dict[str, Any], answered: Callable[[Answer], None]) -> None:
+        extID = self._newExtID()
+        self._questions[json.dumps(extID)] = answered
+        self._session.send(command, extID, data)
+
+    def _newExtID(self) -> str:
+        self._count += 1
+        return f"request-{self._count}"
+
+    # -- coming and going -------------------------------------------------------------------------------
+
+    def stall(self, stalled: bool) -> None:
+        """Read no more, or again."""
+        if stalled != self.stalled:
+            self.stalled = stalled
+            producer: Any = self._session.transport.producer
+            producer.pauseProducing() if stalled else producer.resumeProducing()
+
+    def lose(self) -> None:
+        """The connection breaks. What it was waiting for goes its way."""
+        self._session.lose()
+        for waiting in self._deposits.values():
+            for asked in waiting:
+                asked.state = "lost"
+
+    # -- hearing ----------------------------------------------------------------------------------------
+
+    def read(self) -> None:
+        """Hold all that has come against the model."""
+        for line in self._session.raw().splitlines(keepends=True):
+            assert not self.cutOff, f"it was said to be the last line, but then {line!r}"
+            found = _ANSWER.fullmatch(line)
+            if found is None:
+                self._hear(line)
+            else:
+                extID, status, replayed, text = found.groups()
+                answer = Answer(extID.decode(), int(status), replayed is not None, text, json.loads(text))
+                self._answered(answer)
+        assert self._session.transport.disconnecting == self.cutOff, "the session was closed"
+
+    def _answered(self, answer: Answer) -> None:
+        if answer.extID in self._questions:
+            assert not answer.replayed, answer
+            self._questions.pop(answer.extID)(answer)
+            return
+        waiting = self._deposits.get(answer.extID, [])
+        # All that wait under one extID ask for the same; they differ in the form of the answer.
+        fitting = [asked for asked in waiting if answer.status != 200 or asked.sync == ("profit" in answer.data)]
+        assert fitting, f"nobody waits for {answer}; only {waiting}"
+        # What is said at once is said to the last one, and that its time is up to the one whose time it is.
+        asked = fitting[-1 if answer.status == 429 else 0]
+        if answer.status == 504:
+            asked = min(fitting, key=lambda each: each.until)
+        waiting.remove(asked)
+        self._model.answered(asked, answer)
+
+    def _hear(self, line: bytes) -> None:
+        message = json.loads(line)
+        if message["event"] == "replay:done":
+            self._replayed(message["data"])
+            return
+        if message["event"] == "lagged":
+            self._lagged(message["data"]["seq"])
+            return
+        seq = self._model.visible(self.cursor, self.mask)
+        assert seq is not None, f"after {self.cursor} there is nothing to hear, but {line!r}"
+        assert line == self._model.lines[seq - 1], f"after {self.cursor} comes {seq}, but {line!r}"
+        entry = self._model.entries[seq - 1]
+        scope = entry.principal, entry.key
+        # Not if the first asker has had its answer, that nobody knew; then it is not the event of those who repeat.
+        waiting = [] if any(a.state == "pending" for a in self._model.attempts[scope]) else self.waits(scope)
+        late = [a for a in waiting if entry.key is not None and a.content.order is None and a.content.booked(entry)]
+        assert not late or self.replaying, f"{line!r} comes before the answer to {late}"
+        self.cursor = seq
+
+    def _replayed(self, data: dict[str, Any]) -> None:
+        assert self.replaying, f"nothing was being replayed, but {data}"
+        assert data["epoch"] == self._daemon.ledger.epoch, data
+        assert self.cursor <= data["seq"] <= self._daemon.ledger.book.seq, data
+        missing = self._model.visible(self.cursor, self.mask)
+        assert missing is None or missing > data["seq"], f"{data}, but {missing} was not sent"
+        self.replaying = False
+
+    def _lagged(self, seq: int) -> None:
+        assert self.stalled, "it reads, and is said to lag"
+        missing = self._model.visible(self.cursor, self.mask), self._model.visible(seq, self.mask)
+        assert missing[0] == missing[1], f"it has all up to {self.cursor}, but is said to have all up to {seq}"
+        self.cutOff = True
+
+    # -- what must be -----------------------------------------------------------------------------------
+
+    def checkLive(self) -> None:
+        """Who is not catching up and reads has every event of the book."""
+        missing = self._model.visible(self.cursor, self.mask)
+        if not (self.replaying or self.stalled) and missing is not None:
+            assert missing > self._daemon.ledger.book.seq, f"{missing} was not sent, only what is up to {self.cursor}"
+
+    def checkRest(self) -> None:
+        """Everything is answered, everything was heard, and the session holds nothing back."""
+        protocol = self._session.protocol
+        assert not any(self._deposits.values()), f"not answered: {dict(self._deposits)}"
+        assert not self._questions, f"not answered: {list(self._questions)}"
+        assert not self.replaying, "the replay does not end"
+        assert not protocol._inFlight, "the session waits for answers that were sent"
+        assert protocol._underWay == 0, "the session has lost count of its answers"
+        assert not protocol._lines
+        assert not protocol._pile
