@@ -11,6 +11,12 @@ from pathlib import Path
 import pytest
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
+from scalemgr.interfaces import ILedger
+
+from .engines import Engine
+from .gate import Gate
+from .helpers import NOW_MS, populate
+
 
 class Logged:
     """What was logged since the test began."""
@@ -54,3 +60,18 @@ def ownedFolder() -> Iterator[Path]:
     if root:
         os.seteuid(0)
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def ledger(engine: Engine, tmp_path: Path) -> Iterator[ILedger]:
+    """A populated ledger of each engine."""
+    ledger = engine.make(tmp_path)
+    ledger.open(NOW_MS)
+    yield populate(ledger)
+    ledger.close(None)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    """Before the views; a projector that fails tries again soon."""
+    return Gate(monkeypatch)

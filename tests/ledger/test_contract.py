@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from queue import Queue
 
@@ -32,15 +31,6 @@ from .helpers import (
     state,
     update,
 )
-
-
-@pytest.fixture
-def ledger(engine: Engine, tmp_path: Path) -> Iterator[ILedger]:
-    """A populated ledger of each engine."""
-    ledger = engine.make(tmp_path)
-    ledger.open(NOW_MS)
-    yield populate(ledger)
-    ledger.close(None)
 
 
 def refusal(outcome: Outcome) -> str:

@@ -38,12 +38,6 @@ from .helpers import (
 )
 
 
-@pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
-    """Before the views; a projector that fails tries again soon."""
-    return Gate(monkeypatch)
-
-
 def isVoid(outcome: Outcome) -> bool:
     """Did it fail, saying that nothing was done?"""
     return isinstance(outcome, LedgerFailed) and outcome.details.get("outcome") == "void"

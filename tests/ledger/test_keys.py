@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from scalemgr.ledger.snapshot import loadSnapshot
 from scalemgr.wire.errors import DuplicateRequest, LedgerFailed
 
 from .engines import Engine, every, lasting
-from .gate import Gate
 from .helpers import CAUSE, NOW_MS, commit, deposit, opened, populate
 from .keys import (
     BETWEEN,
@@ -31,22 +30,6 @@ from .keys import (
     keyed,
     use,
 )
-
-
-@pytest.fixture
-def ledger(engine: Engine, tmp_path: Path) -> Iterator[ILedger]:
-    """A populated ledger of each engine."""
-    ledger = engine.make(tmp_path)
-    ledger.open(NOW_MS)
-    yield populate(ledger)
-    ledger.close(None)
-
-
-@pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
-    """Before the views; a projector that fails tries again soon."""
-    return Gate(monkeypatch)
-
 
 # -- keys that were used ------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from twisted.logger import LogEvent
 from scalemgr.finance.records import Entry
 from scalemgr.finance.requests import ForgetKeys
 from scalemgr.finance.settle import Replay
-from scalemgr.interfaces import ILedger
 from scalemgr.ledger import projector as projectorModule
 from scalemgr.ledger import sqlite as sqliteModule
 from scalemgr.ledger.audit import verify
@@ -24,7 +22,6 @@ from scalemgr.ledger.snapshot import loadSnapshot, saveSnapshot
 from scalemgr.ledger.views import Views
 from scalemgr.wire.errors import LedgerFailed
 
-from .engines import Engine
 from .gate import Gate
 from .helpers import CAUSE, NOW_MS, BadDisk, commit, deposit, eventually, opened, populate, sql
 from .keys import (
@@ -40,22 +37,6 @@ from .keys import (
     loseViews,
     use,
 )
-
-
-@pytest.fixture
-def ledger(engine: Engine, tmp_path: Path) -> Iterator[ILedger]:
-    """A populated ledger of each engine."""
-    ledger = engine.make(tmp_path)
-    ledger.open(NOW_MS)
-    yield populate(ledger)
-    ledger.close(None)
-
-
-@pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
-    """Before the views; a projector that fails tries again soon."""
-    return Gate(monkeypatch)
-
 
 # -- views that are behind, or cannot be read ---------------------------------------------------------
 

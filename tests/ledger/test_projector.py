@@ -20,12 +20,6 @@ from .gate import Gate
 from .helpers import commit, depositEach, opened, populate, profits, rightViews, sql, update
 
 
-@pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
-    """Before the views; a projector that fails tries again soon."""
-    return Gate(monkeypatch)
-
-
 def test_too_far_behind(folder: Path, gate: Gate) -> None:
     """A question that the views cannot answer in time fails, saying so, and never answers from old views."""
     with opened(folder, queryS=0.0) as ledger:
