@@ -35,6 +35,7 @@ from .finance.money import Currencies
 from .interfaces import ICommand, ILedger
 from .ledger.errors import LedgerRefused
 from .ledger.url import folderOf, ledgerAt
+from .runtime.clocks import WallClock
 from .runtime.eventlog import EventLog
 from .runtime.forgetting import Forgetting
 from .runtime.mainloop import TradingRuntime
@@ -91,6 +92,7 @@ class ManagerService(Service):
         demo: bool = False,
     ) -> None:
         self._reactor = reactor
+        self._clock = WallClock(reactor)
         self._settings = settings
         self._commands = list(commands)
         self._broken = list(broken)
@@ -112,7 +114,7 @@ class ManagerService(Service):
             )
         self._temporary = TemporaryDirectory(prefix="scalemgr-demo-") if settings.ledger == "demo:" else None
         url = settings.ledger if self._temporary is None else f"sqlite:{self._temporary.name}"
-        nowMs = int(self._reactor.seconds() * 1000)
+        nowMs = int(self._clock.seconds() * 1000)
         try:
             self._ledger = ledgerAt(url, self._base)
             self._build(self._ledger)
@@ -139,7 +141,7 @@ class ManagerService(Service):
 
     def _build(self, ledger: ILedger) -> None:
         """Join the rooms."""
-        settings, clock = self._settings, self._reactor
+        settings, clock = self._settings, self._clock
         limits = settings.limits
         # The ledger's own thread; one for questions; one for replays; two for the rest that blocks.
         self._pools = [
@@ -153,7 +155,7 @@ class ManagerService(Service):
         events = EventLog(ledger, inReplay)
         sync = settings.sync
         bounds = TimeoutBounds(sync.timeout_ms, sync.timeout_ms_min, sync.timeout_ms_max)
-        self._waiters = waiters = Waiters(clock, bounds, limits.waiters)
+        self._waiters = waiters = Waiters(self._reactor, bounds, limits.waiters)
         self._runtime = TradingRuntime(
             clock,
             ledger,
@@ -166,7 +168,9 @@ class ManagerService(Service):
             orderBlock=settings.orders.block,
         )
         keepDays = settings.idempotency.keep_days
-        self._forgetting = Forgetting(clock, ledger, self._runtime, inReader, keepDays) if keepDays else None
+        self._forgetting = (
+            Forgetting(clock, self._reactor, ledger, self._runtime, inReader, keepDays) if keepDays else None
+        )
         house = House(
             clock,
             ledger,

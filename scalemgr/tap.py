@@ -15,6 +15,7 @@ from twisted.python.usage import Options as _Options
 from .config import AuthSettings, ConfigError, Settings, load
 from .ledger.errors import LedgerRefused
 from .ledger.url import probe
+from .runtime.clocks import makeSteady
 from .server.auth import Keys
 from .server.discovery import findCommands
 from .server.dispatch import CommandClash, checkCommands
@@ -84,6 +85,8 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     """The daemon, ready to start."""
     if reactor is None:
         from twisted.internet import reactor
+
+        makeSteady(reactor)
     return ManagerService(
         reactor,
         options.settings,

@@ -107,7 +107,7 @@ class Projector(threading.Thread):
         self._views: Views | None = views
         self._state = threading.Condition()
         self._head = self._reached = views.seq()
-        self._suspected = False
+        self._suspected = self._anew = False
         self._failing = False
         self._stopping = False
         self.made = 0
@@ -123,10 +123,15 @@ class Projector(threading.Thread):
             self._head = head
             self._state.notify_all()
 
-    def suspect(self) -> None:
-        """Somebody could not read the views: look whether they are what they should be."""
+    def suspect(self, anew: bool = False) -> None:
+        """
+        Somebody could not read the views: look whether they are what they should be.
+
+        @param anew: do not even look, make them again.
+        """
         with self._state:
             self._suspected = True
+            self._anew = self._anew or anew
             self._state.notify_all()
 
     def waitFor(self, seq: int, seconds: float) -> bool:
@@ -157,9 +162,12 @@ class Projector(threading.Thread):
             if self._stopping and self._head <= self._reached:
                 return False
             suspected, self._suspected = self._suspected, False
+            anew, self._anew = self._anew, False
         try:
             if suspected:
                 self._drop()
+            if anew:
+                removeViews(self._viewsPath)
             reached = self._follow()
         except Exception:
             # A full disk, or damage. Deposits go on; questions fail until it is over.

@@ -79,6 +79,21 @@ class FolderLock:
         os.close(self._file)
 
 
+_UNREADABLE = "the views cannot be read now; ask again later"
+
+
+class _Replaced(ValueError):
+    """It is not the file that it was."""
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 class _Unreadable(dict[_Name, _Thing], Generic[_Name, _Thing]):
     """Some things. Whoever wants another one is told that it cannot be looked up now; the others go on."""
 
@@ -106,6 +121,8 @@ class SqliteLedger(BaseLedger):
         self._queryS = queryS
         # Is it unknown whether the last batch is in the log?
         self._inDoubt = False
+        # Were the views found unreadable, and not readable since?
+        self._suspected = False
         # Each thread that asks has a connection of its own.
         self._readers = threading.local()
         self._opened: list[Views | SqliteLog] = []
@@ -235,7 +252,14 @@ class SqliteLedger(BaseLedger):
         return reader
 
     def trade(self, order: int) -> tuple[FinanceTrade, str] | None:
-        return self._ask(lambda views: views.trade(order))
+        # Not as for an account: whoever changes a trade waits for this, and memory has what the views may lack.
+        entry = self._recent.trades.get(order)
+        if entry is not None:
+            return entry.trade(), entry.group
+        found = self._withOlder({}, [order], lambda views, orders: {o: views.trade(o) for o in orders})
+        if isinstance(found, _Unreadable):
+            raise LedgerFailed(_UNREADABLE)
+        return found[order]
 
     def account(self, login: int) -> StoredAccount | None:
         return self._ask(lambda views: views.account(login))
@@ -246,29 +270,37 @@ class SqliteLedger(BaseLedger):
             raise LedgerFailed(
                 "the views are behind the log and do not catch up in time; ask again later",
                 RetCode.RET_ERR_TIMEOUT,
-                outcome="void",
             )
         try:
-            return question(self._views())
+            answer = question(self._views())
+            self._suspected = False
+            return answer
         except (sqlite3.Error, ValueError, LedgerRefused) as e:
-            self._log.warn("views: cannot be read: {why}", why=e)
-            self._projector.suspect()
-            raise LedgerFailed(
-                "the views cannot be read and are being looked at; ask again later", outcome="void"
-            ) from e
+            self._suspect(e)
+            raise LedgerFailed(_UNREADABLE) from e
+
+    def _suspect(self, why: Exception) -> None:
+        """The views cannot be read, or believed. Said once, until they can."""
+        if not self._suspected:
+            self._log.warn("the views cannot be read, and are made again if need be: {why}", why=why)
+        self._suspected = True
+        self._projector.suspect(anew=isinstance(why, _Replaced))
 
     def _views(self) -> Views:
-        made, views = getattr(self._readers, "views", (0, None))
+        made, identity, views = getattr(self._readers, "views", (0, None, None))
         if views is None or made != self._projector.made:
             # None yet, or of a file that was since made again.
             if views is not None:
-                self._readers.views = 0, None
+                self._readers.views = 0, None, None
                 self._opened.remove(views)
                 views.close()
             made = self._projector.made
+            identity = _identity(self._viewsPath)
             views = Views(self._viewsPath, self.epoch, readOnly=True)
-            self._readers.views = made, views
+            self._readers.views = made, identity, views
             self._opened.append(views)
+        elif _identity(self._viewsPath) != identity:
+            raise _Replaced("somebody has replaced the file")
         return views
 
     # -- the commit -------------------------------------------------------------------------------------
@@ -303,7 +335,7 @@ class SqliteLedger(BaseLedger):
     def _keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
         found = self._known(names)
         if isinstance(found, _Unreadable):
-            raise LedgerFailed("the views cannot be read now; ask again later", outcome="pending")
+            raise LedgerFailed(_UNREADABLE)
         return dict(found)
 
     def _known(self, names: Collection[KeyName]) -> Mapping[KeyName, Entry]:
@@ -337,10 +369,11 @@ class SqliteLedger(BaseLedger):
             views = self._views()
             if views.seq() < self._recent.released:
                 raise ValueError("they are being made again")
-            return {**ask(views, older), **recent}
+            found = {**ask(views, older), **recent}
+            self._suspected = False
+            return found
         except (sqlite3.Error, ValueError, LedgerRefused) as e:
-            self._log.warn("ledger: keys and orders cannot be looked up, the views cannot be read: {why}", why=e)
-            self._projector.suspect()
+            self._suspect(e)
             return _Unreadable(recent)
 
     def _append(self, entries: list[Entry]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import ujson
 from msgspec import Struct
+from twisted.logger import Logger
 
 from ..finance.records import (
     GROUP_EVENT,
@@ -29,6 +30,8 @@ from ..finance.requests import KeyName
 from .database import connect, transaction
 
 __all__ = ["Frozen", "Views", "condense"]
+
+_log = Logger()
 
 
 _CONTENTS: dict[str, str] = {
@@ -141,8 +144,24 @@ class Views:
                 [(*moved[login], login) for login in sorted(moved)],
             )
             self._connection.execute("DELETE FROM key WHERE seq <= ?", (forgotten,))
-            run("INSERT INTO key (principal, key, seq) VALUES (?, ?, ?)", sorted(k for k in keys if k[2] > forgotten))
+            new = sorted(key for key in keys if key[2] > forgotten)
+            added = run("INSERT OR IGNORE INTO key (principal, key, seq) VALUES (?, ?, ?)", new)
+            if added.rowcount < len(new):
+                self._accuse(new)
             self._connection.execute("UPDATE view SET seq = ?", (entries[-1].seq,))
+
+    def _accuse(self, new: list[tuple[str, str, int]]) -> None:
+        """A key was used twice: what must never be has happened, and is in the log for good. The first one counts."""
+        first = self.keyed([(principal, key) for principal, key, _ in new])
+        for principal, key, seq in new:
+            if first[principal, key] != seq:
+                _log.critical(
+                    "the key {key!r} of {principal} has two entries, {first} and {second}: it was applied twice",
+                    key=key,
+                    principal=principal,
+                    first=first[principal, key],
+                    second=seq,
+                )
 
     def trade(self, order: int) -> tuple[FinanceTrade, str] | None:
         """A trade and the name of its group."""

@@ -1,6 +1,7 @@
 """Lets old idempotency keys go, where that is configured: a little at a time, through the log like everything.
 
-What is forgotten is an entry, so that every view and every audit of the log agrees on it.
+What is forgotten is an entry, so that every view and every audit of the log agrees on it. It cannot be taken back,
+so a clock that has leapt is not believed: only one that has gone steadily for an hour is.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ STEP = 5000
 
 _PAUSE_S = 1.0
 _REST_S = 3600.0
+_DRIFT_S = 60.0
 _CAUSE = Cause("scalemgr", EVERYTHING)
 
 
@@ -31,6 +33,8 @@ class Forgetting:
     """
     Looks once an hour whether there are keys to forget.
 
+    @param clock: the time of day.
+    @param steady: a clock that only goes forward.
     @param inReader: runs the ledger's questions.
     @param keepDays: how old a key must be, in days.
     """
@@ -38,9 +42,17 @@ class Forgetting:
     _log = Logger()
 
     def __init__(
-        self, clock: IReactorTime, ledger: ILedger, runtime: TradingRuntime, inReader: InThread, keepDays: int
+        self,
+        clock: IReactorTime,
+        steady: IReactorTime,
+        ledger: ILedger,
+        runtime: TradingRuntime,
+        inReader: InThread,
+        keepDays: int,
     ) -> None:
         self._clock = clock
+        self._steady = steady
+        self._ahead = clock.seconds() - steady.seconds()
         self._ledger = ledger
         self._runtime = runtime
         self._inReader = inReader
@@ -51,7 +63,7 @@ class Forgetting:
 
     def start(self) -> None:
         """Begin. The runtime has begun."""
-        self._timer = self._clock.callLater(_PAUSE_S, self._look)
+        self._timer = self._clock.callLater(_REST_S, self._look)
 
     def stop(self) -> None:
         """Forget no more."""
@@ -59,7 +71,21 @@ class Forgetting:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
-    def _look(self) -> Deferred[None]:
+    def _leapt(self) -> bool:
+        """Has the clock been set since this was last asked?"""
+        before, self._ahead = self._ahead, self._clock.seconds() - self._steady.seconds()
+        if abs(self._ahead - before) <= _DRIFT_S:
+            return False
+        self._log.warn(
+            "the clock has leapt by {seconds:.0f} s; no idempotency keys are forgotten for an hour",
+            seconds=self._ahead - before,
+        )
+        return True
+
+    def _look(self) -> Deferred[None] | None:
+        if self._leapt():
+            self._rest(_REST_S)
+            return None
         beforeMs = int(self._clock.seconds() * 1000) - self._keepMs
         found = self._inReader(self._ledger.forgettable, beforeMs, STEP)
         return found.addCallback(self._forget).addErrback(self._cannot).addCallback(self._rest)

@@ -5,7 +5,8 @@ nor while it does not read what it was sent. What is sent to it meanwhile (the a
 events) piles up to a bound; past the bound it gets C{{"event": "lagged"}} with the number of the last event
 that it was sent, as its last line, and is closed.
 
-A peer that has closed its own direction (C{printf ... | nc}) still gets the answers to what it asked.
+A peer that has closed its own direction (C{printf ... | nc}) still gets the answers to what it asked, and the
+events that it asked to be sent again.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ class ManagerProtocol(LineReceiver):
             return
         if self._finishing:
             self._leave()
-        elif not self._lines:
+        elif not self._lines and not self._stream.isReplaying:
             # Lines that had to wait are answered first.
             if self.clearLineBuffer().strip():
                 self._endWith(InvalidData("the last line has no end"))
@@ -185,9 +186,14 @@ class ManagerProtocol(LineReceiver):
         self.principal = principal
         self._stream.authenticated(principal)
 
+    def replayed(self) -> None:
+        """It has what it asked to be sent again: C{IStreamed}."""
+        self._closeIfDone()
+
     def expired(self) -> None:
         """The time of what its last token gave it is up; the next valid one gives it again: C{IStreamed}."""
         self.principal = None
+        self._closeIfDone()
 
     def subscribe(self, after: int) -> None:
         """Once this is answered, go back to an entry of the log: C{ISession} of dispatch."""

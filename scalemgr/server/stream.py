@@ -30,6 +30,9 @@ class IStreamed(Protocol):
     def write(self, lines: bytes) -> bool:
         """Send whole lines; C{False} if they will not be sent."""
 
+    def replayed(self) -> None:
+        """It has the mark at the end of its replay."""
+
     def expired(self) -> None:
         """The token's time is up."""
 
@@ -64,6 +67,9 @@ class Stream:
 
     def authenticated(self, principal: Principal) -> None:
         """From now on, what this principal may see."""
+        if self._isStreaming and principal.role in STAFF and principal.mask.text == self.mask.text:
+            self._principal = principal
+            return
         self._stop()
         self._principal = principal
         if principal.role not in STAFF:
@@ -78,6 +84,15 @@ class Stream:
             self._events.attach(self)
         else:
             self._begin()
+
+    @property
+    def _isStreaming(self) -> bool:
+        return self._live or self._replay is not None
+
+    @property
+    def isReplaying(self) -> bool:
+        """Is it on its way to a mark?"""
+        return self._marking and self._principal is not None
 
     def subscribe(self, after: int) -> None:
         """
@@ -132,6 +147,7 @@ class Stream:
         if self._marking:
             self._marking = False
             self._session.write(marker("replay:done", {"seq": seq, "epoch": self._events.epoch}))
+            self._session.replayed()
 
     def _unreadable(self) -> None:
         self._session.cutShort("replay:failed", "the log cannot be read")

@@ -200,6 +200,35 @@ def test_laggedBeforeAnything() -> None:
     assert session.lines() == [{"event": "lagged", "data": {"seq": 5}}]
 
 
+def test_halfClosedMeanwhile() -> None:
+    """A peer that asks and closes its own side gets all that it asked for, with the mark, and then the end."""
+    daemon = Daemon()
+    grown(daemon, 2 * PAGE)
+    session = daemon.staff()
+    daemon.replayThread.held = True
+    resume(session, 0)
+    session.protocol.readConnectionLost()
+    daemon.replayThread.step()
+    assert not session.transport.disconnecting
+    daemon.replayThread.release()
+    assert seqs(session.lines()) == [200, *range(1, 5 + 2 * PAGE + 1), "replay:done"]
+    assert session.transport.disconnecting
+
+
+def test_expiresWhileHalfClosed() -> None:
+    """A peer that closed its side can show no other token: when its own has expired there is nothing to wait for."""
+    daemon = Daemon()
+    session = daemon.connect(token(exp=NOW_MS // 1000 + 10))
+    session.send("Ping", 1)
+    daemon.replayThread.held = True
+    resume(session, 0)
+    session.protocol.readConnectionLost()
+    daemon.clock.advance(20)
+    daemon.replayThread.release()
+    assert seqs(session.lines()) == [200, 200, "token:expired"]
+    assert session.transport.disconnecting
+
+
 def test_lostMeanwhile() -> None:
     """A session that goes away in the middle leaves nothing behind."""
     daemon = Daemon()
@@ -260,8 +289,11 @@ def test_renewedMeanwhile() -> None:
     daemon.replayThread.held = True
     resume(session, 0)
     daemon.replayThread.step()
-    session.token = token(note="new")
-    session.send("Ping", 2)
+    for note in range(10):
+        session.token = token(note=note)
+        session.send("Ping", 2)
+    # The page that is on its way, and not one more for each token.
+    assert daemon.replayThread.waiting() == 1
     daemon.replayThread.release()
     lines = [line for line in session.lines() if "event" in line]
     assert seqs(lines) == [*range(1, 5 + 2 * PAGE + 1), "replay:done"]

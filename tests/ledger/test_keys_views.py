@@ -17,11 +17,11 @@ from scalemgr.finance.settle import Replay
 from scalemgr.ledger import projector as projectorModule
 from scalemgr.ledger import sqlite as sqliteModule
 from scalemgr.ledger.audit import verify
-from scalemgr.ledger.errors import LedgerRefused
 from scalemgr.ledger.snapshot import loadSnapshot, saveSnapshot
 from scalemgr.ledger.views import Views
 from scalemgr.wire.errors import LedgerFailed
 
+from .conftest import Logged
 from .gate import Gate
 from .helpers import CAUSE, NOW_MS, BadDisk, commit, deposit, eventually, opened, populate, sql
 from .keys import (
@@ -156,7 +156,7 @@ def test_unreadable(folder: Path, monkeypatch: pytest.MonkeyPatch, gate: Gate) -
             assert [isVoid(outcome) for outcome in (used, unused, twice)] == [True] * 3
             with pytest.raises(LedgerFailed) as failed:
                 ledger.keyed([A, B])
-            assert failed.value.details == {"outcome": "pending"}
+            assert failed.value.details == {}
             assert ledger.keyed([B]) == {B: recent}
         assert ledger.book.accounts[1001].balance == 400
         assert eventually(lambda: ledger.keyed([A, C])) == {A: old}
@@ -213,31 +213,67 @@ def test_waits_for_the_views(folder: Path, gate: Gate, monkeypatch: pytest.Monke
         assert outcome.seq == 9
 
 
-def test_second_use_cannot_be_projected(folder: Path) -> None:
-    """The views are a second lock: they take a page in which a key is used again for none of it."""
+@pytest.mark.parametrize("apart", [True, False])
+def test_second_use(folder: Path, logged: Logged, apart: bool) -> None:
+    """The views are a second lock: a key that is used again is an alarm, the first use counts, and the rest goes in."""
     views = Views(":memory:", "epoch")
     with opened(folder) as ledger:
         use(populate(ledger), 1, A)
         first = ledger.entries(0, 10)
-    views.project(first)
     second = replace(first[-1], seq=6, order=2)
-    for page in ([second], [replace(second, key="b"), replace(second, seq=7)]):
-        with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
-            views.project(page)
-        assert (views.seq(), views.keyed([A, B]), views.trade(2)) == (5, {A: 5}, None)
-    views.project([replace(second, principal="psp")])
-    assert views.keyed([A, ("psp", "a")]) == {A: 5, ("psp", "a"): 6}
+    pages = [first, [second]] if apart else [[*first, second]]
+    for page in pages:
+        views.project(page)
+    views.project([replace(second, seq=7, principal="psp")])
+    assert views.keyed([A, ("psp", "a")]) == {A: 5, ("psp", "a"): 7}
+    assert views.trade(2) is not None
+    assert logged.has("the key 'a' of crm has two entries, 5 and 6")
+    assert len(logged.lines()) - len([line for line in logged.lines() if "key" not in line]) == 1
     views.close()
 
 
-def test_log_with_a_second_use(folder: Path) -> None:
-    """A log in which a key is used twice is not served: its views cannot be made, and that says which lock held."""
+def test_log_with_a_second_use(folder: Path, logged: Logged) -> None:
+    """A log in which a key is used twice is served all the same: with an alarm, and verify says where."""
     with opened(folder) as ledger:
         commit(populate(ledger), keyed(1, A), keyed(2, B))
     sql(folder / "log.db", "UPDATE entry SET key = 'a' WHERE seq = 6")
     loseViews(folder)
-    with pytest.raises(LedgerRefused, match=r"views\.db cannot be made: UNIQUE .*key"), opened(folder):
-        pass
+    with opened(folder) as ledger:
+        assert isinstance(again(ledger, 3, A), Replay)
+    assert logged.has("the key 'a' of crm has two entries, 5 and 6", "applied twice")
+    assert verify(folder).differences == ["log.db: the key 'a' of crm has two entries, 5 and 6"]
+
+
+def test_unreadable_is_said_once(folder: Path, monkeypatch: pytest.MonkeyPatch, logged: Logged) -> None:
+    """However many requests meet views that cannot be read, the operator gets one line, and one more the next time."""
+    with opened(folder) as ledger:
+        populate(ledger)
+        flush(ledger)
+        for lines in (1, 2):
+            with monkeypatch.context() as patch:
+                patch.setattr(ledger, "_views", unreadable)
+                for order in range(1, 20):
+                    assert isVoid(again(ledger, order, A))
+            assert eventually(lambda: ledger.keyed([B])) == {}
+            assert sum("views cannot be read" in line for line in logged.lines()) == lines
+
+
+def test_views_replaced(folder: Path, logged: Logged) -> None:
+    """Views that somebody replaces under a running ledger are not believed: they are made again first."""
+    with opened(folder) as ledger:
+        populate(ledger)
+        flush(ledger)
+        older = (folder / "views.db").read_bytes()
+        used = use(ledger, 1, A)
+        flush(ledger)
+        (folder / "other.db").write_bytes(older)
+        (folder / "other.db").replace(folder / "views.db")
+        outcome = again(ledger, 2, A)
+        assert isVoid(outcome)
+        assert eventually(lambda: ledger.keyed([A])) == {A: used}
+        assert again(ledger, 2, A) == Replay(used)
+    assert logged.has("cannot be read", "replaced")
+    assert verify(folder).differences == []
 
 
 @pytest.mark.parametrize("kept", [True, False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
 from scalemgr.finance.records import KEYS_FORGOTTEN
@@ -24,9 +25,12 @@ class Keeper:
         monkeypatch.setattr(forgettingModule, "STEP", step)
         self.ledger = WatchedLedger()
         self.daemon = Daemon(ledger=self.ledger)
+        # What the wall clock of the daemon is not always: steady.
+        self.steady = Clock()
+        self.steady.rightNow = self.daemon.clock.seconds()
         self.asked: list[tuple[int, int]] = []
         self.thread = self.daemon.readerThread
-        self.forgetting = Forgetting(self.daemon.clock, self.ledger, self.daemon.runtime, self.thread, 2)
+        self.forgetting = Forgetting(self.daemon.clock, self.steady, self.ledger, self.daemon.runtime, self.thread, 2)
         forgettable = self.ledger.forgettable
 
         def ask(beforeMs: int, limit: int) -> int:
@@ -44,8 +48,14 @@ class Keeper:
         session.lines()
         return session
 
+    def begin(self) -> None:
+        """Start, and wait until a second before the first look."""
+        self.forgetting.start()
+        self.wait(HOUR_S - 1)
+
     def wait(self, seconds: float) -> None:
         """Time passes, and then what needs no time."""
+        self.steady.advance(seconds)
         self.daemon.clock.advance(seconds)
         self.daemon.settle()
 
@@ -89,7 +99,7 @@ def test_onlyOldEnough(keeper: Keeper) -> None:
 
 def test_exactAge(keeper: Keeper) -> None:
     """What the ledger is asked for are keys that are older, to the millisecond, than so many days."""
-    keeper.forgetting.start()
+    keeper.begin()
     keeper.wait(1)
     [(beforeMs, limit)] = keeper.asked
     assert beforeMs == int(keeper.daemon.clock.seconds() * 1000) - 2 * DAY_S * 1000
@@ -101,7 +111,7 @@ def test_inSteps(keeper: Keeper) -> None:
     """Many old keys are forgotten a step at a time, with a rest after each in which deposits go on; then it sleeps."""
     session = keeper.deposits(*"abcde")
     keeper.wait(3 * DAY_S)
-    keeper.forgetting.start()
+    keeper.begin()
     assert keeper.forgotten() == []
     for forgotten in ([7], [7, 9], [7, 9, 10], [7, 9, 10]):
         keeper.wait(0.5)
@@ -122,7 +132,7 @@ def test_throughTheLog(keeper: Keeper) -> None:
     """What is forgotten is an entry of the log by the daemon itself, without a key, that nobody is sent."""
     session = keeper.deposits("a")
     keeper.wait(3 * DAY_S)
-    keeper.forgetting.start()
+    keeper.begin()
     keeper.wait(1)
     [entry] = keeper.ledger.entries(6, 10)
     assert (entry.seq, entry.event, entry.principal, entry.key) == (7, KEYS_FORGOTTEN, "scalemgr", None)
@@ -135,7 +145,7 @@ def test_oneAtATime(keeper: Keeper) -> None:
     keeper.deposits(*"abcde")
     keeper.wait(3 * DAY_S)
     keeper.daemon.ledgerThread.held = True
-    keeper.forgetting.start()
+    keeper.begin()
     for _ in range(5):
         keeper.wait(1)
     assert keeper.daemon.ledgerThread.waiting() == 1
@@ -153,7 +163,7 @@ def test_failedStepIsTriedAgain(keeper: Keeper) -> None:
     keeper.deposits("a")
     keeper.wait(3 * DAY_S)
     keeper.ledger.failures = [LedgerFailed("the disk is full", outcome="void")]
-    keeper.forgetting.start()
+    keeper.begin()
     keeper.wait(1)
     assert (keeper.forgotten(), keeper.ledger.book.forgotten) == ([6], 0)
     keeper.wait(1)
@@ -174,7 +184,7 @@ def test_questionThatFails(keeper: Keeper, error: Exception, failures: list[LogE
         raise error
 
     setattr(keeper.ledger, "forgettable", fail)
-    keeper.forgetting.start()
+    keeper.begin()
     keeper.wait(1)
     keeper.wait(HOUR_S - 1)
     assert keeper.forgotten() == []
@@ -197,7 +207,7 @@ def test_fullQueue(monkeypatch: pytest.MonkeyPatch) -> None:
         raise Overloaded("full")
 
     setattr(keeper.daemon.runtime, "submit", full)
-    keeper.forgetting.start()
+    keeper.begin()
     keeper.wait(1)
     assert keeper.forgotten() == []
     keeper.wait(HOUR_S)
@@ -209,7 +219,7 @@ def test_stop(keeper: Keeper) -> None:
     """When the daemon stops while it is looking, nothing more is forgotten, and no timer is left."""
     keeper.deposits("a")
     keeper.wait(3 * DAY_S)
-    keeper.forgetting.start()
+    keeper.begin()
     keeper.thread.held = True
     keeper.wait(1)
     assert keeper.thread.waiting() == 1
@@ -229,3 +239,20 @@ def test_stopBeforeItBegins(keeper: Keeper) -> None:
     assert keeper.daemon.clock.getDelayedCalls() == []
     keeper.wait(2 * HOUR_S)
     assert keeper.asked == []
+
+
+@pytest.mark.parametrize("leap", [40 * DAY_S, -40 * DAY_S, 61])
+def test_clockThatLeaps(keeper: Keeper, leap: float) -> None:
+    """A clock that has leapt is not believed for an hour: what it takes for old may be of today."""
+    keeper.deposits("a")
+    keeper.forgetting.start()
+    keeper.wait(HOUR_S / 2)
+    keeper.daemon.clock.rightNow += leap
+    # What waits, waits by the steady clock.
+    for call in keeper.daemon.clock.getDelayedCalls():
+        call.delay(leap)
+    keeper.wait(HOUR_S / 2)
+    assert (keeper.asked, keeper.forgotten()) == ([], [])
+    keeper.wait(HOUR_S)
+    assert len(keeper.asked) == 1
+    keeper.forgetting.stop()

@@ -1,4 +1,4 @@
--- The idempotency keys that count, each with the entry that used it. A second use of one cannot be projected.
+-- The idempotency keys that count, each with the entry that used it first. There must never be a second.
 CREATE TABLE key (
     seq        INTEGER PRIMARY KEY,  -- the entry
     principal  TEXT NOT NULL,
