@@ -93,7 +93,9 @@ def test_verifyTellsWhatItFound(capsys: pytest.CaptureFixture[str]) -> None:
     ledger.close(None)
     assert main(["verify", "--ledger", "sqlite:ledger"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.endswith("1 entries (1 events, 0 refusals, 0 others), 0 keys, 0 accounts, 0 trades as of entry 1: no difference")
+    assert line.endswith(
+        "1 entries (1 events, 0 refusals, 0 others), 0 keys, 0 accounts, 0 trades as of entry 1: no difference"
+    )
     Path("ledger/views.db").unlink()
     assert main(["verify", "--ledger", "sqlite:ledger"]) == 1
     assert (
