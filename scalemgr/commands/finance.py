@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import ujson
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 
 from ..finance.records import TRADE_EVENT, Entry, FinanceTrade
-from ..finance.requests import MoveMoney, Request
+from ..finance.requests import MoveMoney
 from ..interfaces import IContext, ISubmission
 from ..wire.codes import EventRecordType, TradeCommand, TradeState
 from ..wire.errors import ADD_BALANCE_ERROR
@@ -84,18 +85,30 @@ def _another(context: IContext, named: int) -> int:
 
 
 def _whenBooked(context: IContext, params: BalanceIn, submission: ISubmission) -> Deferred[dict[str, Any]]:
-    def accepted(entry: Entry) -> dict[str, Any]:
-        # Of a repeat, the first one's order.
-        return _accepted(submission.request, entry.order, entry.type == EventRecordType.EV_RECORD_UPDATE)
+    return context.settled(submission, params.timeout_ms).addCallback(_accepted)
 
-    return context.settled(submission, params.timeout_ms).addCallback(accepted)
+
+def _accepted(entry: Entry) -> dict[str, Any]:
+    """What is said of a booking: of a repeat, of the first one's."""
+    trade = ujson.loads(entry.data)
+    update = entry.type == EventRecordType.EV_RECORD_UPDATE
+    return {
+        "accepted": True,
+        "order": entry.order,
+        "state": TradeState.TS_FINANCE_UPDATE_REQUEST if update else TradeState.TS_FINANCE_OPEN_REQUEST,
+        "login": entry.login,
+        "cmd": trade["cmd"],
+        "amount": trade["profit"],
+        "balance_version": trade["balance_version"],
+    }
 
 
 def _withTrade(context: IContext, params: BalanceIn, submission: ISubmission) -> dict[str, Any]:
     request = submission.request
     assert type(request) is MoveMoney
     return {
-        **_accepted(request, request.order, request.update),
+        "accepted": True,
+        "order": request.order,
         "__deferred": {
             "kind": "trade",
             "event": TRADE_EVENT,
@@ -104,16 +117,4 @@ def _withTrade(context: IContext, params: BalanceIn, submission: ISubmission) ->
             "timeout": params.timeout_ms,
             "cause": submission,
         },
-    }
-
-
-def _accepted(request: Request, order: int, update: bool) -> dict[str, Any]:
-    assert type(request) is MoveMoney
-    return {
-        "accepted": True,
-        "order": order,
-        "state": TradeState.TS_FINANCE_UPDATE_REQUEST if update else TradeState.TS_FINANCE_OPEN_REQUEST,
-        "login": request.login,
-        "cmd": request.cmd,
-        "amount": float(request.amount),
     }

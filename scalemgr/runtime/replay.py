@@ -74,6 +74,8 @@ class Replay:
 
     def deliver(self, lines: bytes, seq: int) -> None:
         """Hold a live event back."""
+        if self._end is None:
+            return
         self._held.append((lines, seq))
         self._heldBytes += len(lines)
         if self._heldBytes > self._heldMax:

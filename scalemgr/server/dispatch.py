@@ -156,9 +156,10 @@ class Dispatcher:
         if isinstance(error, PermissionDenied):
             session.denied(error.message)
         if command is not None and command.denied is not None and _isDenial(error):
-            # Whatever it was that the caller may not touch, only whether the answer is for good goes with it.
-            kept = {name: error.details[name] for name in ("outcome",) if name in error.details}
-            error = ManagerError(_DENIED, error.code, error=command.denied, status=401, **kept)
+            # Of what the caller may not touch nothing is told, but whether this answer is for good.
+            outcome = error.details.get("outcome")
+            details = {} if outcome is None else {"outcome": outcome}
+            error = ManagerError(_DENIED, error.code, error=command.denied, status=401, **details)
         try:
             if not isinstance(error, ManagerError):
                 raise error

@@ -148,12 +148,12 @@ def test_balanceIn() -> None:
     daemon.settle()
     answer, event = session.lines()
     accepted = {"accepted": True, "order": 1, "state": 10, "login": 1001, "cmd": 6, "amount": 250.0}
-    assert answer == {"extID": "x", "status": 200, "data": accepted}
+    assert answer == {"extID": "x", "status": 200, "data": {**accepted, "balance_version": 1}}
     assert (event["data"]["order"], event["data"]["state"], event["data"]["profit"]) == (1, 3, 250.0)
     session.deposit("y", 300.0, "BalanceIn", order=1)
     daemon.settle()
     answer, event = session.lines()
-    assert answer["data"] == {**accepted, "state": 11, "amount": 300.0}
+    assert answer["data"] == {**accepted, "state": 11, "amount": 300.0, "balance_version": 2}
     assert event["type"] == EventRecordType.EV_RECORD_UPDATE
 
 

@@ -90,6 +90,17 @@ def test_resync(fromSeq: int, epoch: str | None) -> None:
     assert seqs(session.lines()) == [6]
 
 
+@pytest.mark.parametrize(("epoch", "status"), [("another", 410), (None, 200)])
+def test_epochAlone(epoch: str | None, status: int) -> None:
+    """Who names a log wants that one, also if only for what comes from now on."""
+    daemon = Daemon()
+    session = daemon.staff()
+    session.send("Subscribe", "sub", {"chanels": ["trade:event"], "epoch": epoch or daemon.ledger.epoch})
+    assert seqs(session.lines()) == [status]
+    grown(daemon, 1)
+    assert seqs(session.lines()) == [6]
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -18,7 +18,6 @@ COMMANDS = ["BalanceIn", "BalanceInSync"]
 both = pytest.mark.parametrize("command", COMMANDS)
 VOID = LedgerFailed("the disk is full", outcome="void")
 PENDING = LedgerFailed("the disk went away", outcome="pending")
-ACCEPTED = {"accepted": True, "order": 1, "state": 9, "login": 1001, "cmd": 6, "amount": 10.0}
 
 
 class Ledger(WatchedLedger):
