@@ -187,8 +187,13 @@ class IContext(Interface):
         @raise DuplicateRequest: if the session is sent some already.
         """
 
-    def trade(order: int) -> Deferred[FinanceTrade | None]:
-        """The trade with this number that the caller may see, as of all that was answered before now."""
+    def trade(order: int, timeoutMs: int | None = None) -> Deferred[FinanceTrade | None]:
+        """
+        The trade with this number that the caller may see, as of all that was answered before now.
+
+        @param timeoutMs: how long to wait; C{None} for as long as is configured.
+        @return: a Deferred that fails with L{ManagerError} if that is not known, or not in time.
+        """
 
     def account(login: int) -> Deferred[StoredAccount | None]:
         """The account with this login that the caller may see, as of all that was answered before now."""

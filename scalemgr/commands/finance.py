@@ -73,7 +73,7 @@ def _book(context: IContext, params: BalanceIn, cmd: TradeCommand, then: _Then) 
     named = params.order or 0
     if named:
         # Whether it exists decides which event is to be waited for, so it must be known first.
-        return context.trade(named).addCallback(submit)
+        return context.trade(named, params.timeout_ms).addCallback(submit)
     answer: Answer = submit(None)
     return answer
 

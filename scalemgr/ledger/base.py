@@ -8,6 +8,7 @@ from ..finance.book import Book
 from ..finance.records import Entry, FinanceTrade
 from ..finance.requests import KeyName, MoveMoney, Request
 from ..finance.settle import Outcome, settleBatch
+from ..wire.errors import LedgerFailed
 
 __all__ = ["BaseLedger"]
 
@@ -18,12 +19,14 @@ class BaseLedger:
     def __init__(self) -> None:
         self.book = Book()
         self._found: list[Entry] = []
+        self._broken = False
 
     def takeFound(self) -> list[Entry]:
         found, self._found = self._found, []
         return found
 
     def commit(self, requests: Sequence[Request], nowMs: int) -> list[Outcome]:
+        self._checkSound()
         self._found += self._refresh()
         orders = {r.order for r in requests if type(r) is MoveMoney and r.update}
         trades = self._named(orders) if orders else {}
@@ -33,13 +36,21 @@ class BaseLedger:
         entries = [outcome for outcome in outcomes if type(outcome) is Entry]
         if entries:
             self._append(entries)
+            # From here on they are in the log. If what is made of it does not follow, it is of no more use.
+            self._broken = True
             self.book.absorb(draft)
             self._appended(entries)
+            self._broken = False
         return outcomes
 
     def keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
+        self._checkSound()
         found = self._keyed(names)
         return {name: entry for name, entry in found.items() if entry.seq > self.book.forgotten}
+
+    def _checkSound(self) -> None:
+        if self._broken:
+            raise LedgerFailed("a bug has struck in the middle of a commit; start the daemon again", outcome="pending")
 
     def _keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
         """The entries of these keys, forgotten or not; raise L{LedgerFailed} if they cannot be looked up."""

@@ -123,13 +123,16 @@ class Projector(threading.Thread):
             self._head = head
             self._state.notify_all()
 
-    def suspect(self, anew: bool = False) -> None:
+    def suspect(self, seen: int, anew: bool = False) -> None:
         """
         Somebody could not read the views: look whether they are what they should be.
 
+        @param seen: what C{made} was of those: if they have been made again since, there is nothing to look at.
         @param anew: do not even look, make them again.
         """
         with self._state:
+            if seen != self.made:
+                return
             self._suspected = True
             self._anew = self._anew or anew
             self._state.notify_all()
@@ -188,7 +191,10 @@ class Projector(threading.Thread):
         """One step; the last entry that is in then."""
         if self._views is None:
             self._views = openViews(self._viewsPath, self._entries)
-            self.made += 1
+            with self._state:
+                # What was found meanwhile was of the file that they were made of.
+                self.made += 1
+                self._suspected = self._anew = False
             return self._views.seq()
         page = self._entries.read(self._reached, _BATCH)
         self._views.project(page)

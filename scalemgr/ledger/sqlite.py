@@ -266,13 +266,17 @@ class SqliteLedger(BaseLedger):
 
     def _ask(self, question: Callable[[Views], _Answer]) -> _Answer:
         """Ask the views, when they have all that was committed before now."""
-        if not self._projector.waitFor(self.book.seq, self._queryS):
+        wanted = self.book.seq
+        if not self._projector.waitFor(wanted, self._queryS):
             raise LedgerFailed(
                 "the views are behind the log and do not catch up in time; ask again later",
                 RetCode.RET_ERR_TIMEOUT,
             )
         try:
-            answer = question(self._views())
+            views = self._views()
+            if views.seq() < wanted:
+                raise ValueError("they are being made again")
+            answer = question(views)
             self._suspected = False
             return answer
         except (sqlite3.Error, ValueError, LedgerRefused) as e:
@@ -284,7 +288,9 @@ class SqliteLedger(BaseLedger):
         if not self._suspected:
             self._log.warn("the views cannot be read, and are made again if need be: {why}", why=why)
         self._suspected = True
-        self._projector.suspect(anew=isinstance(why, _Replaced))
+        made, _, views = getattr(self._readers, "views", (0, None, None))
+        seen = self._projector.made if views is None else made
+        self._projector.suspect(seen, anew=isinstance(why, _Replaced))
 
     def _views(self) -> Views:
         made, identity, views = getattr(self._readers, "views", (0, None, None))

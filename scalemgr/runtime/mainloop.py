@@ -78,15 +78,15 @@ class TradingRuntime:
         self.replays = Replays(clock)
         self._underWay = UnderWay(Lookups(clock, ledger, inReader), self.replays.count)
         self.asked = self._underWay.asked
+        self.whenWritten = self._underWay.written
         self._orders = Orders(ledger, inLedger, orderBlock)
         self.reserveOrder = self._orders.take
         self._loop = LoopingCall(self.mainLoop)
         self._loop.clock = clock
         self._idle: Deferred[None] | None = None
         self._failures = 0
-        # What is being committed, and those who want to know when it is not any more.
+        # What is being committed.
         self._batch: list[Work] = []
-        self._curious: list[Deferred[None]] = []
         # Did the last batch fail in a way that leaves open whether it was kept?
         self._unsure = False
         self._stopping = False
@@ -134,14 +134,6 @@ class TradingRuntime:
             self._clock.callLater(0, self._wake)
         return Submission(work)
 
-    def whenWritten(self, order: int) -> Deferred[None]:
-        """Fires when this order is in no batch that is being committed: at once, for most."""
-        if not any(work.order == order for work in self._batch):
-            return succeed(None)
-        curious: Deferred[None] = Deferred()
-        self._curious.append(curious)
-        return curious
-
     def _wake(self) -> None:
         idle, self._idle = self._idle, None
         if idle is not None:
@@ -185,12 +177,6 @@ class TradingRuntime:
             waiting=len(self._queue),
         )
 
-    def _written(self) -> None:
-        self._batch = []
-        curious, self._curious = self._curious, []
-        for each in curious:
-            each.callback(None)
-
     def _tell(self, outcomes: list[Outcome], batch: list[Work]) -> None:
         if self._failures:
             self._log.info("the ledger works again")
@@ -198,7 +184,7 @@ class TradingRuntime:
         self._unsure = False
         entries = self._takeFound()
         self._underWay.known()
-        self._written()
+        self._batch = []
         for work, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Entry):
                 entries.append(outcome)
@@ -233,7 +219,7 @@ class TradingRuntime:
             self._underWay.doubt(batch)
         if found:
             self._events.publish(found)
-        self._written()
+        self._batch = []
         for work in batch:
             self._refuse(work, error)
         pause = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -18,7 +18,7 @@ from ..finance.records import REFUSAL, Entry
 from ..finance.requests import KeyName, Request, fingerprint
 from ..finance.settle import alike, refusalOf
 from ..interfaces import Asked, ISubmission
-from ..wire.errors import DuplicateRequest, Overloaded
+from ..wire.errors import DuplicateRequest, LedgerFailed, Overloaded
 from .lookups import Lookups
 
 __all__ = ["RIVALS_MAX", "Submission", "UnderWay", "Work"]
@@ -59,6 +59,11 @@ class Work:
     def order(self) -> int:
         """The number that it has, or 0."""
         return getattr(self.request, "order", 0)
+
+    @property
+    def makes(self) -> int:
+        """The number of the trade that it will make, or 0."""
+        return 0 if getattr(self.request, "update", True) else self.order
 
     @property
     def state(self) -> str:
@@ -138,12 +143,14 @@ class Submission:
         return not self._work.askers and self._work.withdraw()
 
     def giveUp(self) -> Deferred[str | None]:
+        if self._work.outcome is not None:
+            return succeed(None)
         return self._work.certainty() if self.withdraw() else succeed(_PENDING)
 
 
 class UnderWay:
     """
-    All work that has a key and no outcome.
+    All work that has no outcome.
 
     @param replayed: is told of each entry that is the outcome of a repeat.
     """
@@ -155,6 +162,9 @@ class UnderWay:
         self._byName: dict[KeyName, list[Work]] = {}
         # What may be in the log or not; a commit will tell.
         self._doubtful: dict[KeyName, Work] = {}
+        self._doubtfulOrders: set[int] = set()
+        # Orders that are being made, with those who want to know when they are.
+        self._byOrder: dict[int, list[Deferred[None]]] = {}
         # By key, for each question to the log that is under way: what is or was under way since it was asked.
         self._searches: dict[KeyName, list[list[Work]]] = {}
 
@@ -176,6 +186,8 @@ class UnderWay:
     def enter(self, request: Request) -> Work:
         """Something new."""
         work = Work(self, request)
+        if work.makes:
+            self._byOrder[work.makes] = []
         if work.name is not None:
             self._byName.setdefault(work.name, []).append(work)
             for search in self._searches.get(work.name, ()):
@@ -184,15 +196,33 @@ class UnderWay:
 
     def leave(self, work: Work) -> None:
         """It has an outcome, or never will."""
+        for known in self._byOrder.pop(work.makes, ()):
+            known.callback(None)
         works = [] if work.name is None else self._byName.get(work.name, [])
         if work in works:
             works.remove(work)
             if work.name is not None and not works:
                 del self._byName[work.name]
 
+    def written(self, order: int) -> Deferred[None]:
+        """
+        When it is known whether there is a trade with this number: at once, unless it is on its way.
+
+        @return: a Deferred that fails with L{LedgerFailed} if nobody knows.
+        """
+        if order in self._doubtfulOrders:
+            return fail(LedgerFailed(f"it is not known yet whether order {order} was booked; ask again later"))
+        if order not in self._byOrder:
+            return succeed(None)
+        known: Deferred[None] = Deferred()
+        self._byOrder[order].append(known)
+        return known.addCallback(lambda _: self.written(order))
+
     def doubt(self, works: Iterable[Work]) -> None:
         """Whether these were committed is not known."""
         for work in works:
+            if work.makes:
+                self._doubtfulOrders.add(work.makes)
             if work.name is not None:
                 self._doubtful.setdefault(work.name, work)
 
@@ -206,6 +236,7 @@ class UnderWay:
     def known(self) -> None:
         """It is known of all that were doubtful."""
         self._doubtful.clear()
+        self._doubtfulOrders.clear()
 
     def asked(self, name: KeyName) -> Deferred[Asked]:
         """

@@ -121,7 +121,7 @@ class Waiters:
             outcome = awaited.cause.outcome
             return succeed(outcome) if isinstance(outcome, Entry) else fail(outcome)
         try:
-            seconds = self._seconds(awaited.timeout)
+            seconds = self.seconds(awaited.timeout)
             if self._count >= self._waitersMax:
                 raise Overloaded(f"{self._count} requests are waiting already; nothing was done")
         except ManagerError:
@@ -172,7 +172,12 @@ class Waiters:
         if timer is not None:
             timer.cancel()
 
-    def _seconds(self, timeoutMs: int | None) -> float:
+    def seconds(self, timeoutMs: int | None) -> float:
+        """
+        How long to wait.
+
+        @raise InvalidData: if that is out of bounds.
+        """
         bounds = self._bounds
         if timeoutMs is None:
             return bounds.default_ms / 1000

@@ -7,9 +7,10 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..finance.money import Currencies
@@ -20,7 +21,8 @@ from ..runtime.eventlog import EventLog
 from ..runtime.mainloop import TradingRuntime
 from ..runtime.orders import InThread
 from ..runtime.waiters import Awaited, Waiters
-from ..wire.errors import ExtIDInUse, InvalidData, ResyncRequired
+from ..wire.codes import RetCode
+from ..wire.errors import ExtIDInUse, InvalidData, LedgerFailed, ResyncRequired
 from ..wire.messages import EXTID_BYTES_MAX, ExtID
 from .auth import Principal
 
@@ -163,19 +165,30 @@ class Context:
             raise ResyncRequired(f"the log has {head} entries, and you know {after}", current, head)
         self._session.subscribe(after)
 
-    def trade(self, order: int) -> Deferred[FinanceTrade | None]:
+    def trade(self, order: int, timeoutMs: int | None = None) -> Deferred[FinanceTrade | None]:
         def seen(found: tuple[FinanceTrade, str] | None) -> FinanceTrade | None:
             return found[0] if found is not None and self.principal.mask.covers(found[1]) else None
 
-        # Of a trade that is being written, it is not known yet whether it exists.
+        # Of a trade that is being made, it is not known yet whether it exists.
         written = self._house.runtime.whenWritten(order)
-        return written.addCallback(lambda _: self._house.inReader(self._house.ledger.trade, order)).addCallback(seen)
+        found = written.addCallback(lambda _: self._house.inReader(self._house.ledger.trade, order))
+        return self._inTime(found, timeoutMs).addCallback(seen)
 
     def account(self, login: int) -> Deferred[StoredAccount | None]:
         def seen(found: StoredAccount | None) -> StoredAccount | None:
             return found if found is not None and self.principal.mask.covers(found.group.group) else None
 
-        return self._house.inReader(self._house.ledger.account, login).addCallback(seen)
+        return self._inTime(self._house.inReader(self._house.ledger.account, login), None).addCallback(seen)
+
+    def _inTime(self, asked: Deferred[Any], timeoutMs: int | None) -> Deferred[Any]:
+        """A ledger that hangs must not keep a question for ever."""
+
+        def late(result: object, seconds: float) -> object:
+            if isinstance(result, Failure) and result.check(CancelledError):
+                raise LedgerFailed("the ledger does not answer in time; ask again later", RetCode.RET_ERR_TIMEOUT)
+            return result
+
+        return asked.addTimeout(self._house.waiters.seconds(timeoutMs), self._house.clock, late)
 
     def head(self) -> tuple[str, int]:
         return self._house.events.epoch, self._house.events.head

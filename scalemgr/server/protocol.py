@@ -193,6 +193,8 @@ class ManagerProtocol(LineReceiver):
     def expired(self) -> None:
         """The time of what its last token gave it is up; the next valid one gives it again: C{IStreamed}."""
         self.principal = None
+        # What it got wrong while it was known does not count.
+        self._refusals = 0
         self._closeIfDone()
 
     def subscribe(self, after: int) -> None:
@@ -352,7 +354,8 @@ class ManagerProtocol(LineReceiver):
         if reads:
             self._flush()
         self._setReading()
-        self._stream.setPeerReads(reads)
+        # To flush may have filled the transport again.
+        self._stream.setPeerReads(self._peerReads)
 
 
 class _Writing:

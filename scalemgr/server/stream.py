@@ -58,7 +58,7 @@ class Stream:
         self._heldMax = heldMax
         self._principal: Principal | None = None
         # Was it ever sent events, so that there are some to miss?
-        self._begun = self._live = False
+        self._begun = self._live = self._closed = False
         self._replay: Replay | None = None
         # Is the session waiting for the mark at the end of its replay?
         self._marking = False
@@ -67,6 +67,8 @@ class Stream:
 
     def authenticated(self, principal: Principal) -> None:
         """From now on, what this principal may see."""
+        if self._closed:
+            return
         if self._isStreaming and principal.role in STAFF and principal.mask.text == self.mask.text:
             self._principal = principal
             return
@@ -102,6 +104,8 @@ class Stream:
         """
         if self._marking:
             raise DuplicateRequest("events are being replayed on this session already")
+        if self._closed:
+            return
         self._stop()
         self._begun = True
         self.seq = after
@@ -119,12 +123,14 @@ class Stream:
             self._replay.resume() if reads else self._replay.pause()
 
     def close(self) -> None:
-        """No more."""
+        """No more, ever."""
         self._stop()
         self._marking = False
+        self._closed = True
 
     def deliver(self, lines: bytes, seq: int) -> None:
-        assert self._principal is not None
+        if self._principal is None:
+            return
         if self._clock.seconds() >= self._principal.expires:
             self._principal = None
             missed = self.seq

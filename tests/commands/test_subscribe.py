@@ -188,6 +188,31 @@ def test_slowReader() -> None:
     assert numbers == list(range(1, 5 + 3 * PAGE + 10 + 1))
 
 
+def test_flushThatFillsTheTransport() -> None:
+    """If what has piled up fills the transport again at once, no page is read until it has left, too."""
+    daemon = Daemon()
+    grown(daemon, 3 * PAGE)
+    session = daemon.staff()
+    producer, write = session.transport.producer, session.transport.write
+    daemon.replayThread.held = True
+    resume(session, 0)
+    producer.pauseProducing()
+    session.send("Ping", "piles up")
+
+    def fill(data: bytes) -> None:
+        write(data)
+        producer.pauseProducing()
+
+    session.transport.write = fill  # type: ignore[method-assign]
+    producer.resumeProducing()
+    daemon.replayThread.step()
+    assert daemon.replayThread.waiting() == 0
+    session.transport.write = write  # type: ignore[method-assign]
+    producer.resumeProducing()
+    daemon.replayThread.release()
+    assert seqs(session.lines())[-1] == "replay:done"
+
+
 def test_laggedThenResumed() -> None:
     """A live reader that is cut off is told how far it came, and going on from there misses and repeats nothing."""
     daemon = Daemon(limits=replace(LIMITS, bufferBytesMax=2000))

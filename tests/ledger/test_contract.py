@@ -291,3 +291,29 @@ def test_epoch_names_the_log(engine: Engine, tmp_path: Path) -> None:
         ledger.close(None)
     assert len(names) == 2
     assert "" not in names
+
+
+@every
+@pytest.mark.parametrize("where", ["absorb", "_appended"])
+def test_bug_after_the_append(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """If our own code fails when entries are in the log already, nothing more is done or said until a new start."""
+    ledger = engine.make(tmp_path)
+    ledger.open(NOW_MS)
+    populate(ledger)
+    before = state(ledger.book)
+    with monkeypatch.context() as patch:
+
+        def fail(*args: object) -> None:
+            raise MemoryError
+
+        patch.setattr(ledger.book if where == "absorb" else ledger, where, fail)
+        with pytest.raises(MemoryError):
+            ledger.commit([deposit(1)], NOW_MS)
+    for _ in range(2):
+        with pytest.raises(LedgerFailed) as failed:
+            ledger.commit([], NOW_MS)
+        assert failed.value.details == {"outcome": "pending"}
+        with pytest.raises(LedgerFailed):
+            ledger.keyed([("crm", "a")])
+    assert [e.order for e in ledger.entries(before[0], 10)] == [1]
+    ledger.close(None)

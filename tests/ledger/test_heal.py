@@ -240,7 +240,7 @@ def test_suspicion_without_cause(folder: Path, gate: Gate, logged: Logged) -> No
     before = (folder / "views.db").stat().st_ino
     with opened(folder) as ledger:
         for _ in range(3):
-            ledger._projector.suspect()
+            ledger._projector.suspect(ledger._projector.made)
             assert profits(ledger, old) == [100]
         (new,) = depositEach(ledger, 5)
         assert profits(ledger, old, new) == [100, 5]

@@ -128,6 +128,11 @@ class Model:
         """Hold an answer to a deposit against the log and all that was said before."""
         if answer.status == 200:
             self._known(asked, answer, booked=True)
+        elif answer.status == 500 and "outcome" not in answer.data:
+            # The order that it names could not be looked up in time, and so it was not taken.
+            assert asked.content.order, f"{asked} was answered {answer}"
+            assert answer.data["reason"] in ("RET_ERR_TIMEOUT", "RET_ERR_DISK"), f"{asked} was answered {answer}"
+            asked.state = "nothing"
         elif answer.status in (500, 504):
             self._failed(asked, answer)
         elif answer.data["error"] == "RET_ERR_DUPLICATE":

@@ -6,6 +6,7 @@ import pytest
 from twisted.logger import LogEvent, capturedLogs, eventAsText
 
 from scalemgr.server.auth import Principal
+from scalemgr.server.protocol import STRANGER_REFUSALS_MAX
 from scalemgr.wire.codes import SessionType
 
 from ..helpers import NOW_MS, Daemon, Session, thirdParty, token
@@ -165,3 +166,19 @@ def test_tokensAreNotTold(failures: list[LogEvent]) -> None:
         for part in text.split("."):
             assert part.encode() not in said
             assert not any(part in eventAsText(event) + str(event) for event in logged)
+
+
+def test_oldMistakesOfAKnownSession() -> None:
+    """What a session got wrong while it was known is not held against it when its token has expired."""
+    daemon = Daemon()
+    session, asking = daemon.connect(), daemon.staff()
+    assert ask(session, __token=token(exp=NOW + 1)) == (200, "")
+    for _ in range(2 * STRANGER_REFUSALS_MAX):
+        session.sendRaw(b"nonsense\r\n")
+    daemon.clock.advance(2)
+    asking.deposit("a")
+    daemon.settle()
+    session.lines()
+    assert ask(session) == (401, "PERMISSION_DENIED")
+    assert not session.transport.disconnecting
+    assert ask(session, __token=token(exp=NOW + 60)) == (200, "")
