@@ -15,7 +15,7 @@ demo: $(VENV)/.run
 test: $(VENV)/.test
 	$(RUN) -m pytest
 
-# The promises, at length: half an hour.
+# The promises, at length: a quarter of an hour.
 torture: $(VENV)/.test
 	SCALEMGR_MODEL_EXAMPLES=3000 $(RUN) -m pytest -q tests/model
 	$(RUN) -m tests.torture --kills 200
