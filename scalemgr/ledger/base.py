@@ -12,6 +12,8 @@ from ..wire.errors import LedgerFailed
 
 __all__ = ["BaseLedger"]
 
+_BROKEN = "a bug has struck in the middle of a commit; nothing can be done until the daemon is started again"
+
 
 class BaseLedger:
     """A ledger less its storage."""
@@ -26,7 +28,8 @@ class BaseLedger:
         return found
 
     def commit(self, requests: Sequence[Request], nowMs: int) -> list[Outcome]:
-        self._checkSound()
+        if self._broken:
+            raise LedgerFailed(_BROKEN, outcome="void")
         self._found += self._refresh()
         orders = {r.order for r in requests if type(r) is MoveMoney and r.update}
         trades = self._named(orders) if orders else {}
@@ -44,13 +47,10 @@ class BaseLedger:
         return outcomes
 
     def keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
-        self._checkSound()
+        if self._broken:
+            raise LedgerFailed(_BROKEN)
         found = self._keyed(names)
         return {name: entry for name, entry in found.items() if entry.seq > self.book.forgotten}
-
-    def _checkSound(self) -> None:
-        if self._broken:
-            raise LedgerFailed("a bug has struck in the middle of a commit; start the daemon again", outcome="pending")
 
     def _keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
         """The entries of these keys, forgotten or not; raise L{LedgerFailed} if they cannot be looked up."""

@@ -372,8 +372,10 @@ class SqliteLedger(BaseLedger):
         if not older:
             return recent
         try:
+            # Taken before the views are asked how far they are: it grows.
+            released = self._recent.released
             views = self._views()
-            if views.seq() < self._recent.released:
+            if views.seq() < released:
                 raise ValueError("they are being made again")
             found = {**ask(views, older), **recent}
             self._suspected = False

@@ -187,7 +187,7 @@ class UnderWay:
         """Something new."""
         work = Work(self, request)
         if work.makes:
-            self._byOrder[work.makes] = []
+            self._byOrder.setdefault(work.makes, [])
         if work.name is not None:
             self._byName.setdefault(work.name, []).append(work)
             for search in self._searches.get(work.name, ()):

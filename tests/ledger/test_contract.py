@@ -312,7 +312,7 @@ def test_bug_after_the_append(engine: Engine, tmp_path: Path, monkeypatch: pytes
     for _ in range(2):
         with pytest.raises(LedgerFailed) as failed:
             ledger.commit([], NOW_MS)
-        assert failed.value.details == {"outcome": "pending"}
+        assert failed.value.details == {"outcome": "void"}
         with pytest.raises(LedgerFailed):
             ledger.keyed([("crm", "a")])
     assert [e.order for e in ledger.entries(before[0], 10)] == [1]

@@ -362,3 +362,21 @@ def test_audit_of_the_snapshot(audited: Path, forgotten: int) -> None:
     book.forgotten = forgotten
     saveSnapshot(path, epoch, book)
     assert verify(audited).differences == ["book.snapshot: which keys are forgotten differs"]
+
+
+def test_views_that_grow_while_they_are_asked(folder: Path, monkeypatch: pytest.MonkeyPatch, logged: Logged) -> None:
+    """That more was let go meanwhile is no reason to mistrust views that had all that was let go before."""
+    with opened(folder) as ledger:
+        used = use(populate(ledger), 1, A)
+        flush(ledger)
+        seq = Views.seq
+
+        def slow(views: Views) -> int:
+            reached = seq(views)
+            ledger._recent.released += 1
+            return reached
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Views, "seq", slow)
+            assert ledger.keyed([A]) == {A: used}
+    assert not logged.has("cannot be read")

@@ -213,3 +213,23 @@ def test_foundByABatchThatFails(house: House) -> None:
     house.two.deposit("z")
     house.wait(0.2)
     assert told(house.two) == [Told("a", 200, True, None), Told("z", 500, False, "void")]
+
+
+def test_bugAfterTheAppend(house: House, monkeypatch: pytest.MonkeyPatch, failures: list[LogEvent]) -> None:
+    """If our own code fails when a booking is in the log already, no repeat is booked again, and none is void."""
+
+    def fail(*args: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.ledger, "_appended", fail)
+        house.one.deposit("a")
+        house.daemon.settle()
+    assert [answer.outcome for answer in told(house.one)] == ["pending"]
+    for _ in range(3):
+        house.two.deposit("a")
+        house.two.deposit("b")
+        house.wait(1.2)
+        assert [(answer.status, answer.outcome) for answer in told(house.two)] == [(500, "pending")] * 2
+    assert [e.key for e in house.ledger.entries(5, 10)] == ["a"]
+    failures.clear()
