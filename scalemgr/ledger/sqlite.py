@@ -256,32 +256,29 @@ class SqliteLedger(BaseLedger):
         entry = self._recent.trades.get(order)
         if entry is not None:
             return entry.trade(), entry.group
-        found = self._withOlder({}, [order], lambda views, orders: {o: views.trade(o) for o in orders})
-        if isinstance(found, _Unreadable):
-            raise LedgerFailed(_UNREADABLE)
-        return found[order]
+        return self._ask(self._recent.released, lambda views: views.trade(order))
 
     def account(self, login: int) -> StoredAccount | None:
-        return self._ask(lambda views: views.account(login))
-
-    def _ask(self, question: Callable[[Views], _Answer]) -> _Answer:
-        """Ask the views, when they have all that was committed before now."""
         wanted = self.book.seq
         if not self._projector.waitFor(wanted, self._queryS):
             raise LedgerFailed(
                 "the views are behind the log and do not catch up in time; ask again later",
                 RetCode.RET_ERR_TIMEOUT,
             )
+        return self._ask(wanted, lambda views: views.account(login))
+
+    def _ask(self, reached: int, question: Callable[[Views], _Answer]) -> _Answer:
+        """Ask the views, which should have come as far as this entry; L{LedgerFailed} if they cannot be asked."""
         try:
             views = self._views()
-            if views.seq() < wanted:
+            if views.seq() < reached:
                 raise ValueError("they are being made again")
             answer = question(views)
-            self._suspected = False
-            return answer
         except (sqlite3.Error, ValueError, LedgerRefused) as e:
             self._suspect(e)
             raise LedgerFailed(_UNREADABLE) from e
+        self._suspected = False
+        return answer
 
     def _suspect(self, why: Exception) -> None:
         """The views cannot be read, or believed. Said once, until they can."""
@@ -372,16 +369,9 @@ class SqliteLedger(BaseLedger):
         if not older:
             return recent
         try:
-            # Taken before the views are asked how far they are: it grows.
-            released = self._recent.released
-            views = self._views()
-            if views.seq() < released:
-                raise ValueError("they are being made again")
-            found = {**ask(views, older), **recent}
-            self._suspected = False
-            return found
-        except (sqlite3.Error, ValueError, LedgerRefused) as e:
-            self._suspect(e)
+            # Where memory begins is read before the views are asked how far they are: it moves.
+            return {**self._ask(self._recent.released, lambda views: ask(views, older)), **recent}
+        except LedgerFailed:
             return _Unreadable(recent)
 
     def _append(self, entries: list[Entry]) -> None:

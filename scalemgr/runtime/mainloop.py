@@ -217,8 +217,7 @@ class TradingRuntime:
         if error.details.get("outcome") != "void":
             self._unsure = True
             self._underWay.doubt(batch)
-        if found:
-            self._events.publish(found)
+        self._events.publish(found)
         self._batch = []
         for work in batch:
             self._refuse(work, error)

@@ -6,7 +6,7 @@ C{__deferred} is intercepted, and an exception becomes a response. It knows no s
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from inspect import iscoroutine
 from typing import Any, Protocol, TypeGuard
 
@@ -30,7 +30,7 @@ from ..wire.errors import (
 )
 from ..wire.messages import Json, Request, encode
 from .auth import Authenticator, Principal
-from .context import Context, House
+from .context import Context, House, ISubscriber
 
 __all__ = ["CommandClash", "Dispatcher", "ISession", "checkCommands", "packageOf"]
 
@@ -39,7 +39,7 @@ class CommandClash(Exception):
     """Two commands have one name, or one is missing; the message says which, for the operator."""
 
 
-class ISession(Hashable, Protocol):
+class ISession(ISubscriber, Protocol):
     """What dispatch needs of a session. (Not zope's: it stays inside this folder.)"""
 
     principal: Principal | None
@@ -55,9 +55,6 @@ class ISession(Hashable, Protocol):
 
     def answer(self, request: Request, status: int, data: Json, *, replayed: bool = False) -> None:
         """Send the one answer to a request."""
-
-    def subscribe(self, after: int) -> None:
-        """Once the request under way is answered, go back to an entry of the log."""
 
 
 class Dispatcher:
