@@ -50,6 +50,10 @@ class IPrincipal(Interface):
     explicit: bool | None = Attribute(
         "Does only an C{idempotency_key} name a request, and never the C{extID}? C{None}: as configured"
     )
+    login: int = Attribute("The only account that it may see, of a C{SESSION_USER}; else 0: all that the mask covers")
+
+    def may(flag: str) -> bool:
+        """Has it this one of the published manager flags?"""
 
 
 class ICommand(Interface):
@@ -64,6 +68,10 @@ class ICommand(Interface):
     params: type[Struct] = Attribute(
         "C{data} is converted to this, strictly, before C{run} is called; members that it does not declare "
         "are ignored. Its annotations and C{Meta} are what is documented"
+    )
+    flags: frozenset[str] = Attribute(
+        "The published manager flags (L{scalemgr.commands.base.FLAGS}) that it takes: a caller whose token withholds "
+        "one is refused"
     )
     summary: str = Attribute("What it does, in one sentence")
     denied: str | None = Attribute(

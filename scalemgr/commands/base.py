@@ -25,10 +25,27 @@ from zope.interface import implementer
 from ..interfaces import ICommand, IContext
 from ..wire.codes import SessionType
 
-__all__ = ["STAFF", "Answer", "Command", "command"]
+__all__ = ["FLAGS", "READERS", "STAFF", "Answer", "Command", "command"]
 
 #: Managers, dealers and admins: those who may call finance commands, and who get events.
 STAFF = frozenset({SessionType.SESSION_MANAGER, SessionType.SESSION_DEALER, SessionType.SESSION_ADMIN})
+
+#: Those, and the user of an account, who sees nothing but that.
+READERS = STAFF | {SessionType.SESSION_USER}
+
+#: The published flags of managers (C{wire.md} 1.7) that mean something here. A token that has one as 0 may not:
+FLAGS = {
+    "see_accounts": "see accounts",
+    "set_accounts": "open and change accounts",
+    "del_accounts": "delete accounts",
+    "see_accounts_balance": "see what is on accounts: balances, statements, C{balance:event}",
+    "set_accounts_balance": "move money",
+    "del_accounts_balance": "take movements of money back",
+    "see_trades": "see trades, and C{trade:event}",
+    "set_finance": "make requests for money, which await approval",
+    "approve_finance": "approve them",
+    "decline_finance": "decline them",
+}
 
 #: What a handler returns; see L{ICommand.run}.
 Answer = Union[Mapping[str, Any], Awaitable[Mapping[str, Any]]]
@@ -45,15 +62,20 @@ class Command:
         handler: _Handler,
         params: type[Struct],
         roles: frozenset[int],
-        aliases: tuple[str, ...],
-        denied: str | None,
+        aliases: tuple[str, ...] = (),
+        denied: str | None = None,
+        flags: frozenset[str] = frozenset(),
     ) -> None:
+        unknown = flags - FLAGS.keys()
+        if unknown:
+            raise ValueError(f"{name} takes flags that there are not: {', '.join(sorted(unknown))}")
         self.name = name
         self.handler = handler
         self.params = params
         self.roles = roles
         self.aliases = aliases
         self.denied = denied
+        self.flags = flags
         self.summary = (handler.__doc__ or "").strip().partition("\n")[0]
         self.__module__ = handler.__module__
 
@@ -65,7 +87,12 @@ class Command:
 
 
 def command(
-    name: str, *, roles: frozenset[int] = STAFF, aliases: tuple[str, ...] = (), denied: str | None = None
+    name: str,
+    *,
+    roles: frozenset[int] = STAFF,
+    flags: tuple[str, ...] = (),
+    aliases: tuple[str, ...] = (),
+    denied: str | None = None,
 ) -> Callable[[_Handler], Command]:
     """
     Make a function a command. Its parameters are the Struct with which its argument C{params} is annotated,
@@ -73,6 +100,8 @@ def command(
     """
 
     def decorate(handler: _Handler) -> Command:
-        return Command(name, handler, get_type_hints(handler)["params"], frozenset(roles), aliases, denied)
+        return Command(
+            name, handler, get_type_hints(handler)["params"], frozenset(roles), aliases, denied, frozenset(flags)
+        )
 
     return decorate

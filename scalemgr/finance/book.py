@@ -13,7 +13,18 @@ import ujson
 from msgspec.structs import replace
 
 from ..wire.codes import EventRecordType
-from .records import GROUP_EVENT, KEYS_FORGOTTEN, REFUSAL, TRADE_EVENT, USER_EVENT, Account, Entry, Group
+from .records import (
+    ACCOUNTS_DELETED,
+    BALANCE_EVENT,
+    GROUP_EVENT,
+    KEYS_FORGOTTEN,
+    REFUSAL,
+    TRADE_EVENT,
+    USER_EVENT,
+    Account,
+    Entry,
+    Group,
+)
 
 __all__ = ["FIRST_LOGIN", "Book", "Draft"]
 
@@ -27,6 +38,7 @@ class Book:
 
     @ivar seq: that entry; 0 before the first.
     @ivar nextLogin: the lowest login from L{FIRST_LOGIN} up that no account has or had.
+    @ivar accounts: all accounts there ever were, by login; the deleted ones say so.
     @ivar forgotten: the idempotency keys of the entries up to this one no longer count.
     """
 
@@ -41,15 +53,28 @@ class Book:
         """The group of this name."""
         return self.groups.get(name)
 
+    def put(self, group: Group) -> None:
+        """A group, as it is now."""
+        self.groups[group.group] = group
+
+    def drop(self, name: str) -> None:
+        """There is no such group any more."""
+        del self.groups[name]
+
     def account(self, login: int) -> Account | None:
-        """The account with this login."""
+        """The account with this login, unless it is deleted."""
+        account = self.ever(login)
+        return None if account is None or account.deleted else account
+
+    def ever(self, login: int) -> Account | None:
+        """The account with this login, deleted or not."""
         return self.accounts.get(login)
 
     def apply(self, entry: Entry) -> None:
         """Fold the next entry in."""
         if entry.seq != self.seq + 1:
             raise ValueError(f"entry {entry.seq} does not follow entry {self.seq}")
-        if entry.event != REFUSAL:
+        if entry.event not in _OF_NO_EFFECT:
             _FOLD[entry.event, entry.type](self, entry)
         self.seq = entry.seq
 
@@ -57,6 +82,8 @@ class Book:
         """Take over what a draft of this book, as it is, changed."""
         assert draft.based == (self, self.seq), "the book has moved on since the draft was made"
         self.groups.update(draft.groups)
+        for gone in draft.gone:
+            self.groups.pop(gone, None)
         self.accounts.update(draft.accounts)
         self.nextLogin = draft.nextLogin
         self.forgotten = draft.forgotten
@@ -64,10 +91,17 @@ class Book:
 
 
 class Draft(Book):
-    """A book on top of another, which it reads and does not change."""
+    """
+    A book on top of another, which it reads and does not change.
+
+    @ivar entries: what was folded in, in order.
+    @ivar gone: the groups that are deleted.
+    """
 
     def __init__(self, base: Book) -> None:
         super().__init__()
+        self.entries: list[Entry] = []
+        self.gone: set[str] = set()
         self._base = base
         self.based = (base, base.seq)
         self.seq = base.seq
@@ -75,50 +109,102 @@ class Draft(Book):
         self.nextLogin = base.nextLogin
 
     def group(self, name: str) -> Group | None:
+        if name in self.gone:
+            return None
         return self.groups.get(name) or self._base.group(name)
 
-    def account(self, login: int) -> Account | None:
-        return self.accounts.get(login) or self._base.account(login)
+    def put(self, group: Group) -> None:
+        self.groups[group.group] = group
+        self.gone.discard(group.group)
+
+    def drop(self, name: str) -> None:
+        self.groups.pop(name, None)
+        self.gone.add(name)
+
+    def ever(self, login: int) -> Account | None:
+        return self.accounts.get(login) or self._base.ever(login)
+
+    def apply(self, entry: Entry) -> None:
+        super().apply(entry)
+        self.entries.append(entry)
 
 
 def _foldTrade(book: Book, entry: Entry) -> None:
-    if entry.balance or entry.credit:
-        account = book.account(entry.login)
-        assert account is not None, f"entry {entry.seq} moves money of an account that the log never opened"
-        book.accounts[entry.login] = Account(
-            account.login,
-            account.group,
-            account.enable,
-            account.balance + entry.balance,
-            account.credit + entry.credit,
-            account.balance_version + 1,
-        )
+    moved = entry.balance or entry.credit
+    if not moved and entry.record is None:
+        return
+    account = book.account(entry.login)
+    assert account is not None, f"entry {entry.seq} moves money of an account that is not there"
+    book.accounts[entry.login] = Account(
+        account.login,
+        account.group,
+        account.enable,
+        account.balance + entry.balance,
+        account.credit + entry.credit,
+        account.balance_version + 1 if moved else account.balance_version,
+        # A request for money came, or was decided upon.
+        account.pending if entry.record is None else account.pending + ujson.loads(entry.record)["pending"],
+    )
 
 
 def _foldGroup(book: Book, entry: Entry) -> None:
-    record = ujson.loads(entry.record or entry.data)
-    book.groups[entry.group] = Group(entry.group, record["currency"], record["digits"])
+    text = entry.record or entry.data
+    record = ujson.loads(text)
+    before = book.group(entry.group)
+    accounts = 0 if before is None else before.accounts
+    book.put(Group(entry.group, record["currency"], record["digits"], record.get("floor", 0), accounts, text))
+
+
+def _foldNoGroup(book: Book, entry: Entry) -> None:
+    book.drop(entry.group)
 
 
 def _foldAccount(book: Book, entry: Entry) -> None:
     record = ujson.loads(entry.record or entry.data)
     group = book.group(entry.group)
     assert group is not None, f"entry {entry.seq} opens an account in a group that the log never made"
-    before = book.account(entry.login) or Account(entry.login, group.group)
+    before = book.account(entry.login)
+    if before is not None and before.group != group.group:
+        _count(book, before.group, -1)
+    if before is None or before.group != group.group:
+        _count(book, group.group, 1)
     # The group's own string, so that a million accounts share it.
-    book.accounts[entry.login] = replace(before, group=group.group, enable=record["enable"])
-    while book.account(book.nextLogin) is not None:
+    book.accounts[entry.login] = replace(
+        before or Account(entry.login, group.group), group=group.group, enable=record["enable"]
+    )
+    while book.ever(book.nextLogin) is not None:
         book.nextLogin += 1
+
+
+def _foldNoAccount(book: Book, entry: Entry) -> None:
+    account = book.account(entry.login)
+    assert account is not None, f"entry {entry.seq} deletes an account that is not there"
+    book.accounts[entry.login] = replace(account, deleted=True)
+    _count(book, account.group, -1)
+
+
+def _count(book: Book, name: str, change: int) -> None:
+    group = book.group(name)
+    assert group is not None
+    book.put(replace(group, accounts=group.accounts + change))
 
 
 def _foldForgotten(book: Book, entry: Entry) -> None:
     book.forgotten = ujson.loads(entry.data)["up_to"]
 
 
+# What is only said: a balance, after the entry that moved it; what was refused; what became of a list.
+_OF_NO_EFFECT = frozenset({REFUSAL, BALANCE_EVENT, ACCOUNTS_DELETED})
+
 _FOLD: dict[tuple[str, int], Callable[[Book, Entry], None]] = {
     (TRADE_EVENT, EventRecordType.EV_RECORD_ADD): _foldTrade,
     (TRADE_EVENT, EventRecordType.EV_RECORD_UPDATE): _foldTrade,
+    (TRADE_EVENT, EventRecordType.EV_RECORD_DELETE): _foldTrade,
     (GROUP_EVENT, EventRecordType.EV_RECORD_ADD): _foldGroup,
+    (GROUP_EVENT, EventRecordType.EV_RECORD_UPDATE): _foldGroup,
+    (GROUP_EVENT, EventRecordType.EV_RECORD_DELETE): _foldNoGroup,
     (USER_EVENT, EventRecordType.EV_RECORD_ADD): _foldAccount,
+    (USER_EVENT, EventRecordType.EV_RECORD_UPDATE): _foldAccount,
+    (USER_EVENT, EventRecordType.EV_RECORD_DELETE): _foldNoAccount,
     (KEYS_FORGOTTEN, EventRecordType.EV_RECORD_DELETE): _foldForgotten,
 }

@@ -20,6 +20,8 @@ from ..wire.messages import Json
 from .money import fromMinor, readAmount, toMinor
 
 __all__ = [
+    "ACCOUNTS_DELETED",
+    "BALANCE_EVENT",
     "BROADCAST",
     "GROUP_EVENT",
     "KEYS_FORGOTTEN",
@@ -36,11 +38,15 @@ __all__ = [
 TRADE_EVENT = "trade:event"
 USER_EVENT = "user:event"
 GROUP_EVENT = "group:event"
+#: What an account has, after each entry that moved money on it.
+BALANCE_EVENT = "balance:event"
 #: The events that are sent to those who listen.
-BROADCAST = frozenset({TRADE_EVENT, USER_EVENT, GROUP_EVENT})
+BROADCAST = frozenset({TRADE_EVENT, BALANCE_EVENT, USER_EVENT, GROUP_EVENT})
 
 #: Entries that nobody is sent: a request was refused by a business rule;
 REFUSAL = "request:refused"
+#: several accounts were to be deleted at once: what became of each;
+ACCOUNTS_DELETED = "accounts:deleted"
 #: the idempotency keys of old entries were forgotten.
 KEYS_FORGOTTEN = "keys:forgotten"
 
@@ -51,14 +57,18 @@ class Group(Struct, frozen=True, gc=False):
 
     @ivar group: its name.
     @ivar currency: the code of the currency of all its accounts.
-    @ivar digits: the decimals of that currency, fixed when the group was made.
+    @ivar digits: the decimals of that currency, fixed while it has accounts.
     @ivar floor: no balance may be taken below this, in minor units.
+    @ivar accounts: how many accounts are in it.
+    @ivar record: all that is known of it, a JSON object, as the log has it.
     """
 
     group: str
     currency: str
     digits: int
     floor: int = 0
+    accounts: int = 0
+    record: str = "{}"
 
 
 class Account(Struct, frozen=True, gc=False):
@@ -68,6 +78,8 @@ class Account(Struct, frozen=True, gc=False):
     @ivar balance: in minor units, as is C{credit}, which is apart from it.
     @ivar balance_version: grows by one with each change of balance or credit.
     @ivar enable: 0 refuses money in either direction.
+    @ivar pending: how many requests for money await approval.
+    @ivar deleted: it is closed for good. Nobody gets its login again.
     """
 
     login: int
@@ -76,6 +88,8 @@ class Account(Struct, frozen=True, gc=False):
     balance: int = 0
     credit: int = 0
     balance_version: int = 0
+    pending: int = 0
+    deleted: bool = False
 
 
 class StoredAccount(Struct, frozen=True):
@@ -100,6 +114,8 @@ class FinanceTrade(Struct, frozen=True, gc=False):
     @ivar digits: the decimals of the account's currency.
     @ivar update_time: when the record last changed.
     @ivar balance_version: the account's, right after that change.
+    @ivar gw_order: with C{gw_source}, C{gw_uuid} and C{api_data}: what a payment gateway said of it, kept and given
+        back. They are on the wire only if one of them says something.
     """
 
     order: int
@@ -114,10 +130,14 @@ class FinanceTrade(Struct, frozen=True, gc=False):
     balance_version: int
     state: int = TradeState.TS_CLOSED_NORMAL
     reason: int = TradeReason.TR_REASON_API
+    gw_order: int = 0
+    gw_source: str = ""
+    gw_uuid: str = ""
+    api_data: str = ""
 
     def data(self) -> dict[str, Any]:
         """The record as it is on the wire."""
-        return {
+        data = {
             "order": self.order,
             "login": self.login,
             "cmd": self.cmd,
@@ -132,6 +152,9 @@ class FinanceTrade(Struct, frozen=True, gc=False):
             "update_time": self.update_time,
             "balance_version": self.balance_version,
         }
+        if self.gw_order or self.gw_source or self.gw_uuid or self.api_data:
+            data |= {name: getattr(self, name) for name in _GATEWAY}
+        return data
 
     @classmethod
     def fromData(cls, data: Mapping[str, Any]) -> FinanceTrade:
@@ -149,7 +172,11 @@ class FinanceTrade(Struct, frozen=True, gc=False):
             balance_version=data["balance_version"],
             state=data["state"],
             reason=data["reason"],
+            **{name: data[name] for name in _GATEWAY if name in data},
         )
+
+
+_GATEWAY = ("gw_order", "gw_source", "gw_uuid", "api_data")
 
 
 class Entry(Struct, frozen=True, gc=False):

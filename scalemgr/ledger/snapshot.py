@@ -18,7 +18,7 @@ from ..finance.records import Account, Group
 __all__ = ["loadSnapshot", "saveSnapshot"]
 
 # Raise this whenever the shape of what is kept changes.
-_VERSION = 2
+_VERSION = 3
 
 
 class _Header(msgspec.Struct, forbid_unknown_fields=True):

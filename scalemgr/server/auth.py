@@ -8,7 +8,10 @@ token. Its claims:
 - C{groups}, optional: a group mask (L{scalemgr.finance.masks}); everything if absent;
 - C{exp} and C{nbf}, optional, in unix seconds;
 - C{key}, optional: C{"explicit"}, only an C{idempotency_key} names a request of this caller, or C{"extid"}, so does
-  the C{extID}; as configured if absent.
+  the C{extID}; as configured if absent;
+- C{login}: the account of a C{SESSION_USER}, who may see that and nothing else; its C{id} if absent;
+- the published manager flags (L{scalemgr.commands.base.FLAGS}), optional, 0 or 1: absent, what the role may do; 0
+  takes it away.
 
 No token, and nothing of why one was refused beyond the sentence in the answer, ever reaches a log.
 """
@@ -25,6 +28,7 @@ from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from ..commands.base import FLAGS
 from ..finance.masks import EVERYTHING, Mask
 from ..interfaces import IPrincipal
 from ..wire.codes import SessionType
@@ -39,6 +43,7 @@ _TOKEN_BYTES_MAX = 8192
 _ID_CHARACTERS_MAX = 200
 _CACHED_TOKENS_MAX = 10_000
 _SECONDS_MAX = 10**15
+_LOGIN_DIGITS_MAX = 15
 
 
 @implementer(IPrincipal)
@@ -48,6 +53,8 @@ class Principal(Struct, frozen=True):
 
     @ivar expires: unix seconds, until when.
     @ivar explicit: does only an C{idempotency_key} name a request? C{None}: as configured.
+    @ivar login: the only account that it may see, or 0: every one that the mask covers.
+    @ivar withheld: the flags that were taken away.
     """
 
     id: str
@@ -55,6 +62,11 @@ class Principal(Struct, frozen=True):
     mask: Mask = EVERYTHING
     expires: float = inf
     explicit: bool | None = None
+    login: int = 0
+    withheld: frozenset[str] = frozenset()
+
+    def may(self, flag: str) -> bool:
+        return flag not in self.withheld
 
 
 class Keys(Struct, frozen=True):
@@ -139,12 +151,15 @@ class Authenticator:
 
 
 def _principal(claims: Mapping[str, Any]) -> Principal:
+    id, role = _id(claims), roleFrom(claims.get("role"))
     return Principal(
-        _id(claims),
-        roleFrom(claims.get("role")),
+        id,
+        role,
         _mask(claims["groups"]) if "groups" in claims else EVERYTHING,
         _seconds(claims, "exp", inf),
         _explicit(claims),
+        _login(claims, id) if role == SessionType.SESSION_USER else 0,
+        frozenset(flag for flag in FLAGS if _isWithheld(claims, flag)),
     )
 
 
@@ -156,6 +171,24 @@ def _id(claims: Mapping[str, Any]) -> str:
     if type(id) is str and 0 < len(id) <= _ID_CHARACTERS_MAX and id.isprintable():
         return id
     raise PermissionDenied("the token has no usable id")
+
+
+def _login(claims: Mapping[str, Any], id: str) -> int:
+    """The account of a user. There must be one: without it the user would see everybody's."""
+    login = claims.get("login", id)
+    if type(login) is str and login.isascii() and login.isdigit() and len(login) <= _LOGIN_DIGITS_MAX:
+        login = int(login)
+    if type(login) is int and 0 < login < 10**_LOGIN_DIGITS_MAX:
+        return login
+    raise PermissionDenied("the token of a user names no login")
+
+
+def _isWithheld(claims: Mapping[str, Any], flag: str) -> bool:
+    value = claims.get(flag)
+    # A flag that is neither 0 nor 1 must not be taken for either.
+    if value is None or value in (0, 1):
+        return value is not None and not value
+    raise PermissionDenied(f"the token's claim {flag} is neither 0 nor 1")
 
 
 def roleFrom(role: object) -> SessionType:

@@ -33,7 +33,7 @@ def test_entriesAreFoldedInOrder(seq: int) -> None:
 
 @pytest.mark.parametrize(
     ("event", "type"),
-    [("trade:event", EventRecordType.EV_RECORD_DELETE), ("user:event", EventRecordType.EV_RECORD_UPDATE), ("x", 0)],
+    [("trade:event", EventRecordType.EV_RECORD_RESTORE), ("user:event", EventRecordType.EV_RECORD_ARCHIVE), ("x", 0)],
 )
 def test_unknownEntriesAreNotSkipped(event: str, type: int) -> None:
     """An entry that this version cannot fold stops it; to pass it over would give a wrong book."""
