@@ -94,6 +94,8 @@ class ICommand(Interface):
             C{kind} is what the 504 says; C{timeout} is in milliseconds and may be left out, for the
             configured one. C{cause}, an L{ISubmission}, may be added: then only the event that this very
             submission causes will do, and if it is refused, that is the answer.
+
+            A member C{__status} is not sent either: it is the status of the answer, where that is not 200.
         @raise ManagerError: for a refusal. Anything else is answered with 500 and logged.
         """
 
@@ -252,10 +254,10 @@ class ILedger(Interface):
             details says C{"void"} if nothing was kept, C{"pending"} if that is not known.
         """
 
-    def takeFound() -> list[Entry]:
+    def takeCommitted() -> list[Entry]:
         """
-        Entries that C{commit} found in the log and not in the book, each once: those of a batch that failed
-        with C{"pending"} and was kept after all. They come before the entries of that C{commit}.
+        All entries that were committed since this was last asked, in order: those of the batches, with what
+        followed from them, and those of a batch that failed with C{"pending"} and was found to be kept after all.
         """
 
     def close(nextOrder: int | None) -> None:

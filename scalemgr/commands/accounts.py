@@ -1,4 +1,4 @@
-"""Accounts: opening them, and looking at one."""
+"""Accounts: opening, changing and closing them, and looking at one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from msgspec.structs import asdict
 
 from ..finance import requests
 from ..finance.money import fromMinor
+from ..finance.records import Entry
 from ..interfaces import IContext
 from ..wire.codes import RetCode
 from ..wire.errors import Refused
 from .base import command
 from .groups import OFFICE
-from .params import Comment, Flag, IdempotencyKey, Login, Text
+from .params import SAFE_INTEGER, Comment, Flag, IdempotencyKey, Login, Text
 
-__all__ = ["getAccountByLogin", "mngAddAccount"]
+__all__ = ["deleteUsersList", "getAccountByLogin", "mngAddAccount", "mngDeleteAccount", "mngUpdateAccount"]
 
 # It holds parameters only. The argon2 rules of RFC 9106 for machines that do other things as well.
 _HASHER = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
@@ -48,12 +49,12 @@ class MngAddAccount(Struct, frozen=True, kw_only=True):
     enable_read_only: Flag = 0
     enable_change_password: Flag = 1
     send_reports: Flag = 0
-    magic: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
-    customer_id: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
+    magic: Annotated[int, Meta(ge=0, le=SAFE_INTEGER)] = 0
+    customer_id: Annotated[int, Meta(ge=0, le=SAFE_INTEGER)] = 0
     idempotency_key: IdempotencyKey | None = None
 
 
-@command("MngAddAccount", roles=OFFICE, aliases=("AddUser",))
+@command("MngAddAccount", roles=OFFICE, flags=("set_accounts",), aliases=("AddUser",))
 async def mngAddAccount(context: IContext, params: MngAddAccount) -> dict[str, Any]:
     """Open an account in a group."""
     profile = asdict(params)
@@ -64,8 +65,84 @@ async def mngAddAccount(context: IContext, params: MngAddAccount) -> dict[str, A
     cause = context.cause(params.idempotency_key)
     request = requests.AddAccount(cause, params.login or 0, params.group, params.enable, profile, passwordHash)
     entry = await context.settled(context.submit(request))
-    opened = ujson.loads(entry.data)
-    return {name: opened[name] for name in ("login", "group", "leverage", "currency", "update_time")}
+    return _told(entry)
+
+
+def _told(entry: Entry) -> dict[str, Any]:
+    said = ujson.loads(entry.data)
+    return {name: said[name] for name in ("login", "group", "leverage", "currency", "update_time")}
+
+
+class MngUpdateAccount(Struct, frozen=True, kw_only=True):
+    """An account as it shall be (C{wire.md} 3.6); what is left out stays as it is, and so does the password."""
+
+    login: Login
+    group: Text
+    name: Text
+    email: Text
+    leverage: Annotated[int, Meta(ge=1, le=10000)]
+    enable: Flag
+    comment: Comment | None = None
+    country: Text | None = None
+    city: Text | None = None
+    state: Text | None = None
+    zipcode: Text | None = None
+    address: Text | None = None
+    phone: Text | None = None
+    id: Text | None = None
+    lead_source: Text | None = None
+    user_color: Text | None = None
+    enable_read_only: Flag | None = None
+    enable_change_password: Flag | None = None
+    send_reports: Flag | None = None
+    magic: Annotated[int, Meta(ge=0, le=SAFE_INTEGER)] | None = None
+    customer_id: Annotated[int, Meta(ge=0, le=SAFE_INTEGER)] | None = None
+    idempotency_key: IdempotencyKey | None = None
+
+
+@command("MngUpdateAccount", roles=OFFICE, flags=("set_accounts",), aliases=("UpdateUser",))
+async def mngUpdateAccount(context: IContext, params: MngUpdateAccount) -> dict[str, Any]:
+    """Change an account's profile, its group (to one of the same currency), or whether it is enabled."""
+    profile = {name: value for name, value in asdict(params).items() if value is not None}
+    for apart in ("group", "login", "enable", "idempotency_key"):
+        profile.pop(apart, None)
+    cause = context.cause(params.idempotency_key)
+    request = requests.UpdateAccount(cause, params.login, params.group, params.enable, profile)
+    return _told(await context.settled(context.submit(request)))
+
+
+class MngDeleteAccount(Struct, frozen=True):
+    """Which account."""
+
+    login: Login
+    idempotency_key: IdempotencyKey | None = None
+
+
+@command("MngDeleteAccount", roles=OFFICE, flags=("del_accounts",), aliases=("DeleteUser",))
+async def mngDeleteAccount(context: IContext, params: MngDeleteAccount) -> dict[str, Any]:
+    """Close an account for good, if nothing is on it and nothing awaits approval."""
+    await context.settled(context.submit(requests.DeleteAccount(context.cause(params.idempotency_key), params.login)))
+    return {"data": "OK"}
+
+
+class DeleteUsersList(Struct, frozen=True):
+    """Which accounts."""
+
+    logins: Annotated[list[Login], Meta(min_length=1, max_length=1000)]
+    idempotency_key: IdempotencyKey | None = None
+
+
+@command("DeleteUsersList", roles=OFFICE, flags=("del_accounts",))
+async def deleteUsersList(context: IContext, params: DeleteUsersList) -> dict[str, Any]:
+    """Close each of these accounts that can be closed: 200 all, 207 some, 409 none of them."""
+    cause = context.cause(params.idempotency_key)
+    entry = await context.settled(context.submit(requests.DeleteAccounts(cause, tuple(params.logins))))
+    said: dict[str, Any] = ujson.loads(entry.data)
+    if not said["deleted"]:
+        first = said["failures"][0]
+        told = {"error": first["error"], "message": "none of these accounts was deleted", "code": first["code"]}
+        return {"__status": 409, **told, "reason": first["reason"], **said}
+    return {"__status": 207 if said["failed"] else 200, **said}
 
 
 class GetAccountByLogin(Struct, frozen=True):

@@ -21,8 +21,10 @@ __all__ = [
     "Flag",
     "IdempotencyKey",
     "Login",
+    "NegativeAmount",
     "Order",
     "PositiveAmount",
+    "SignedAmount",
     "Text",
     "TimeoutMs",
     "UnixTime",
@@ -44,22 +46,36 @@ IdempotencyKey = Annotated[
 TimeoutMs = Annotated[int, Meta(ge=1, le=SAFE_INTEGER, description="how long to wait for the event, milliseconds")]
 
 
-class PositiveAmount(Amount):
+class SignedAmount(Amount):
+    """An amount in the account's currency, of either sign."""
+
+    __slots__ = ()
+
+
+class PositiveAmount(SignedAmount):
     """An amount above zero, in the account's currency."""
 
     __slots__ = ()
 
 
+class NegativeAmount(SignedAmount):
+    """An amount below zero, in the account's currency."""
+
+    __slots__ = ()
+
+
 def _decode(type: type, value: object) -> Any:
-    if type is PositiveAmount:
-        amount = readAmount(value)
-        if amount.coefficient <= 0:
-            raise ValueError("expected a number greater than 0")
-        if amount.coefficient >= MINOR_UNITS_MAX * 10**amount.decimals:
-            # In no currency are there fewer minor units than whole ones.
-            raise ValueError(f"expected less than {MINOR_UNITS_MAX}")
-        return PositiveAmount(amount.coefficient, amount.decimals)
-    raise NotImplementedError(type)
+    if not issubclass(type, SignedAmount):
+        raise NotImplementedError(type)
+    amount = readAmount(value)
+    if type is PositiveAmount and amount.coefficient <= 0:
+        raise ValueError("expected a number greater than 0")
+    if type is NegativeAmount and amount.coefficient >= 0:
+        raise ValueError("expected a number less than 0: what goes out is negative")
+    if abs(amount.coefficient) >= MINOR_UNITS_MAX * 10**amount.decimals:
+        # In no currency are there fewer minor units than whole ones.
+        raise ValueError(f"expected less than {MINOR_UNITS_MAX}")
+    return type(amount.coefficient, amount.decimals)
 
 
 _Params = TypeVar("_Params", bound=Struct)

@@ -11,39 +11,21 @@ log, as a booking is: so it repeats, and a late repeat cannot turn a no into a y
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Union
+from collections.abc import Mapping, Sequence
+from typing import Union
 
 import ujson
 from msgspec import Struct
-from msgspec.structs import replace
 
-from ..wire.codes import EventRecordType, RetCode, TradeCommand, TradeState
-from ..wire.errors import DuplicateRequest, InvalidData, ManagerError, NotPermitted, Refused
-from ..wire.messages import Json, encode
+from ..wire.codes import EventRecordType
+from ..wire.errors import DuplicateRequest, ManagerError, Refused
+from ..wire.messages import encode
+from . import settle_accounts, settle_money
 from .book import Book, Draft
-from .money import MINOR_UNITS_MAX, fromMinor, toMinor
-from .records import (
-    GROUP_EVENT,
-    KEYS_FORGOTTEN,
-    REFUSAL,
-    TRADE_EVENT,
-    USER_EVENT,
-    Account,
-    Entry,
-    FinanceTrade,
-    Group,
-)
-from .requests import (
-    DEFAULT_COMMENT,
-    AddAccount,
-    AddGroup,
-    ForgetKeys,
-    KeyName,
-    MoveMoney,
-    Request,
-    fingerprint,
-)
+from .desk import Desk, Rule
+from .records import KEYS_FORGOTTEN, REFUSAL, Entry, FinanceTrade
+from .requests import ForgetKeys, KeyName, Request, fingerprint
+from .settle_money import balanceEvent
 
 __all__ = ["Outcome", "Replay", "alike", "refusalOf", "settleBatch"]
 
@@ -65,19 +47,21 @@ def settleBatch(
     known: Mapping[KeyName, Entry],
     requests: Sequence[Request],
     nowMs: int,
+    profiles: Mapping[int, str] | None = None,
 ) -> tuple[list[Outcome], Draft]:
     """
     Decide a batch.
 
     @param book: what is true before it. It is not changed.
-    @param trades: every existing trade that a request of the batch wants to update, by order.
+    @param trades: every existing trade that a request of the batch is about, by order.
     @param known: the entry of every key that a request of the batch has and an earlier one used.
     @param nowMs: the time of the batch, in milliseconds since 1970.
-    @return: one outcome a request, and the book as it will be once the entries among them are committed.
+    @param profiles: the profile of every account that a request of the batch changes, by login, as JSON.
+    @return: one outcome a request, and the book as it will be once its C{entries} are committed.
     """
     draft = Draft(book)
+    desk = Desk(draft, trades, profiles or {}, nowMs)
     outcomes: list[Outcome] = []
-    booked: dict[int, Entry] = {}
     keyed: dict[KeyName, Entry] = {}
     for request in requests:
         try:
@@ -86,14 +70,11 @@ def settleBatch(
             if first is not None and first.seq > draft.forgotten:
                 outcomes.append(alike(first, request))
                 continue
-            entry = _decide(draft, trades, booked, request, nowMs)
-            draft.apply(entry)
+            entry = _settle(desk, request)
         except Exception as e:
             outcomes.append(e)
             continue
         outcomes.append(entry)
-        if entry.event == TRADE_EVENT:
-            booked[entry.order] = entry
         if name is not None:
             keyed[name] = entry
     return outcomes, draft
@@ -115,225 +96,36 @@ def refusalOf(entry: Entry) -> ManagerError | None:
     return ManagerError.fromData(ujson.loads(entry.data)) if entry.event == REFUSAL else None
 
 
-def _decide(
-    draft: Draft, trades: Mapping[int, FinanceTrade], booked: Mapping[int, Entry], request: Request, nowMs: int
-) -> Entry:
+def _settle(desk: Desk, request: Request) -> Entry:
+    """Decide one request, and fold what comes of it into the draft."""
     try:
-        if type(request) is not MoveMoney:
-            return _SETTLE[type(request)](draft, request, nowMs)
-        trade = None
-        if request.update:
-            inBatch = booked.get(request.order)
-            trade = trades.get(request.order) if inBatch is None else inBatch.trade()
-        return _moveMoney(draft, trade, request, nowMs)
+        effect = _RULES[type(request)](desk, request)
     except Refused as e:
         # So that the caller knows that this answer is for good.
         e.details["outcome"] = "refused"
         login = getattr(request, "login", 0)
-        order = request.order if type(request) is MoveMoney and request.update else 0
         # Of no group: it is nobody's event.
-        return _entry(draft, request, nowMs, REFUSAL, e.code, "", encode(e.data()), login=login, order=order)
+        effect = desk.entry(request, REFUSAL, e.code, "", encode(e.data()), login=login, order=request.existing)
+    entries = effect if isinstance(effect, list) else [effect]
+    first = entries[0]
+    if first.balance or first.credit:
+        entries.append(balanceEvent(desk, first))
+    for entry in entries:
+        desk.book.apply(entry)
+        desk.note(entry)
+    return first
 
 
-def _moveMoney(book: Book, trade: FinanceTrade | None, request: MoveMoney, nowMs: int) -> Entry:
-    account = book.account(request.login)
-    # A login outside the caller's groups is answered like one that does not exist: to tell them
-    # apart would tell which logins exist.
-    if account is None or not request.cause.mask.covers(account.group):
-        raise Refused(f"login {request.login} does not exist, or not for you", RetCode.RET_USER_NOT_FOUND)
-    group = book.group(account.group)
-    assert group is not None
-    try:
-        amount = toMinor(request.amount, group.digits)
-    except ValueError as e:
-        raise InvalidData(f"{e} ({group.currency})", field="amount") from None
-    if not account.enable:
-        raise Refused(f"account {account.login} is disabled", RetCode.RET_ACCOUNT_DISABLED)
-    if request.cmd != TradeCommand.OP_BALANCE_IN:
-        raise Refused(f"cmd {request.cmd} is not supported", RetCode.RET_TRADE_INCORRECT_CMD)
-    if amount <= 0:
-        raise InvalidData("expected a number greater than 0", field="amount")
-    if request.strict and request.named and not request.update:
-        raise Refused(f"order {request.named} does not exist", RetCode.RET_NOT_FOUND)
-    before = _existing(trade, request, group) if request.update else None
-    change = amount - (before.profit if before is not None else 0)
-    _checkBalance(account, group, change)
-    after = _trade(before, request, group, amount, account.balance_version + (change != 0), nowMs // 1000)
-    return _entry(
-        book,
-        request,
-        nowMs,
-        TRADE_EVENT,
-        EventRecordType.EV_RECORD_UPDATE if request.update else EventRecordType.EV_RECORD_ADD,
-        account.group,
-        encode(after.data()),
-        login=account.login,
-        order=request.order,
-        balance=change,
-    )
-
-
-def _existing(trade: FinanceTrade | None, request: MoveMoney, group: Group) -> FinanceTrade:
-    """The trade to change, if it may be."""
-    if trade is None:
-        raise Refused(f"order {request.order} does not exist", RetCode.RET_NOT_FOUND)
-    if trade.login != request.login or trade.cmd != request.cmd or trade.digits != group.digits:
-        raise Refused(
-            f"order {request.order} is not a transaction of this kind on login {request.login}",
-            RetCode.RET_TRADE_INCORRECT_ORDER,
-        )
-    if trade.state != TradeState.TS_CLOSED_NORMAL:
-        raise Refused(f"order {request.order} cannot be changed any more", RetCode.RET_TRADE_INCORRECT_STATE)
-    return trade
-
-
-def _checkBalance(account: Account, group: Group, change: int) -> None:
-    after = account.balance + change
-    if change < 0 and after < group.floor:
-        raise Refused(
-            f"not enough money on login {account.login}",
-            RetCode.RET_TRADE_NO_MONEY,
-            available=fromMinor(max(0, account.balance - group.floor), group.digits),
-        )
-    if abs(after) >= MINOR_UNITS_MAX:
-        raise Refused(
-            f"the balance of login {account.login} would reach {fromMinor(MINOR_UNITS_MAX, group.digits):.0f}",
-            RetCode.RET_TRADE_LIMIT_REACHED,
-        )
-
-
-def _trade(
-    before: FinanceTrade | None, request: MoveMoney, group: Group, amount: int, version: int, now: int
-) -> FinanceTrade:
-    """The record as it will be: what the request does not say is as it was, or as published by default."""
-    comment, openTime, closeTime = request.comment, request.open_time, request.close_time
-    if before is None:
-        openTime = openTime or min(now, closeTime or now)
-        closeTime = closeTime or openTime
-        comment = DEFAULT_COMMENT if comment is None else comment
-    else:
-        openTime = openTime or before.open_time
-        # One that nobody gives now follows, as the default does.
-        closeTime = closeTime or max(before.close_time, openTime)
-        comment = before.comment if comment is None else comment
-    if closeTime < openTime:
-        # Malformed, not refused: the same key may be used again with better times.
-        raise ManagerError("close_time is before open_time", RetCode.RET_TRADE_BAD_CLOSE_TIME)
-    told: dict[str, Any] = {
-        "profit": amount,
-        "comment": comment,
-        "open_time": openTime,
-        "close_time": closeTime,
-        "update_time": now,
-        "balance_version": version,
-    }
-    if before is not None:
-        return replace(before, **told)
-    return FinanceTrade(order=request.order, login=request.login, cmd=request.cmd, digits=group.digits, **told)
-
-
-def _addGroup(book: Book, request: AddGroup, nowMs: int) -> Entry:
-    if not request.cause.mask.covers(request.group):
-        raise NotPermitted(f"the group {request.group!r} is outside your group mask")
-    if book.group(request.group) is not None:
-        raise Refused(f"the group {request.group!r} exists already", RetCode.RET_DUPLICATE_RECORD)
-    record = {**request.fields, "group": request.group, "currency": request.currency, "digits": request.digits}
-    data = encode({"group": request.group, "currency": request.currency})
-    return _entry(
-        book,
-        request,
-        nowMs,
-        GROUP_EVENT,
-        EventRecordType.EV_RECORD_ADD,
-        request.group,
-        data,
-        record=encode(record),
-    )
-
-
-def _addAccount(book: Book, request: AddAccount, nowMs: int) -> Entry:
-    group = book.group(request.group)
-    if group is None or not request.cause.mask.covers(request.group):
-        raise Refused(f"the group {request.group!r} does not exist, or not for you", RetCode.RET_GROUP_NOT_FOUND)
-    login = request.login or book.nextLogin
-    if book.account(login) is not None:
-        raise Refused(f"login {login} exists already", RetCode.RET_USR_LOGIN_EXIST)
-    now = nowMs // 1000
-    record = {
-        **request.fields,
-        "login": login,
-        "group": group.group,
-        "enable": request.enable,
-        "regdate": now,
-        "update_time": now,
-    }
-    data = {
-        "login": login,
-        "name": record.get("name", ""),
-        "group": group.group,
-        "leverage": record.get("leverage", 0),
-        "currency": group.currency,
-        "enable": request.enable,
-        "update_time": now,
-    }
-    return _entry(
-        book,
-        request,
-        nowMs,
-        USER_EVENT,
-        EventRecordType.EV_RECORD_ADD,
-        group.group,
-        encode(data),
-        login=login,
-        record=encode({**record, "password_hash": request.passwordHash}),
-    )
-
-
-def _forgetKeys(book: Book, request: ForgetKeys, nowMs: int) -> Entry:
+def _forgetKeys(desk: Desk, request: ForgetKeys) -> Entry:
+    book = desk.book
     if not book.forgotten < request.upTo <= book.seq:
         raise ValueError(f"keys up to entry {request.upTo} cannot be forgotten")
     data = encode({"up_to": request.upTo})
-    return _entry(book, request, nowMs, KEYS_FORGOTTEN, EventRecordType.EV_RECORD_DELETE, "", data)
+    return desk.entry(request, KEYS_FORGOTTEN, EventRecordType.EV_RECORD_DELETE, "", data)
 
 
-_SETTLE: dict[type, Callable[[Book, Any, int], Entry]] = {
-    AddGroup: _addGroup,
-    AddAccount: _addAccount,
+_RULES: dict[type[Request], Rule] = {
+    **settle_money.RULES,
+    **settle_accounts.RULES,
     ForgetKeys: _forgetKeys,
 }
-
-
-def _entry(
-    book: Book,
-    request: Request,
-    nowMs: int,
-    event: str,
-    type: int,
-    group: str,
-    data: Json,
-    *,
-    login: int = 0,
-    order: int = 0,
-    balance: int = 0,
-    record: Json | None = None,
-) -> Entry:
-    cause = request.cause
-    if not (0 <= order < 2**63 and 0 <= login < 2**63 and (cause.key is None or isinstance(cause.key, str))):
-        # It could not be kept, and that would fail the whole batch.
-        raise ValueError(f"login {login!r}, order {order!r}, key {cause.key!r}")
-    return Entry(
-        seq=book.seq + 1,
-        time_ms=nowMs,
-        event=event,
-        type=int(type),
-        group=group,
-        login=login,
-        order=order,
-        balance=balance,
-        credit=0,
-        principal=cause.principal,
-        key=cause.key,
-        fingerprint=fingerprint(request),
-        data=data,
-        record=record,
-    )

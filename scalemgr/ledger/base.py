@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..finance.book import Book
 from ..finance.records import Entry, FinanceTrade
-from ..finance.requests import KeyName, MoveMoney, Request
+from ..finance.requests import KeyName, Request
 from ..finance.settle import Outcome, settleBatch
 from ..wire.errors import LedgerFailed
 
@@ -20,23 +20,26 @@ class BaseLedger:
 
     def __init__(self) -> None:
         self.book = Book()
-        self._found: list[Entry] = []
+        # Committed, and not taken by those who tell everybody.
+        self._untold: list[Entry] = []
         self._broken = False
 
-    def takeFound(self) -> list[Entry]:
-        found, self._found = self._found, []
-        return found
+    def takeCommitted(self) -> list[Entry]:
+        entries, self._untold = self._untold, []
+        return entries
 
     def commit(self, requests: Sequence[Request], nowMs: int) -> list[Outcome]:
         if self._broken:
             raise LedgerFailed(_BROKEN, outcome="void")
-        self._found += self._refresh()
-        orders = {r.order for r in requests if type(r) is MoveMoney and r.update}
+        self._untold += self._refresh()
+        orders = {order for r in requests if (order := r.existing)}
         trades = self._named(orders) if orders else {}
         names = {name for r in requests if (name := r.cause.name) is not None}
         known = self._known(names) if names else {}
-        outcomes, draft = settleBatch(self.book, trades, known, requests, nowMs)
-        entries = [outcome for outcome in outcomes if type(outcome) is Entry]
+        logins = {login for r in requests if (login := r.changes)}
+        profiles = self._profiles(logins) if logins else {}
+        outcomes, draft = settleBatch(self.book, trades, known, requests, nowMs, profiles)
+        entries = draft.entries
         if entries:
             self._append(entries)
             # From here on they are in the log. If what is made of it does not follow, it is of no more use.
@@ -44,6 +47,7 @@ class BaseLedger:
             self.book.absorb(draft)
             self._appended(entries)
             self._broken = False
+            self._untold += entries
         return outcomes
 
     def keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
@@ -66,6 +70,10 @@ class BaseLedger:
 
     def _named(self, orders: Iterable[int]) -> Mapping[int, FinanceTrade]:
         """Those of the trades that exist, as of the last commit."""
+        raise NotImplementedError
+
+    def _profiles(self, logins: Iterable[int]) -> Mapping[int, str]:
+        """The profiles of accounts, as JSON, as of the last commit."""
         raise NotImplementedError
 
     def _append(self, entries: list[Entry]) -> None:

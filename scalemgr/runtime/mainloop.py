@@ -99,6 +99,8 @@ class TradingRuntime:
         @param firstOrder: the first of a block of orders that was reserved in it.
         """
         self._orders.give(firstOrder)
+        # What was committed before anybody was there to be told, by a demo for instance.
+        self._ledger.takeCommitted()
         self._events.head = self._ledger.book.seq
         # Interval 0: the next turn begins as soon as the reactor has looked at the sockets again.
         self._stopped = self._loop.start(0)
@@ -182,15 +184,13 @@ class TradingRuntime:
             self._log.info("the ledger works again")
             self._failures = 0
         self._unsure = False
-        entries = self._takeFound()
+        entries = self._takeCommitted()
         self._underWay.known()
         self._batch = []
         for work, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Entry):
-                entries.append(outcome)
                 work.settle(outcome, replay=False)
                 self._answer(work)
-                self._waiters.emitted(outcome)
             elif isinstance(outcome, Replay):
                 work.settle(outcome.entry, replay=True)
                 self._answer(work)
@@ -198,6 +198,8 @@ class TradingRuntime:
                 if not isinstance(outcome, ManagerError):
                     self._log.failure("a request could not be settled", Failure(outcome))
                 self._refuse(work, outcome)
+        for entry in entries:
+            self._waiters.emitted(entry)
         self._events.publish(entries)
 
     def _tellFailed(self, failure: Failure, batch: list[Work]) -> Deferred[None] | None:
@@ -210,13 +212,15 @@ class TradingRuntime:
             self._log.failure("a batch of {count} failed", failure, count=len(batch))
             error = LedgerFailed("the ledger failed in its commit", outcome="pending")
         assert isinstance(error, LedgerFailed)
-        found = self._takeFound()
+        found = self._takeCommitted()
         if found:
             # It did find out what became of the last one.
             self._underWay.known()
         if error.details.get("outcome") != "void":
             self._unsure = True
             self._underWay.doubt(batch)
+        for entry in found:
+            self._waiters.emitted(entry)
         self._events.publish(found)
         self._batch = []
         for work in batch:
@@ -247,13 +251,14 @@ class TradingRuntime:
         for asker in tuple(work.askers):
             self._waiters.settled(asker)
 
-    def _takeFound(self) -> list[Entry]:
-        """What was kept after all. Who asked for it has been told that nobody knew; others may wait for it still."""
-        found = self._ledger.takeFound()
-        self._underWay.found(found)
-        for entry in found:
-            self._waiters.emitted(entry)
-        return found
+    def _takeCommitted(self) -> list[Entry]:
+        """
+        What is in the log now. Some of it may have been kept after all: who asked for it has been told that nobody
+        knew; others may wait for it still.
+        """
+        entries = self._ledger.takeCommitted()
+        self._underWay.found(entries)
+        return entries
 
     def _survive(self, failure: Failure) -> None:
         # A LoopingCall whose function fails stops for ever.

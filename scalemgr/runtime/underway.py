@@ -63,7 +63,7 @@ class Work:
     @property
     def makes(self) -> int:
         """The number of the trade that it will make, or 0."""
-        return 0 if getattr(self.request, "update", True) else self.order
+        return self.request.makes
 
     @property
     def state(self) -> str:
@@ -227,7 +227,9 @@ class UnderWay:
                 self._doubtful.setdefault(work.name, work)
 
     def found(self, entries: Iterable[Entry]) -> None:
-        """These were committed after all."""
+        """These were committed, perhaps after all."""
+        if not self._doubtful:
+            return
         for entry in entries:
             work = None if entry.key is None else self._doubtful.get((entry.principal, entry.key))
             if work is not None:

@@ -110,7 +110,8 @@ class Context:
             key = str(self.extID)
         if key is not None and not _canBeKept(key):
             raise InvalidData(f"expected 1 to {EXTID_BYTES_MAX} bytes of text", field="idempotency_key")
-        return Cause(self.principal.id, self.principal.mask, key)
+        principal = self.principal
+        return Cause(principal.id, principal.mask, key, principal.may("see_accounts_balance"))
 
     def _explicit(self) -> bool:
         ofPrincipal = self.principal.explicit

@@ -91,7 +91,7 @@ class Dispatcher:
             context = Context(self._house, session, principal, request.extID, request.extIDText, again, self._log)
             result = command.run(context, params)
             if isinstance(result, Mapping) and "__deferred" not in result:
-                session.answer(request, 200, _textOf(result, context))
+                session.answer(request, *_said(result, context))
                 return
             waiting = _deferred(result, command).addCallback(self._intercept, context, request)
         except Exception as e:
@@ -106,10 +106,10 @@ class Dispatcher:
             context.abandon()
             self._explain(failure, session, request, command, context)
 
-        def answer(data: Json) -> None:
-            session.answer(request, 200, data, replayed=context.replayed)
+        def answer(said: tuple[int, Json]) -> None:
+            session.answer(request, *said, replayed=context.replayed)
 
-        waiting.addCallback(_textOf, context).addCallbacks(answer, failed).addErrback(self._broken)
+        waiting.addCallback(_said, context).addCallbacks(answer, failed).addErrback(self._broken)
 
     def _command(self, name: str) -> ICommand:
         command = self.commands.get(name)
@@ -244,8 +244,14 @@ def _deferred(result: Mapping[str, Any] | Awaitable[Mapping[str, Any]], command:
     raise TypeError(f"{command.name} returned {result!r}, which is neither a mapping nor a Deferred of one")
 
 
-def _textOf(result: Mapping[str, Any] | Entry, context: Context) -> Json:
+def _said(result: Mapping[str, Any] | Entry, context: Context) -> tuple[int, Json]:
+    """The status and the data of an answer."""
     if context.inUse:
         # Two different answers under one extID would be worse than none.
         raise ExtIDInUse
-    return result.data if isinstance(result, Entry) else encode(result)
+    if isinstance(result, Entry):
+        return 200, result.data
+    if "__status" not in result:
+        return 200, encode(result)
+    data = dict(result)
+    return data.pop("__status"), encode(data)

@@ -1,0 +1,46 @@
+"""Taking a movement of money back: it is as if it had never been made, but for the record of it.
+
+The record stays readable, with state 6 (C{TS_DELETED}). What would overdraw the account is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from ..finance.requests import BALANCE, CREDIT, TakeBack
+from ..interfaces import IContext, ISubmission
+from ..wire.codes import EventRecordType, TradeCommand, TradeState
+from .base import Command
+from .booking import both
+from .params import SAFE_INTEGER, IdempotencyKey, TimeoutMs
+
+__all__ = ["deleteBalance", "deleteBalanceSync", "deleteCredit", "deleteCreditSync"]
+
+
+class Delete(Struct, frozen=True):
+    """Which transaction."""
+
+    order: Annotated[int, Meta(ge=1, le=SAFE_INTEGER, description="number of the transaction")]
+    idempotency_key: IdempotencyKey | None = None
+    timeout_ms: TimeoutMs | None = None
+
+
+def _both(name: str, kinds: frozenset[TradeCommand], does: str) -> tuple[Command, Command]:
+    def takeBack(context: IContext, params: Any) -> ISubmission:
+        return context.submit(TakeBack(context.cause(params.idempotency_key), params.order, kinds))
+
+    return both(
+        name,
+        Delete,
+        takeBack,
+        does,
+        state=TradeState.TS_FINANCE_DELETE_REQUEST,
+        flag="del_accounts_balance",
+        event=EventRecordType.EV_RECORD_DELETE,
+    )
+
+
+deleteBalance, deleteBalanceSync = _both("DeleteBalance", BALANCE, "Take a deposit or a withdrawal back")
+deleteCredit, deleteCreditSync = _both("DeleteCredit", CREDIT, "Take a movement of credit back")
