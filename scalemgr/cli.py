@@ -15,6 +15,7 @@ from pathlib import Path
 from twisted.logger import globalLogBeginner
 
 from . import __version__
+from .commands.base import FLAGS
 from .commands.describe import parameters
 from .config import ConfigError, Settings, load
 from .finance.masks import Mask
@@ -75,6 +76,15 @@ def _parser() -> argparse.ArgumentParser:
         "--explicit-keys",
         action="store_true",
         help="only an idempotency_key names a request, for a client that uses its extIDs again",
+    )
+    verb.add_argument("--login", type=int, help="of a user: the account that it may see; its --id if left out")
+    verb.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=sorted(FLAGS),
+        metavar="FLAG",
+        help=f"take away what the role may do otherwise (repeatable): {', '.join(FLAGS)}",
     )
     verb.add_argument("--days", type=_days, default=30.0, help="how long it is good for; 0: for ever (default: 30)")
     verb.add_argument("--private-key", type=Path, help="PEM file to sign with (RS256, EdDSA)")
@@ -138,6 +148,9 @@ def _token(options: argparse.Namespace) -> int:
     if options.id is None or options.role is None:
         print("scalemgr: a token needs --id and --role", file=sys.stderr)
         return 2
+    if options.role == SessionType.SESSION_USER and options.login is None and not options.id.isdigit():
+        print("scalemgr: the token of a user needs --login, the account that it may see", file=sys.stderr)
+        return 2
     now = int(time.time())
     claims = _claims(options, auth.audience, now)
     if auth.algorithm != "HS256":
@@ -161,6 +174,10 @@ def _claims(options: argparse.Namespace, audience: str, now: int) -> dict[str, o
         claims["groups"] = options.groups
     if options.explicit_keys:
         claims["key"] = "explicit"
+    if options.login is not None:
+        claims["login"] = options.login
+    for flag in options.without:
+        claims[flag] = 0
     if audience:
         claims["aud"] = audience
     return claims

@@ -21,9 +21,10 @@ from .finance.money import Currencies
 from .finance.records import Entry, FinanceTrade, StoredAccount
 from .finance.requests import Cause, KeyName, Request
 from .finance.settle import Outcome
+from .wire.codes import RetCode
 from .wire.messages import Json
 
-__all__ = ["Asked", "ICommand", "IContext", "IEventReader", "ILedger", "IPrincipal", "ISubmission"]
+__all__ = ["About", "Asked", "ICommand", "IContext", "IEventReader", "ILedger", "IPrincipal", "ISubmission"]
 
 
 class Asked(Struct, frozen=True):
@@ -39,6 +40,22 @@ class Asked(Struct, frozen=True):
     state: str
     order: int = 0
     data: Json | None = None
+
+
+class About(Struct, frozen=True):
+    """
+    What is documented of a command beside its parameters.
+
+    @ivar answer: the shape of its answer's C{data}.
+    @ivar errors: the refusals that are its own; those that any command may give are said once for all.
+    @ivar events: what it causes, such as C{"trade:event EV_RECORD_ADD"}.
+    @ivar beyond: what is ours about it; empty: it is as published.
+    """
+
+    answer: type[Struct] | None = None
+    errors: tuple[RetCode, ...] = ()
+    events: tuple[str, ...] = ()
+    beyond: str = ""
 
 
 class IPrincipal(Interface):
@@ -74,6 +91,7 @@ class ICommand(Interface):
         "one is refused"
     )
     summary: str = Attribute("What it does, in one sentence")
+    about: About = Attribute("What there is to know of it besides, for its documentation")
     denied: str | None = Attribute(
         "The published C{error} under which a refusal of the caller, or of a login that is not the caller's "
         "to touch, is answered with 401; or C{None} for the refusal's own name and status"

@@ -13,9 +13,10 @@ from msgspec.structs import asdict
 from ..finance import requests
 from ..finance.money import fromMinor
 from ..finance.records import Entry
-from ..interfaces import IContext
+from ..interfaces import About, IContext
 from ..wire.codes import RetCode
 from ..wire.errors import Refused
+from .answers import AccountSaid, Deleted, Done
 from .base import command
 from .groups import OFFICE
 from .params import SAFE_INTEGER, Comment, Flag, IdempotencyKey, Login, Text
@@ -54,7 +55,18 @@ class MngAddAccount(Struct, frozen=True, kw_only=True):
     idempotency_key: IdempotencyKey | None = None
 
 
-@command("MngAddAccount", roles=OFFICE, flags=("set_accounts",), aliases=("AddUser",))
+@command(
+    "MngAddAccount",
+    roles=OFFICE,
+    flags=("set_accounts",),
+    aliases=("AddUser",),
+    about=About(
+        AccountSaid,
+        (RetCode.RET_GROUP_NOT_FOUND, RetCode.RET_USR_LOGIN_EXIST),
+        ("user:event EV_RECORD_ADD",),
+        "`group` in the answer; `idempotency_key`",
+    ),
+)
 async def mngAddAccount(context: IContext, params: MngAddAccount) -> dict[str, Any]:
     """Open an account in a group."""
     profile = asdict(params)
@@ -100,7 +112,18 @@ class MngUpdateAccount(Struct, frozen=True, kw_only=True):
     idempotency_key: IdempotencyKey | None = None
 
 
-@command("MngUpdateAccount", roles=OFFICE, flags=("set_accounts",), aliases=("UpdateUser",))
+@command(
+    "MngUpdateAccount",
+    roles=OFFICE,
+    flags=("set_accounts",),
+    aliases=("UpdateUser",),
+    about=About(
+        AccountSaid,
+        (RetCode.RET_USER_NOT_FOUND, RetCode.RET_GROUP_NOT_FOUND, RetCode.RET_USR_DIFFERENT_CURRENCY),
+        ("user:event EV_RECORD_UPDATE",),
+        "`group` in the answer; `idempotency_key`",
+    ),
+)
 async def mngUpdateAccount(context: IContext, params: MngUpdateAccount) -> dict[str, Any]:
     """Change an account's profile, its group (to one of the same currency), or whether it is enabled."""
     profile = {name: value for name, value in asdict(params).items() if value is not None}
@@ -118,7 +141,18 @@ class MngDeleteAccount(Struct, frozen=True):
     idempotency_key: IdempotencyKey | None = None
 
 
-@command("MngDeleteAccount", roles=OFFICE, flags=("del_accounts",), aliases=("DeleteUser",))
+@command(
+    "MngDeleteAccount",
+    roles=OFFICE,
+    flags=("del_accounts",),
+    aliases=("DeleteUser",),
+    about=About(
+        Done,
+        (RetCode.RET_USER_NOT_FOUND, RetCode.RET_USR_HAS_TRADES),
+        ("user:event EV_RECORD_DELETE",),
+        "money or pending requests block, as open positions do; its history stays readable; `idempotency_key`",
+    ),
+)
 async def mngDeleteAccount(context: IContext, params: MngDeleteAccount) -> dict[str, Any]:
     """Close an account for good, if nothing is on it and nothing awaits approval."""
     await context.settled(context.submit(requests.DeleteAccount(context.cause(params.idempotency_key), params.login)))
@@ -132,7 +166,17 @@ class DeleteUsersList(Struct, frozen=True):
     idempotency_key: IdempotencyKey | None = None
 
 
-@command("DeleteUsersList", roles=OFFICE, flags=("del_accounts",))
+@command(
+    "DeleteUsersList",
+    roles=OFFICE,
+    flags=("del_accounts",),
+    about=About(
+        Deleted,
+        (RetCode.RET_USER_NOT_FOUND, RetCode.RET_USR_HAS_TRADES),
+        ("user:event EV_RECORD_DELETE of each",),
+        "`code` and `reason` of each failure; `idempotency_key`",
+    ),
+)
 async def deleteUsersList(context: IContext, params: DeleteUsersList) -> dict[str, Any]:
     """Close each of these accounts that can be closed: 200 all, 207 some, 409 none of them."""
     cause = context.cause(params.idempotency_key)

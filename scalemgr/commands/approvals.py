@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from ..finance.requests import DEFAULT_COMMENT, AskForMoney, Decide
 from ..interfaces import IContext, ISubmission
-from ..wire.codes import TradeCommand, TradeReason, TradeState
+from ..wire.codes import EventRecordType, RetCode, TradeCommand, TradeReason, TradeState
 from ..wire.errors import InvalidData
 from .booking import both
 from .params import SAFE_INTEGER, Comment, IdempotencyKey, Login, SignedAmount, Text, TimeoutMs, UnixTime
@@ -97,6 +97,9 @@ def _decline(context: IContext, params: Any) -> ISubmission:
     return context.submit(Decide(cause, params.order, False, params.comment, params.api_data))
 
 
+_UNDECIDABLE = (RetCode.RET_NOT_FOUND, RetCode.RET_TRADE_INCORRECT_STATE)
+_BEYOND = "the Sync form, `idempotency_key`, `timeout_ms`"
+
 mngCreateFinanceRequest, mngCreateFinanceRequestSync = both(
     "MngCreateFinanceRequest",
     Create,
@@ -104,6 +107,9 @@ mngCreateFinanceRequest, mngCreateFinanceRequestSync = both(
     "Ask for a movement of money, which awaits approval",
     state=TradeState.TS_FINANCE_OPEN_PENDING,
     flag="set_finance",
+    errors=(RetCode.RET_USER_NOT_FOUND, RetCode.RET_ACCOUNT_DISABLED),
+    moves=False,
+    beyond=_BEYOND,
 )
 mngApproveFinanceRequest, mngApproveFinanceRequestSync = both(
     "MngApproveFinanceRequest",
@@ -112,6 +118,14 @@ mngApproveFinanceRequest, mngApproveFinanceRequestSync = both(
     "Approve a request for money, which books it",
     state=TradeState.TS_FINANCE_OPEN_REQUEST,
     flag="approve_finance",
+    errors=(
+        *_UNDECIDABLE,
+        RetCode.RET_ACCOUNT_DISABLED,
+        RetCode.RET_TRADE_NO_MONEY,
+        RetCode.RET_TRADE_LIMIT_REACHED,
+    ),
+    event=EventRecordType.EV_RECORD_UPDATE,
+    beyond=_BEYOND,
 )
 mngDeclineFinanceRequest, mngDeclineFinanceRequestSync = both(
     "MngDeclineFinanceRequest",
@@ -120,4 +134,8 @@ mngDeclineFinanceRequest, mngDeclineFinanceRequestSync = both(
     "Decline a request for money",
     state=TradeState.TS_FINANCE_OPEN_DECLINE,
     flag="decline_finance",
+    errors=_UNDECIDABLE,
+    event=EventRecordType.EV_RECORD_UPDATE,
+    moves=False,
+    beyond=_BEYOND,
 )

@@ -22,7 +22,7 @@ from msgspec import Struct
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from ..interfaces import ICommand, IContext
+from ..interfaces import About, ICommand, IContext
 from ..wire.codes import SessionType
 
 __all__ = ["FLAGS", "READERS", "STAFF", "Answer", "Command", "command"]
@@ -65,6 +65,7 @@ class Command:
         aliases: tuple[str, ...] = (),
         denied: str | None = None,
         flags: frozenset[str] = frozenset(),
+        about: About | None = None,
     ) -> None:
         unknown = flags - FLAGS.keys()
         if unknown:
@@ -76,6 +77,7 @@ class Command:
         self.aliases = aliases
         self.denied = denied
         self.flags = flags
+        self.about = about or About()
         self.summary = (handler.__doc__ or "").strip().partition("\n")[0]
         self.__module__ = handler.__module__
 
@@ -93,6 +95,7 @@ def command(
     flags: tuple[str, ...] = (),
     aliases: tuple[str, ...] = (),
     denied: str | None = None,
+    about: About | None = None,
 ) -> Callable[[_Handler], Command]:
     """
     Make a function a command. Its parameters are the Struct with which its argument C{params} is annotated,
@@ -100,8 +103,7 @@ def command(
     """
 
     def decorate(handler: _Handler) -> Command:
-        return Command(
-            name, handler, get_type_hints(handler)["params"], frozenset(roles), aliases, denied, frozenset(flags)
-        )
+        params = get_type_hints(handler)["params"]
+        return Command(name, handler, params, frozenset(roles), aliases, denied, frozenset(flags), about)
 
     return decorate

@@ -13,11 +13,12 @@ import ujson
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 
-from ..finance.records import TRADE_EVENT, Entry
+from ..finance.records import BALANCE_EVENT, TRADE_EVENT, Entry
 from ..finance.requests import Request
-from ..interfaces import IContext, ISubmission
-from ..wire.codes import EventRecordType, TradeState
+from ..interfaces import About, IContext, ISubmission
+from ..wire.codes import EventRecordType, RetCode, TradeState
 from ..wire.errors import ADD_BALANCE_ERROR
+from .answers import Accepted, Trade
 from .base import STAFF, Answer, Command
 
 __all__ = ["Submitting", "both"]
@@ -35,7 +36,10 @@ def both(
     state: TradeState,
     changed: TradeState | None = None,
     flag: str,
+    errors: tuple[RetCode, ...],
     event: EventRecordType | None = None,
+    moves: bool = True,
+    beyond: str = "",
 ) -> tuple[Command, Command]:
     """
     A command in both its forms.
@@ -47,7 +51,15 @@ def both(
     @param flag: the manager flag that it takes.
     @param event: the type of the event that it causes; C{None}: an C{EV_RECORD_ADD} if it makes a trade, else an
         C{EV_RECORD_UPDATE}.
+    @param moves: does it move money?
+    @param beyond: what is ours about it.
     """
+    types = [EventRecordType.EV_RECORD_ADD] if event is None else [event]
+    if changed is not None:
+        types.append(EventRecordType.EV_RECORD_UPDATE)
+    events = [f"{TRADE_EVENT} {' or '.join(type.name for type in types)}"]
+    if moves:
+        events.append(f"{BALANCE_EVENT} {EventRecordType.EV_RECORD_UPDATE.name}")
 
     def plain(context: IContext, params: Any) -> Answer:
         def settled(submission: ISubmission) -> Deferred[dict[str, Any]]:
@@ -60,10 +72,25 @@ def both(
 
     plain.__doc__ = f"{does}; answers with the order once it is booked."
     sync.__doc__ = f"{does}; answers with the trade once it is booked."
-    flags = frozenset({flag})
     return (
-        Command(name, plain, params, STAFF, denied=ADD_BALANCE_ERROR, flags=flags),
-        Command(f"{name}Sync", sync, params, STAFF, denied=ADD_BALANCE_ERROR, flags=flags),
+        Command(
+            name,
+            plain,
+            params,
+            STAFF,
+            denied=ADD_BALANCE_ERROR,
+            flags=frozenset({flag}),
+            about=About(Accepted, errors, tuple(events), beyond),
+        ),
+        Command(
+            f"{name}Sync",
+            sync,
+            params,
+            STAFF,
+            denied=ADD_BALANCE_ERROR,
+            flags=frozenset({flag}),
+            about=About(Trade, (*errors, RetCode.RET_TIMEOUT), tuple(events), beyond),
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from ..finance.requests import BALANCE, CREDIT, TakeBack
 from ..interfaces import IContext, ISubmission
-from ..wire.codes import EventRecordType, TradeCommand, TradeState
+from ..wire.codes import EventRecordType, RetCode, TradeCommand, TradeState
 from .base import Command
 from .booking import both
 from .params import SAFE_INTEGER, IdempotencyKey, TimeoutMs
@@ -38,6 +38,14 @@ def _both(name: str, kinds: frozenset[TradeCommand], does: str) -> tuple[Command
         does,
         state=TradeState.TS_FINANCE_DELETE_REQUEST,
         flag="del_accounts_balance",
+        errors=(
+            RetCode.RET_NOT_FOUND,
+            RetCode.RET_TRADE_INCORRECT_ORDER,
+            RetCode.RET_TRADE_INCORRECT_STATE,
+            RetCode.RET_TRADE_NO_MONEY,
+            RetCode.RET_TRADE_LIMIT_REACHED,
+        ),
+        beyond="the record has state 6 (published samples show 4); `idempotency_key`, `timeout_ms`",
         event=EventRecordType.EV_RECORD_DELETE,
     )
 

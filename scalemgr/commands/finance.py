@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from ..finance.records import FinanceTrade
 from ..finance.requests import MoveMoney
 from ..interfaces import IContext, ISubmission
-from ..wire.codes import TradeCommand, TradeState
+from ..wire.codes import RetCode, TradeCommand, TradeState
 from .base import Command
 from .booking import Submitting, both
 from .params import (
@@ -113,6 +113,18 @@ def _another(context: IContext, named: int) -> int:
     return order if order != named else context.reserveOrder()
 
 
+_ERRORS = (
+    RetCode.RET_USER_NOT_FOUND,
+    RetCode.RET_ACCOUNT_DISABLED,
+    RetCode.RET_TRADE_NO_MONEY,
+    RetCode.RET_TRADE_LIMIT_REACHED,
+    RetCode.RET_TRADE_BAD_CLOSE_TIME,
+    RetCode.RET_TRADE_INCORRECT_ORDER,
+    RetCode.RET_TRADE_INCORRECT_STATE,
+    RetCode.RET_NOT_FOUND,
+)
+
+
 def _both(name: str, params: type[Struct], cmd: TradeCommand, does: str) -> tuple[Command, Command]:
     return both(
         name,
@@ -122,6 +134,8 @@ def _both(name: str, params: type[Struct], cmd: TradeCommand, does: str) -> tupl
         state=TradeState.TS_FINANCE_OPEN_REQUEST,
         changed=TradeState.TS_FINANCE_UPDATE_REQUEST,
         flag="set_accounts_balance",
+        errors=_ERRORS,
+        beyond="`idempotency_key`, `timeout_ms`",
     )
 
 

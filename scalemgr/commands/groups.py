@@ -14,10 +14,11 @@ from msgspec.structs import asdict
 
 from ..finance import requests
 from ..finance.records import Entry
-from ..interfaces import IContext
-from ..wire.codes import SessionType
+from ..interfaces import About, IContext
+from ..wire.codes import RetCode, SessionType
 from ..wire.errors import InvalidData
 from ..wire.messages import encode
+from .answers import Done, GroupSaid
 from .base import command
 from .params import SAFE_INTEGER, Flag, IdempotencyKey, SignedAmount, Text
 
@@ -70,13 +71,31 @@ class AddGroup(Struct, frozen=True, kw_only=True):
     idempotency_key: IdempotencyKey | None = None
 
 
-@command("AddGroup", roles=OFFICE)
+@command(
+    "AddGroup",
+    roles=OFFICE,
+    about=About(
+        GroupSaid,
+        (RetCode.RET_DUPLICATE_RECORD,),
+        ("group:event EV_RECORD_ADD",),
+        "`floor`; only `group` and `currency` are required; `idempotency_key`",
+    ),
+)
 async def addGroup(context: IContext, params: AddGroup) -> dict[str, Any]:
     """Make a group of accounts in one currency."""
     return await _arrange(context, params, requests.AddGroup)
 
 
-@command("UpdateGroup", roles=OFFICE)
+@command(
+    "UpdateGroup",
+    roles=OFFICE,
+    about=About(
+        GroupSaid,
+        (RetCode.RET_GROUP_USE_BY_USER,),
+        ("group:event EV_RECORD_UPDATE or EV_RECORD_ADD",),
+        "`floor`; only `group` and `currency` are required; `idempotency_key`",
+    ),
+)
 async def updateGroup(context: IContext, params: AddGroup) -> dict[str, Any]:
     """Change a group, or make it if there is none; what is left out stays as it is."""
     return await _arrange(context, params, requests.UpdateGroup)
@@ -112,7 +131,16 @@ class DeleteGroup(Struct, frozen=True):
     idempotency_key: IdempotencyKey | None = None
 
 
-@command("DeleteGroup", roles=OFFICE)
+@command(
+    "DeleteGroup",
+    roles=OFFICE,
+    about=About(
+        Done,
+        (RetCode.RET_GROUP_NOT_FOUND, RetCode.RET_GROUP_USE_BY_USER),
+        ("group:event EV_RECORD_DELETE",),
+        "`idempotency_key`",
+    ),
+)
 async def deleteGroup(context: IContext, params: DeleteGroup) -> dict[str, Any]:
     """Remove a group in which there is no account."""
     await context.settled(context.submit(requests.DeleteGroup(context.cause(params.idempotency_key), params.group)))

@@ -7,7 +7,8 @@ from typing import Any
 import ujson
 from msgspec import Struct
 
-from ..interfaces import IContext
+from ..interfaces import About, IContext
+from .answers import RequestState
 from .base import command
 from .params import IdempotencyKey
 
@@ -21,7 +22,7 @@ class GetRequest(Struct, frozen=True):
     extID: str | int | float | None = None
 
 
-@command("GetRequest")
+@command("GetRequest", about=About(RequestState, beyond="all of it"))
 async def getRequest(context: IContext, params: GetRequest) -> dict[str, Any]:
     """How far a request of yours is: unknown, queued, pending, done or refused."""
     asked = await context.asked(params.idempotency_key, params.extID)

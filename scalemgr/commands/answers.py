@@ -1,0 +1,115 @@
+"""The shapes of answers: what C{data} is when the status is 200.
+
+They are what is documented, and what a test holds every recorded answer against. Money is a number in the account's
+currency, times are unix seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+__all__ = [
+    "Accepted",
+    "AccountSaid",
+    "Deleted",
+    "Done",
+    "GroupSaid",
+    "Pong",
+    "RequestState",
+    "Trade",
+]
+
+_Order = Annotated[int, Meta(description="number of the trade")]
+_State = Annotated[int, Meta(description="a TS_*")]
+_Cmd = Annotated[int, Meta(description="6 deposit, 7 credit in, 8 withdrawal, 9 credit out")]
+_Money = Annotated[float, Meta(description="in the account's currency")]
+_Time = Annotated[int, Meta(description="unix seconds")]
+_Version = Annotated[int, Meta(description="of the account's balance, right after it; ours")]
+
+
+class Accepted(Struct):
+    """What was accepted; it is booked, and durable."""
+
+    accepted: Annotated[bool, Meta(description="always true")]
+    order: _Order
+    state: Annotated[int, Meta(description="10 new, 11 changed, 12 deleted, 17 pending, 18 declined (TS_*)")]
+    login: int
+    cmd: _Cmd
+    amount: Annotated[float, Meta(description="signed, in the account's currency")]
+    balance_version: _Version
+
+
+class Trade(Struct):
+    """A finance trade: the C{data} of its C{trade:event}."""
+
+    order: _Order
+    login: int
+    cmd: _Cmd
+    state: Annotated[int, Meta(description="3 booked, 6 deleted, 17 awaits approval, 18 declined (TS_*)")]
+    symbol: Annotated[str, Meta(description="empty")]
+    digits: Annotated[int, Meta(description="decimals of the account's currency")]
+    reason: Annotated[int, Meta(description="a TR_REASON_*")]
+    open_time: _Time
+    close_time: _Time
+    profit: Annotated[float, Meta(description="the signed amount, in the account's currency")]
+    comment: str
+    update_time: Annotated[int, Meta(description="when it last changed, unix seconds")]
+    balance_version: _Version
+    gw_order: Annotated[int | UnsetType, Meta(description="this and the next three: if one is set")] = UNSET
+    gw_source: str | UnsetType = UNSET
+    gw_uuid: str | UnsetType = UNSET
+    api_data: str | UnsetType = UNSET
+
+
+class AccountSaid(Struct):
+    """What is said of an account that was opened or changed."""
+
+    login: int
+    group: str
+    leverage: int
+    currency: str
+    update_time: _Time
+
+
+class Done(Struct):
+    """It is done."""
+
+    data: Annotated[str, Meta(description="always OK")]
+
+
+class Deleted(Struct):
+    """What became of each account of a list; status 207 if some failed, 409 (with an error) if all did."""
+
+    rows: Annotated[list[dict[str, Any]], Meta(description="{login, deleted} of each")]
+    matched: Annotated[int, Meta(description="how many of them there are")]
+    deleted: int
+    failed: int
+    failures: Annotated[list[dict[str, Any]], Meta(description="{login, error, message, code, reason} of each")]
+
+
+class GroupSaid(Struct):
+    """A group as it is now: with these, every other field that was set, but for lists."""
+
+    group: str
+    currency: str
+    digits: Annotated[int, Meta(description="decimals of the currency; ours")]
+    floor: Annotated[float, Meta(description="no balance may be taken below this; ours")]
+
+
+class RequestState(Struct):
+    """How far a request is."""
+
+    state: Annotated[str, Meta(description="unknown, queued, pending, done or refused")]
+    order: Annotated[int, Meta(description="its trade, or 0")]
+    data: Annotated[
+        dict[str, Any] | UnsetType, Meta(description="of what is done, the event's data; of a refusal, the refusal's")
+
+
+class Pong(Struct):
+    """Where the log is."""
+
+    time: Annotated[float, Meta(description="the server's, unix seconds")]
+    epoch: Annotated[str, Meta(description="the name of the log")]
+    seq: Annotated[int, Meta(description="its last entry that was told")]
