@@ -20,6 +20,7 @@ from ..wire.messages import Json
 from .money import fromMinor, readAmount, toMinor
 
 __all__ = [
+    "BALANCE_EVENT",
     "BROADCAST",
     "GROUP_EVENT",
     "KEYS_FORGOTTEN",
@@ -36,8 +37,9 @@ __all__ = [
 TRADE_EVENT = "trade:event"
 USER_EVENT = "user:event"
 GROUP_EVENT = "group:event"
+BALANCE_EVENT = "balance:event"
 #: The events that are sent to those who listen.
-BROADCAST = frozenset({TRADE_EVENT, USER_EVENT, GROUP_EVENT})
+BROADCAST = frozenset({TRADE_EVENT, USER_EVENT, GROUP_EVENT, BALANCE_EVENT})
 
 #: Entries that nobody is sent: a request was refused by a business rule;
 REFUSAL = "request:refused"

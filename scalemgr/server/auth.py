@@ -25,7 +25,9 @@ from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from ..commands.base import STAFF
 from ..finance.masks import EVERYTHING, Mask
+from ..finance.records import BROADCAST
 from ..interfaces import IPrincipal
 from ..wire.codes import SessionType
 from ..wire.errors import PermissionDenied
@@ -55,6 +57,11 @@ class Principal(Struct, frozen=True):
     mask: Mask = EVERYTHING
     expires: float = inf
     explicit: bool | None = None
+
+    @property
+    def events(self) -> frozenset[str]:
+        """The names of the events that it may be sent, whatever is chosen: as one of the staff all, else none."""
+        return BROADCAST if self.role in STAFF else frozenset()
 
 
 class Keys(Struct, frozen=True):

@@ -12,6 +12,8 @@ from ..helpers import Daemon, Session
 from .model import Model
 from .requests import MASKS, TOKENS, Answer, Asked, Scope
 
+EVENTS = ["trade:event", "user:event", "group:event", "balance:event"]
+
 _ANSWER = re.compile(rb'\{"extID":("[^"]*"|null),"status":(\d+)(,"replayed":true)?,"data":(\{.*\})\}\r\n')
 
 
@@ -98,7 +100,7 @@ class Client:
                 assert not self.replaying, f"something is being replayed, but {answer}"
                 self.cursor, self.replaying = after, True
 
-        self._ask("Subscribe", {"chanels": ["trade:event"], "from_seq": after, "epoch": epoch}, answered)
+        self._ask("Subscribe", {"chanels": EVENTS, "from_seq": after, "epoch": epoch}, answered)
 
     def ping(self) -> None:
         """Ask where the log is."""

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 from scalemgr.finance.book import Book
 from scalemgr.finance.masks import Mask
-from scalemgr.finance.records import GROUP_EVENT, TRADE_EVENT, USER_EVENT, Entry
+from scalemgr.finance.records import BALANCE_EVENT, GROUP_EVENT, TRADE_EVENT, USER_EVENT, Entry
 from scalemgr.wire.codes import EventRecordType
 from scalemgr.wire.messages import event
 
 from .requests import Answer, Asked, Content, Scope
 
-_BROADCAST = (TRADE_EVENT, USER_EVENT, GROUP_EVENT)
+_BROADCAST = (TRADE_EVENT, USER_EVENT, GROUP_EVENT, BALANCE_EVENT)
 
 
 class Question(NamedTuple):

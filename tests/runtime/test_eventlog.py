@@ -10,6 +10,7 @@ import pytest
 from twisted.logger import LogEvent
 from zope.interface import implementer
 
+from scalemgr.finance.channels import Interest
 from scalemgr.finance.masks import Mask
 from scalemgr.finance.records import TRADE_EVENT, Entry
 from scalemgr.interfaces import IEventReader
@@ -25,7 +26,7 @@ class Reader:
     """Remembers what it was sent."""
 
     def __init__(self, mask: str, also: Callable[[], object] = lambda: None) -> None:
-        self.mask = Mask(mask)
+        self.interest = Interest(Mask(mask))
         self.also = also
         self.pieces: list[tuple[bytes, int]] = []
 

@@ -9,6 +9,7 @@ import pytest
 from twisted.logger import LogEvent
 from zope.interface import implementer
 
+from scalemgr.finance.channels import Interest
 from scalemgr.finance.masks import EVERYTHING, Mask
 from scalemgr.finance.money import Amount
 from scalemgr.finance.records import Entry
@@ -30,7 +31,7 @@ class Reader:
     """Remembers what it was sent."""
 
     def __init__(self, mask: Mask = EVERYTHING) -> None:
-        self.mask = mask
+        self.interest = Interest(mask)
         self.lines: list[bytes] = []
 
     def deliver(self, lines: bytes, seq: int) -> None:

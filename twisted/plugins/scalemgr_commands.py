@@ -5,7 +5,7 @@ from scalemgr.commands.finance import balanceIn, balanceInSync
 from scalemgr.commands.groups import addGroup
 from scalemgr.commands.requests import getRequest
 from scalemgr.commands.statements import getTradeByOrder
-from scalemgr.commands.streaming import ping, subscribe
+from scalemgr.commands.streaming import ping, subscribe, subscribeAll, unsubscribe, unsubscribeAll
 
 __all__ = [
     "addGroup",
@@ -17,4 +17,7 @@ __all__ = [
     "mngAddAccount",
     "ping",
     "subscribe",
+    "subscribeAll",
+    "unsubscribe",
+    "unsubscribeAll",
 ]
