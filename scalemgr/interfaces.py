@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from zope.interface import Attribute, Interface
 
 from .finance.book import Book
+from .finance.channels import Channels, Interest
 from .finance.masks import Mask
 from .finance.money import Currencies
 from .finance.records import Entry, FinanceTrade, StoredAccount
@@ -64,6 +65,7 @@ class IPrincipal(Interface):
     id: str = Attribute("The name of the caller. Idempotency keys are its own")
     role: int = Attribute("A C{SESSION_*} number")
     mask: Mask = Attribute("The groups that it may see and touch")
+    events: frozenset[str] = Attribute("The names of the events that it may be sent")
     explicit: bool | None = Attribute(
         "Does only an C{idempotency_key} name a request, and never the C{extID}? C{None}: as configured"
     )
@@ -159,6 +161,7 @@ class IContext(Interface):
     log: Logger = Attribute("Where to say what an operator should know")
     currencies: Currencies = Attribute("The decimals of each currency")
     strictOrders: bool = Attribute("Is an C{order} that does not exist an error?")
+    channels: Channels = Attribute("What the session has chosen to be sent, within what its principal may see")
 
     def cause(key: str | None = None) -> Cause:
         """
@@ -204,15 +207,17 @@ class IContext(Interface):
         @raise InvalidData: if neither names one.
         """
 
-    def subscribe(after: int | None, epoch: str | None = None) -> None:
+    def subscribe(after: int | None, epoch: str | None = None, channels: Channels | None = None) -> None:
         """
-        Once this request is answered, send the session every event after an entry that it may see, then
-        C{replay:done}, then live events again.
+        Once this request is answered, send the session every event after an entry that it may see and has
+        chosen, then C{replay:done}, then live events again. If this raises, nothing has changed.
 
-        @param after: C{None}: only live ones, as before.
+        @param after: C{None}: go on from where the session is.
         @param epoch: the log that C{after} counts in.
+        @param channels: what it chooses, as of now; C{None}: as before. Of the events that it had chosen
+            before none is lost by it and none repeated.
         @raise ResyncRequired: if it is not this log's, or C{after} is beyond its head.
-        @raise DuplicateRequest: if the session is sent some already.
+        @raise DuplicateRequest: if the session is sent some already, and C{after} asks for more.
         """
 
     def trade(order: int, timeoutMs: int | None = None) -> Deferred[FinanceTrade | None]:
@@ -314,7 +319,7 @@ class ILedger(Interface):
 class IEventReader(Interface):
     """Somebody to whom events are sent."""
 
-    mask: Mask = Attribute("Which groups' events it gets")
+    interest: Interest = Attribute("Which events it gets. The same as long as it is attached to the log")
 
     def deliver(lines: bytes, seq: int) -> None:
         """

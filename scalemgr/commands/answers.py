@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 __all__ = [
     "Accepted",
     "AccountSaid",
+    "Chosen",
     "Deleted",
     "Done",
     "GroupSaid",
@@ -105,6 +106,15 @@ class RequestState(Struct):
     order: Annotated[int, Meta(description="its trade, or 0")]
     data: Annotated[
         dict[str, Any] | UnsetType, Meta(description="of what is done, the event's data; of a refusal, the refusal's")
+    ] = UNSET
+
+
+class Chosen(Struct):
+    """What a session is sent from now on, and where the log is."""
+
+    chanels: Annotated[list[str], Meta(description="the events, sorted, then the symbols")]
+    epoch: Annotated[str, Meta(description="the name of the log")]
+    seq: Annotated[int, Meta(description="its last entry that was told")]
 
 
 class Pong(Struct):

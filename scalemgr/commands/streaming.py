@@ -1,4 +1,8 @@
-"""The line itself: is it alive, where is the log, and what was missed?"""
+"""The line itself: is it alive, where is the log, what was missed, and which events are wanted?
+
+C{chanels} is the wire's spelling. It names events (C{trade:event}) and whatever else published clients subscribe
+to, such as symbols, of which there are no quotes here; what each name does is said in L{scalemgr.finance.channels}.
+"""
 
 from __future__ import annotations
 
@@ -6,38 +10,72 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from ..finance.records import BROADCAST
-from ..interfaces import IContext
+from ..finance.channels import NOTHING
+from ..interfaces import About, IContext
+from .answers import Chosen, Pong
 from .base import command
 from .params import SAFE_INTEGER
 
-__all__ = ["ping", "subscribe"]
+__all__ = ["ping", "subscribe", "subscribeAll", "unsubscribe", "unsubscribeAll"]
+
+Chanels = Annotated[list[str], Meta(min_length=1, max_length=1000, description="such as trade:event")]
 
 
-class Ping(Struct, frozen=True):
+class Nothing(Struct, frozen=True):
     """Nothing to say."""
 
 
-@command("Ping", roles=frozenset())
-def ping(context: IContext, params: Ping) -> dict[str, Any]:
+@command("Ping", roles=frozenset(), about=About(Pong, beyond="all of it"))
+def ping(context: IContext, params: Nothing) -> dict[str, Any]:
     """The server's time, and the name and the head of the log: tells a quiet log from a dead line."""
     epoch, seq = context.head()
     return {"time": context.clock.seconds(), "epoch": epoch, "seq": seq}
 
 
 class Subscribe(Struct, frozen=True):
-    """Which events (C{chanels} is the wire's spelling), and from where on. Without C{from_seq}: live, as ever."""
+    """Which events, and from where on. Without C{from_seq}: live, from now on."""
 
-    chanels: Annotated[list[str], Meta(min_length=1, max_length=1000, description="such as trade:event")]
+    chanels: Chanels
     from_seq: Annotated[int, Meta(ge=0, le=SAFE_INTEGER, description="the last entry that is known")] | None = None
     epoch: Annotated[str, Meta(max_length=200, description="the log that from_seq counts in")] | None = None
 
 
-@command("Subscribe")
+@command(
+    "Subscribe", about=About(Chosen, beyond="it chooses events, too; `from_seq`, `epoch`; the answer is not published")
+)
 def subscribe(context: IContext, params: Subscribe) -> dict[str, Any]:
-    """Get what was missed, then a mark (replay:done), then live events: every event, whichever are named."""
-    if params.from_seq is not None or params.epoch is not None:
-        context.subscribe(params.from_seq, params.epoch)
+    """Choose the events that are named, or more of them; from_seq: get what was missed, then a mark (replay:done)."""
+    context.subscribe(params.from_seq, params.epoch, context.channels.subscribe(params.chanels))
+    return _chosen(context)
+
+
+class Unsubscribe(Struct, frozen=True):
+    """Which events no more."""
+
+    chanels: Chanels
+
+
+@command("Unsubscribe", about=About(Chosen, beyond="it chooses events, too; the answer is not published"))
+def unsubscribe(context: IContext, params: Unsubscribe) -> dict[str, Any]:
+    """Get the events that are named no more; who had never chosen gets all others."""
+    context.subscribe(None, channels=context.channels.unsubscribe(params.chanels))
+    return _chosen(context)
+
+
+@command("SubscribeAll", about=About(Chosen, beyond="it chooses events, too; the answer is not published"))
+def subscribeAll(context: IContext, params: Nothing) -> dict[str, Any]:
+    """Get every event again, as a session does that has never chosen."""
+    context.subscribe(None, channels=context.channels.subscribeAll())
+    return _chosen(context)
+
+
+@command("UnsubscribeAll", about=About(Chosen, beyond="it chooses events, too; the answer is not published"))
+def unsubscribeAll(context: IContext, params: Nothing) -> dict[str, Any]:
+    """Get no events at all, until Subscribe names some."""
+    context.subscribe(None, channels=NOTHING)
+    return _chosen(context)
+
+
+def _chosen(context: IContext) -> dict[str, Any]:
     epoch, seq = context.head()
-    # What else published clients subscribe to, quotes of symbols, there is none of here.
-    return {"chanels": [name for name in params.chanels if name in BROADCAST], "epoch": epoch, "seq": seq}
+    return {"chanels": context.channels.names(context.principal.events), "epoch": epoch, "seq": seq}

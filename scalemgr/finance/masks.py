@@ -14,7 +14,7 @@ __all__ = ["EVERYTHING", "Mask"]
 
 class Mask:
     """
-    A mask, compiled.
+    A mask, compiled. Two that are written alike are equal.
 
     @ivar text: the mask as it was written.
     @raise ValueError: if the text includes nothing at all, for then it is surely a mistake.
@@ -36,6 +36,12 @@ class Mask:
         if self._included is not None and self._included.fullmatch(group) is None:
             return False
         return self._excluded is None or self._excluded.fullmatch(group) is None
+
+    def __eq__(self, other: object) -> bool:
+        return self.text == other.text if isinstance(other, Mask) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
     def __repr__(self) -> str:
         return f"<Mask {self.text}>"

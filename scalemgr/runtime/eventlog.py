@@ -1,5 +1,7 @@
 """The log as it is told: each committed entry as an event, to everyone who may see it, in order.
 
+Who may see what, and wants to, is a reader's L{Interest}.
+
 Live, or once more from any entry on (L{scalemgr.runtime.replay}): the same entry is the same line, byte for
 byte. What is told ends at C{head}: an entry that is committed, but of which nobody has been told yet, is not
 replayed either.
@@ -12,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from ..finance.masks import Mask
+from ..finance.channels import Interest
 from ..finance.records import BROADCAST, Entry
 from ..interfaces import IEventReader, ILedger
 from ..wire.messages import event
@@ -35,8 +37,8 @@ class EventLog:
         self._ledger = ledger
         self._inReplay = inReplay
         self.head = 0
-        # By mask: readers with the same one get the same bytes.
-        self._readers: dict[str, tuple[Mask, list[IEventReader]]] = {}
+        # Readers with the same interest get the same bytes.
+        self._readers: dict[Interest, list[IEventReader]] = {}
 
     @property
     def epoch(self) -> str:
@@ -45,14 +47,14 @@ class EventLog:
 
     def attach(self, reader: IEventReader) -> None:
         """From now on, send it events."""
-        self._readers.setdefault(reader.mask.text, (reader.mask, []))[1].append(reader)
+        self._readers.setdefault(reader.interest, []).append(reader)
 
     def detach(self, reader: IEventReader) -> None:
-        """Send it no more. Its mask must be the one that it came with."""
-        _, readers = self._readers[reader.mask.text]
+        """Send it no more. Its interest must be the one that it came with."""
+        readers = self._readers[reader.interest]
         readers.remove(reader)
         if not readers:
-            del self._readers[reader.mask.text]
+            del self._readers[reader.interest]
 
     def publish(self, entries: Sequence[Entry]) -> None:
         """Send what was committed."""
@@ -60,8 +62,8 @@ class EventLog:
             return
         self.head = entries[-1].seq
         told = [(_line(e), e) for e in entries if e.event in BROADCAST] if self._readers else []
-        for mask, readers in tuple(self._readers.values()):
-            seen = [(line, e.seq) for line, e in told if mask.covers(e.group)]
+        for interest, readers in tuple(self._readers.items()):
+            seen = [(line, e.seq) for line, e in told if interest.covers(e)]
             if not seen:
                 continue
             piece, last = b"".join(line for line, _ in seen), seen[-1][1]
@@ -72,9 +74,10 @@ class EventLog:
                     # One broken reader must not cost the others their events.
                     self._log.failure("a reader of events failed")
 
-    def page(self, after: int, count: int, mask: Mask) -> Deferred[bytes]:
+    def page(self, after: int, count: int, reader: IEventReader) -> Deferred[bytes]:
         """
-        The events of C{count} entries that follow one, as lines; those of them that the mask covers.
+        The events of C{count} entries that follow one, as lines; those of them that the reader is interested in
+        by the time that they have been read.
 
         @return: a Deferred that fails if not all of these entries are there.
         """
@@ -83,7 +86,7 @@ class EventLog:
             expected = range(after + 1, after + 1 + count)
             if [e.seq for e in entries] != list(expected):
                 raise ValueError(f"the log has a gap between entry {expected.start} and entry {expected.stop - 1}")
-            return b"".join(_line(e) for e in entries if e.event in BROADCAST and mask.covers(e.group))
+            return b"".join(_line(e) for e in entries if reader.interest.covers(e))
 
         return self._inReplay(self._ledger.entries, after, count).addCallback(lines)
 

@@ -2,7 +2,8 @@
 
 A page is read only when the one before has left for the peer, so a replay costs one page of memory however
 much there is to replay. Within a page of the end, what happens meanwhile is held back, so that the last page
-meets the live events without a gap and without a repeat, however fast the log grows.
+meets the live events without a gap and without a repeat, however fast the log grows. So does it if the reader's
+interest changes on the way: what is held back was held for the old one, so it is forgotten, and read from the log.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ..finance.channels import Interest
 from ..interfaces import IEventReader
 from .eventlog import EventLog
 
@@ -50,7 +52,7 @@ class Replay:
         self._heldMax = heldMax
         self._reached = reached
         self._failed = failed
-        self.mask = reader.mask
+        self.interest = reader.interest
         self._seq = after
         self._running = self._reading = self._stopped = False
         # Where it meets the live events, and what has come since.
@@ -66,6 +68,11 @@ class Replay:
     def pause(self) -> None:
         """Read no further for now."""
         self._running = False
+
+    def change(self, interest: Interest) -> None:
+        """From where it stands on, these events."""
+        self._letGo()
+        self.interest = interest
 
     def stop(self) -> None:
         """That was all."""
@@ -99,7 +106,7 @@ class Replay:
             self._finish()
             return
         self._reading = True
-        page = self._events.page(self._seq, count, self.mask)
+        page = self._events.page(self._seq, count, self)
         page.addCallback(self._got, self._seq + count).addErrback(self._cannot)
 
     def _got(self, lines: bytes, seq: int) -> None:

@@ -28,8 +28,9 @@ from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from ..commands.base import FLAGS
+from ..commands.base import FLAGS, STAFF
 from ..finance.masks import EVERYTHING, Mask
+from ..finance.records import BALANCE_EVENT, BROADCAST, TRADE_EVENT, USER_EVENT
 from ..interfaces import IPrincipal
 from ..wire.codes import SessionType
 from ..wire.errors import PermissionDenied
@@ -67,6 +68,17 @@ class Principal(Struct, frozen=True):
 
     def may(self, flag: str) -> bool:
         return flag not in self.withheld
+
+    @property
+    def events(self) -> frozenset[str]:
+        """The names of the events that it may be sent, whatever is chosen: none, unless it is one of the staff."""
+        if self.role not in STAFF:
+            return frozenset()
+        return BROADCAST - {event for flag, event in _EVENT_OF.items() if flag in self.withheld}
+
+
+# What somebody may not see is not told either.
+_EVENT_OF = {"see_accounts": USER_EVENT, "see_accounts_balance": BALANCE_EVENT, "see_trades": TRADE_EVENT}
 
 
 class Keys(Struct, frozen=True):

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ..finance.channels import Channels
 from ..finance.money import Currencies
 from ..finance.records import Entry, FinanceTrade, StoredAccount
 from ..finance.requests import Cause, Request
@@ -32,8 +33,12 @@ __all__ = ["Context", "House", "ISubscriber"]
 class ISubscriber(Hashable, Protocol):
     """What a context needs of its session. (Not zope's: it stays inside this folder.)"""
 
-    def subscribe(self, after: int) -> None:
-        """Once the request under way is answered, go back to an entry of the log."""
+    @property
+    def channels(self) -> Channels:
+        """What it has chosen to be sent."""
+
+    def subscribe(self, channels: Channels, after: int | None) -> None:
+        """Choose; and, once the request under way is answered, go back to an entry of the log, if one is given."""
 
 
 class House(Struct, frozen=True):
@@ -156,15 +161,17 @@ class Context:
             raise InvalidData("expected it, or extID", field="idempotency_key")
         return self._house.runtime.asked((self.principal.id, key))
 
-    def subscribe(self, after: int | None, epoch: str | None = None) -> None:
+    @property
+    def channels(self) -> Channels:
+        return self._session.channels
+
+    def subscribe(self, after: int | None, epoch: str | None = None, channels: Channels | None = None) -> None:
         current, head = self.head()
         if epoch not in (None, current):
             raise ResyncRequired("this is another log than the one you know", current, head)
-        if after is None:
-            return
-        if after > head:
+        if after is not None and after > head:
             raise ResyncRequired(f"the log has {head} entries, and you know {after}", current, head)
-        self._session.subscribe(after)
+        self._session.subscribe(self.channels if channels is None else channels, after)
 
     def trade(self, order: int, timeoutMs: int | None = None) -> Deferred[FinanceTrade | None]:
         def seen(found: tuple[FinanceTrade, str] | None) -> FinanceTrade | None:

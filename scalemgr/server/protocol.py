@@ -26,6 +26,7 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ..finance.channels import Channels
 from ..wire.codes import RetCode
 from ..wire.errors import ExtIDInUse, InvalidData, ManagerError, PermissionDenied, Refused
 from ..wire.messages import BadLine, Json, Request, decode, encode, marker, response
@@ -197,9 +198,14 @@ class ManagerProtocol(LineReceiver):
         self._refusals = 0
         self._closeIfDone()
 
-    def subscribe(self, after: int) -> None:
-        """Once this is answered, go back to an entry of the log: C{ISession} of dispatch."""
-        self._stream.subscribe(after)
+    @property
+    def channels(self) -> Channels:
+        """What it has chosen to be sent: C{ISession} of dispatch."""
+        return self._stream.channels
+
+    def subscribe(self, channels: Channels, after: int | None) -> None:
+        """Choose; and, once this is answered, go back to an entry of the log: C{ISession} of dispatch."""
+        self._stream.subscribe(channels, after)
 
     def denied(self, why: str) -> None:
         """A token was refused, or missing: C{ISession} of dispatch. Said once a session, so it cannot flood the log."""

@@ -3,6 +3,10 @@
 Whoever shows the token of a manager, dealer or admin gets events from then on. When the token expires there
 are none (C{token:expired} says so when there would be one), until the next one: then first those that came
 meanwhile, so that nothing is missed by being late with a token.
+
+Of those events it is sent the ones that the session has chosen (L{Channels}); marks come whatever was chosen. A
+choice changes where the stream stands, live or in a replay: what was chosen before and is chosen still neither
+stops nor begins again, and what is chosen newly begins there. The choice is the session's: it outlives its tokens.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from ..commands.base import STAFF
-from ..finance.masks import Mask
+from ..finance.channels import Channels, Interest
 from ..interfaces import IEventReader
 from ..runtime.eventlog import EventLog
 from ..runtime.replay import Replay
@@ -46,10 +50,12 @@ class Stream:
     What a session is sent of the log.
 
     @param heldMax: bytes of live events that may be held back at the end of a replay.
-    @ivar seq: all that it may see up to this entry was sent.
+    @ivar seq: all that it may see and has chosen up to this entry was sent.
+    @ivar channels: what it has chosen.
+    @ivar interest: what that comes to for its principal, while it is sent events.
     """
 
-    mask: Mask
+    interest: Interest
 
     def __init__(self, session: IStreamed, events: EventLog, clock: IReactorTime, heldMax: int) -> None:
         self._session = session
@@ -64,26 +70,25 @@ class Stream:
         self._marking = False
         self._peerReads = True
         self.seq = events.head
+        self.channels = Channels()
 
     def authenticated(self, principal: Principal) -> None:
         """From now on, what this principal may see."""
         if self._closed:
             return
-        if self._isStreaming and principal.role in STAFF and principal.mask.text == self.mask.text:
-            self._principal = principal
-            return
-        self._stop()
         self._principal = principal
         if principal.role not in STAFF:
+            self._stop()
             self._begun = self._marking = False
             return
-        self.mask = principal.mask
+        self._setInterest()
+        if self._isStreaming:
+            return
         if not self._begun:
             self._begun = True
             self.seq = self._events.head
         if self.seq == self._events.head and not self._marking:
-            self._live = True
-            self._events.attach(self)
+            self._join()
         else:
             self._begin()
 
@@ -96,20 +101,42 @@ class Stream:
         """Is it on its way to a mark?"""
         return self._marking and self._principal is not None
 
-    def subscribe(self, after: int) -> None:
+    def subscribe(self, channels: Channels, after: int | None) -> None:
         """
-        Go back: at L{answered}, send everything after an entry, then a mark, then go on.
+        Choose, and go on from where it stands, or go back: at L{answered}, send everything after an entry, then
+        a mark, then go on.
 
-        @raise DuplicateRequest: if it is at that already.
+        @raise DuplicateRequest: if it is to go back and is at that already; the choice is as it was.
         """
-        if self._marking:
+        if after is not None and self._marking:
             raise DuplicateRequest("events are being replayed on this session already")
         if self._closed:
             return
-        self._stop()
-        self._begun = True
-        self.seq = after
-        self._marking = True
+        if after is not None:
+            self._stop()
+            self._begun = True
+            self.seq = after
+            self._marking = True
+        self.channels = channels
+        self._setInterest()
+
+    def _setInterest(self) -> None:
+        """See that it is sent what it has chosen and its principal may see, from where it stands."""
+        principal = self._principal
+        if principal is None:
+            return  # The next one's token sets it.
+        interest = Interest(principal.mask, self.channels.inForce(principal.events))
+        if self._isStreaming and interest == self.interest:
+            return
+        wasLive = self._live
+        if wasLive:
+            # The log knows a reader by its interest, so it has to leave with the old one.
+            self._leave()
+        self.interest = interest
+        if wasLive:
+            self._join()
+        elif self._replay is not None:
+            self._replay.change(interest)
 
     def answered(self) -> None:
         """What was said before a replay has been said."""
@@ -161,10 +188,17 @@ class Stream:
     def _stop(self) -> None:
         """Be sent nothing; C{seq} says where to go on."""
         if self._live:
-            self._live = False
-            self._events.detach(self)
-            # What it was not sent up to here was not for it.
-            self.seq = self._events.head
+            self._leave()
         replay, self._replay = self._replay, None
         if replay is not None:
             replay.stop()
+
+    def _join(self) -> None:
+        self._live = True
+        self._events.attach(self)
+
+    def _leave(self) -> None:
+        self._live = False
+        self._events.detach(self)
+        # What it was not sent up to here was not for it.
+        self.seq = self._events.head

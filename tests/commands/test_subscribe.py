@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from scalemgr.finance.records import BROADCAST
 from scalemgr.runtime.replay import PAGE
 
 from ..helpers import LIMITS, NOW_MS, Daemon, Session, token
+
+EVENTS = sorted(BROADCAST)
 
 
 def grown(daemon: Daemon, count: int, **more: Any) -> None:
@@ -25,7 +28,7 @@ def grown(daemon: Daemon, count: int, **more: Any) -> None:
 
 
 def resume(session: Session, fromSeq: int, extID: object = "sub", **more: Any) -> None:
-    session.send("Subscribe", extID, {"chanels": ["trade:event"], "from_seq": fromSeq, **more})
+    session.send("Subscribe", extID, {"chanels": EVENTS, "from_seq": fromSeq, **more})
 
 
 def seqs(lines: list[dict[str, Any]]) -> list[Any]:
@@ -42,7 +45,7 @@ def test_inOrder() -> None:
     grown(daemon, 2)
     lines = session.lines()
     assert seqs(lines) == [200, 5, 6, 7, "replay:done", 8, 9]
-    assert lines[0]["data"] == {"chanels": ["trade:event"], "epoch": daemon.ledger.epoch, "seq": 7}
+    assert lines[0]["data"] == {"chanels": EVENTS, "epoch": daemon.ledger.epoch, "seq": 7}
     assert lines[4] == {"event": "replay:done", "data": {"seq": 7, "epoch": daemon.ledger.epoch}}
 
 
@@ -67,14 +70,14 @@ def test_fromTheHead() -> None:
 
 
 def test_live() -> None:
-    """Without a number it is as it was: live events, no mark; what is named and not served is left out."""
+    """Without a number there are live events only, and no mark; what is served by nobody is named, and silent."""
     daemon = Daemon()
     session = daemon.staff()
-    session.send("Subscribe", "sub", {"chanels": ["EURUSD", "trade:event", "user:event"]})
+    session.send("Subscribe", "sub", {"chanels": ["EURUSD", "user:event", "trade:event"]})
     grown(daemon, 1)
     lines = session.lines()
     assert seqs(lines) == [200, 6]
-    assert lines[0]["data"]["chanels"] == ["trade:event", "user:event"]
+    assert lines[0]["data"]["chanels"] == ["trade:event", "user:event", "EURUSD"]
 
 
 @pytest.mark.parametrize(("fromSeq", "epoch"), [(6, None), (2**53 - 1, None), (0, "another"), (3, "")])

@@ -43,6 +43,10 @@ def test_repeatAfterSigkill(tmp_path: Path) -> None:
             assert (account["balance"], account["balance_version"]) == (250.0, 1)
 
 
+#: All of them, as their names are on the wire.
+EVENTS = ["trade:event", "user:event", "group:event", "balance:event"]
+
+
 async def opened(connect: Connect) -> Client:
     """A client, when there is an account for it."""
     crm = await connect(token())
@@ -60,7 +64,7 @@ async def test_resumedWhileTheLogGrows(connect: Connect) -> None:
     for round in range(5):
         made = [crm.call(f"{round}-{n}", "BalanceInSync", login=1001, amount=1) for n in range(400)]
         client = await connect(token())
-        reply = await client.call(1, "Subscribe", chanels=["trade:event"], from_seq=max(seen, default=0), epoch=epoch)
+        reply = await client.call(1, "Subscribe", chanels=EVENTS, from_seq=max(seen, default=0), epoch=epoch)
         assert reply.status == 200
         await gatherResults(made[: 100 * round])
         assert client.transport is not None
@@ -70,7 +74,7 @@ async def test_resumedWhileTheLogGrows(connect: Connect) -> None:
         await gatherResults(made)
     last = await connect(token())
     whole = last.heardOf("replay:done")
-    await last.call(1, "Subscribe", chanels=["trade:event"], from_seq=max(seen), epoch=epoch)
+    await last.call(1, "Subscribe", chanels=EVENTS, from_seq=max(seen), epoch=epoch)
     await whole
     seen += [event.seq for event in last.events if event.seq is not None]
     assert seen == list(range(1, 2 + 5 * 400 + 1))

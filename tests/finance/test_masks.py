@@ -71,3 +71,10 @@ def test_maskKeepsItsText() -> None:
     """A mask can be shown as it was written."""
     assert Mask(" demo ,!x").text == " demo ,!x"
     assert repr(Mask("demo,!x")) == "<Mask demo,!x>"
+
+
+def test_equalMasks() -> None:
+    """Masks that are written alike are equal and one key; those that are not are not, whatever they cover."""
+    assert len({Mask("demo,!x"), Mask("demo,!x")}) == 1
+    assert len({Mask("demo"), Mask(" demo"), EVERYTHING}) == 3
+    assert Mask("demo") != "demo"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 from ..helpers import Daemon, Session
-from .model import Model
+from .model import EVENTS, Model
 from .requests import MASKS, TOKENS, Answer, Asked, Scope
 
 _ANSWER = re.compile(rb'\{"extID":("[^"]*"|null),"status":(\d+)(,"replayed":true)?,"data":(\{.*\})\}\r\n')
@@ -19,7 +20,8 @@ class Client:
     """
     A session, seen from its other end.
 
-    @ivar cursor: the last entry of the log up to which it has had all events that it may see.
+    @ivar cursor: the last entry of the log up to which it has had all events that it may see and has chosen.
+    @ivar chosen: the events that it has chosen; C{None}: it never has.
     @ivar replaying: does it catch up?
     @ivar stalled: does it not read?
     @ivar cutOff: has it been told that it reads too slowly, and that this is the end?
@@ -34,6 +36,9 @@ class Client:
         self._count = 0
         self.replaying = self.stalled = self.cutOff = False
         self.cursor = daemon.ledger.book.seq
+        self.chosen: frozenset[str] | None = None
+        # Those chosen in the middle of a replay: nobody knows from where on they come, until something comes.
+        self._begun: frozenset[str] = frozenset()
         self._session: Session = daemon.connect(TOKENS[principal])
         self.ping()
         self.mask = MASKS[principal]
@@ -80,8 +85,41 @@ class Client:
 
         self._ask("GetRequest", {"extID" if byExtID else "idempotency_key": key}, answered)
 
-    def subscribe(self, after: int, epoch: str) -> None:
-        """Ask for all events after one, and then for what comes."""
+    def choose(self, command: str, names: frozenset[str]) -> None:
+        """Ask for other events from now on."""
+
+        def answered(answer: Answer) -> None:
+            assert answer.status == 200, answer
+            before, events = self.events, names & EVENTS
+            if command == "SubscribeAll":
+                self.chosen = None
+            elif command == "UnsubscribeAll":
+                self.chosen = frozenset()
+            elif events and command == "Unsubscribe":
+                self.chosen = before - events
+            elif events:
+                self.chosen = events | (self.chosen or frozenset())
+            self._checkChosen(answer)
+            if self.replaying:
+                self._begun = (self._begun & self.events) | (self.events - before)
+            elif self.events != before:
+                missing = self._model.visible(self.cursor, self.mask, before)
+                assert missing is None or missing > answer.data["seq"], f"{missing} was not sent before {answer}"
+                self.cursor = answer.data["seq"]
+
+        self._ask(command, {} if command.endswith("All") else {"chanels": sorted(names)}, answered)
+
+    @property
+    def events(self) -> frozenset[str]:
+        """Those that it has chosen."""
+        return EVENTS if self.chosen is None else self.chosen
+
+    def _checkChosen(self, answer: Answer) -> None:
+        told = [name for name in answer.data["chanels"] if name in EVENTS]
+        assert told == sorted(self.events), f"chosen are {self.events}, but {answer}"
+
+    def subscribe(self, after: int, epoch: str, names: frozenset[str]) -> None:
+        """Ask for all events after one, and then for what comes, these events among others that were chosen."""
         replaying, head = self.replaying, self._daemon.ledger.book.seq
         possible = epoch == self._daemon.ledger.epoch and after <= head
 
@@ -96,9 +134,12 @@ class Client:
                 assert answer.status == 200, answer
                 assert possible, f"{after} of {head}, but {answer}"
                 assert not self.replaying, f"something is being replayed, but {answer}"
-                self.cursor, self.replaying = after, True
+                self.cursor, self.replaying, self._begun = after, True, frozenset()
+                if names & EVENTS:
+                    self.chosen = (names & EVENTS) | (self.chosen or frozenset())
+                self._checkChosen(answer)
 
-        self._ask("Subscribe", {"chanels": ["trade:event"], "from_seq": after, "epoch": epoch}, answered)
+        self._ask("Subscribe", {"chanels": sorted(names), "from_seq": after, "epoch": epoch}, answered)
 
     def ping(self) -> None:
         """Ask where the log is."""
@@ -178,7 +219,11 @@ class Client:
         if message["event"] == "lagged":
             self._lagged(message["data"]["seq"])
             return
-        seq = self._model.visible(self.cursor, self.mask)
+        seq = self._missing()
+        if message["event"] in self._begun and self.cursor < message["seq"] < (seq or math.inf):
+            assert self._model.visible(message["seq"] - 1, self.mask, self._begun) == message["seq"], line
+            seq = message["seq"]
+        self._begun = frozenset()
         assert seq is not None, f"after {self.cursor} there is nothing to hear, but {line!r}"
         assert line == self._model.lines[seq - 1], f"after {self.cursor} comes {seq}, but {line!r}"
         entry = self._model.entries[seq - 1]
@@ -193,21 +238,25 @@ class Client:
         assert self.replaying, f"nothing was being replayed, but {data}"
         assert data["epoch"] == self._daemon.ledger.epoch, data
         assert self.cursor <= data["seq"] <= self._daemon.ledger.book.seq, data
-        missing = self._model.visible(self.cursor, self.mask)
+        missing = self._missing()
         assert missing is None or missing > data["seq"], f"{data}, but {missing} was not sent"
-        self.replaying = False
+        self.replaying, self._begun, self.cursor = False, frozenset(), data["seq"]
 
     def _lagged(self, seq: int) -> None:
         assert self.stalled, "it reads, and is said to lag"
-        missing = self._model.visible(self.cursor, self.mask), self._model.visible(seq, self.mask)
+        missing = self._missing(), self._missing(seq)
         assert missing[0] == missing[1], f"it has all up to {self.cursor}, but is said to have all up to {seq}"
         self.cutOff = True
+
+    def _missing(self, after: int | None = None) -> int | None:
+        """What must come next, after an entry up to which it has had all."""
+        return self._model.visible(self.cursor if after is None else after, self.mask, self.events - self._begun)
 
     # -- what must be -----------------------------------------------------------------------------------
 
     def checkLive(self) -> None:
         """Who is not catching up and reads has every event of the book."""
-        missing = self._model.visible(self.cursor, self.mask)
+        missing = self._missing()
         if not (self.replaying or self.stalled) and missing is not None:
             assert missing > self._daemon.ledger.book.seq, f"{missing} was not sent, only what is up to {self.cursor}"
 

@@ -26,6 +26,9 @@ How = tuple[bool, int | None, str]
 HOW: st.SearchStrategy[How] = st.tuples(st.booleans(), TIMEOUT, st.sampled_from(["", "turn", "turn", "time"]))
 THREAD = st.sampled_from(["ledger", "ledger", "reader", "replay"])
 WHICH = st.integers(0, 9)
+# What is chosen: few kinds, so that they meet, and what is the name of no event.
+NAMES = st.frozensets(st.sampled_from(["trade:event", "trade:event", "user:event", "EURUSD"]), min_size=1)
+CHOICE = st.sampled_from(["Subscribe", "Subscribe", "Unsubscribe", "SubscribeAll", "UnsubscribeAll"])
 
 
 def step(act: Callable[Concatenate[Any, P], None]) -> Callable[Concatenate[Any, P], None]:
@@ -132,13 +135,32 @@ class Machine(RuleBasedStateMachine):
         if not client.stalled:
             client.question(key, byExtID)
 
-    @rule(who=WHICH, back=st.sampled_from([0, 1, 2, 5, 100, -1]), epoch=st.sampled_from(["right"] * 5 + ["wrong"]))
+    @rule(
+        who=WHICH,
+        back=st.sampled_from([0, 1, 2, 5, 100, -1]),
+        epoch=st.sampled_from(["right"] * 5 + ["wrong"]),
+        names=NAMES,
+    )
     @step
-    def subscribe(self, who: int, back: int, epoch: str) -> None:
-        """Somebody asks for all events from so far back."""
+    def subscribe(self, who: int, back: int, epoch: str, names: frozenset[str]) -> None:
+        """Somebody asks for events from so far back."""
         client, ledger = self._client(who), self.world.daemon.ledger
         if not client.stalled:
-            client.subscribe(max(0, ledger.book.seq - back), ledger.epoch if epoch == "right" else epoch)
+            client.subscribe(max(0, ledger.book.seq - back), ledger.epoch if epoch == "right" else epoch, names)
+
+    @rule(who=WHICH, command=CHOICE, names=NAMES)
+    @step
+    def choose(self, who: int, command: str, names: frozenset[str]) -> None:
+        """Somebody wants other events."""
+        client = self._client(who)
+        if not client.stalled:
+            client.choose(command, names)
+
+    @rule(count=st.integers(1, 2))
+    @step
+    def openAccounts(self, count: int) -> None:
+        """There are new accounts, which is an event of its own kind."""
+        self.world.openAccounts(count)
 
     @rule(who=WHICH)
     @step

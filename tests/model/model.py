@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 
 from scalemgr.finance.book import Book
 from scalemgr.finance.masks import Mask
-from scalemgr.finance.records import GROUP_EVENT, TRADE_EVENT, USER_EVENT, Entry
+from scalemgr.finance.records import BALANCE_EVENT, GROUP_EVENT, TRADE_EVENT, USER_EVENT, Entry
 from scalemgr.wire.codes import EventRecordType
 from scalemgr.wire.messages import event
 
 from .requests import Answer, Asked, Content, Scope
 
-_BROADCAST = (TRADE_EVENT, USER_EVENT, GROUP_EVENT)
+#: The events that there are.
+EVENTS = frozenset({TRADE_EVENT, USER_EVENT, GROUP_EVENT, BALANCE_EVENT})
 
 
 class Question(NamedTuple):
@@ -69,7 +70,7 @@ class Model:
             assert entry.seq == len(self.entries) + 1, f"entry {entry.seq} follows entry {len(self.entries)}"
             self.book.apply(entry)
             self.entries.append(entry)
-            told = entry.event in _BROADCAST
+            told = entry.event in EVENTS
             self.lines.append(event(entry.event, entry.type, entry.data, entry.seq, entry.time_ms) if told else None)
             if entry.principal != "system":
                 self._learnOutcome(entry)
@@ -92,10 +93,10 @@ class Model:
         if entry.key is None:
             causes[0].state = "known"
 
-    def visible(self, after: int, mask: Mask) -> int | None:
-        """The number of the first event after C{after} that somebody with this mask sees."""
+    def visible(self, after: int, mask: Mask, events: frozenset[str]) -> int | None:
+        """The number of the first event after C{after} that somebody with this mask sees who has chosen these."""
         for entry, line in zip(self.entries[after:], self.lines[after:], strict=True):
-            if line is not None and mask.covers(entry.group):
+            if line is not None and entry.event in events and mask.covers(entry.group):
                 return entry.seq
         return None
 

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from scalemgr.finance.requests import AddAccount
+from scalemgr.wire.errors import Overloaded
 
 from ..helpers import LIMITS, NOW_MS, SYSTEM, Daemon, Threads
 from .client import Client
@@ -33,6 +34,7 @@ class World:
         self.model = Model()
         self.clients: list[Client] = []
         self.troubled = False
+        self._opened = 0
         self._start()
         self.daemon.runtime.submit(AddAccount(SYSTEM, DISABLED, "demo", 0, {"name": "Four"}, ""))
         self.daemon.settle()
@@ -83,6 +85,16 @@ class World:
         asked = Asked(scope, content, sync, until, self.troubled)
         client.deposit(asked, byExtID, timeoutMs)
         return asked
+
+    def openAccounts(self, count: int) -> None:
+        """The daemon itself opens accounts that nobody uses, if it can."""
+        for _ in range(count):
+            self._opened += 1
+            opening = AddAccount(SYSTEM, 5000 + self._opened, "real-eu", 0, {"name": "Another"}, "")
+            try:
+                self.daemon.runtime.submit(opening)
+            except Overloaded:
+                return
 
     # -- time and trouble -------------------------------------------------------------------------------
 

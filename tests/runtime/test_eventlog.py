@@ -10,8 +10,9 @@ import pytest
 from twisted.logger import LogEvent
 from zope.interface import implementer
 
+from scalemgr.finance.channels import Interest
 from scalemgr.finance.masks import Mask
-from scalemgr.finance.records import TRADE_EVENT, Entry
+from scalemgr.finance.records import BROADCAST, GROUP_EVENT, REFUSAL, TRADE_EVENT, USER_EVENT, Entry
 from scalemgr.interfaces import IEventReader
 from scalemgr.ledger.memory import MemoryLedger
 from scalemgr.runtime.eventlog import EventLog
@@ -24,8 +25,10 @@ from ..helpers import NOW_MS, Daemon, Threads, token
 class Reader:
     """Remembers what it was sent."""
 
-    def __init__(self, mask: str, also: Callable[[], object] = lambda: None) -> None:
-        self.mask = Mask(mask)
+    def __init__(
+        self, mask: str, also: Callable[[], object] = lambda: None, events: frozenset[str] = BROADCAST
+    ) -> None:
+        self.interest = Interest(Mask(mask), events)
         self.also = also
         self.pieces: list[tuple[bytes, int]] = []
 
@@ -37,9 +40,9 @@ class Reader:
         return [json.loads(line)["seq"] for lines, _ in self.pieces for line in lines.splitlines()]
 
 
-def entry(seq: int, group: str = "demo") -> Entry:
+def entry(seq: int, group: str = "demo", event: str = TRADE_EVENT) -> Entry:
     data = Json('{"order":%d,"profit":10.0}' % seq)
-    return Entry(seq, NOW_MS, TRADE_EVENT, 0, group, 1001, seq, 1000, 0, "crm", "key", b"f", data, Json('{"x":1}'))
+    return Entry(seq, NOW_MS, event, 0, group, 1001, seq, 1000, 0, "crm", "key", b"f", data, Json('{"x":1}'))
 
 
 MIXED = [entry(7), entry(8, "real-eu"), entry(9, "real-us"), entry(10)]
@@ -85,6 +88,27 @@ def test_sameBytesForTheSameMask() -> None:
     attached(one, wide, two).publish(MIXED)
     assert one.pieces == two.pieces
     assert set(one.pieces[0][0].splitlines()) < set(wide.pieces[0][0].splitlines())
+
+
+def test_events() -> None:
+    """A reader gets exactly the events that it is interested in, and nobody what is no event."""
+    log = [entry(7), entry(8, event=USER_EVENT), entry(9, event=REFUSAL), entry(10, "real", GROUP_EVENT), entry(11)]
+    trades, others = Reader("*", events=frozenset({TRADE_EVENT})), Reader("*", events=BROADCAST - {TRADE_EVENT})
+    narrow, nothing = Reader("demo", events=frozenset({GROUP_EVENT, USER_EVENT})), Reader("*", events=frozenset())
+    everything = Reader("*")
+    attached(trades, others, narrow, nothing, everything).publish(log)
+    assert [r.seqs() for r in (trades, others, narrow, everything)] == [[7, 11], [8, 10], [8], [7, 8, 10, 11]]
+    assert nothing.pieces == []
+
+
+def test_sameInterestSharesBytes() -> None:
+    """Readers with one interest are told in one piece that is made once; others with the same mask in their own."""
+    events = frozenset({TRADE_EVENT, GROUP_EVENT})
+    one, two = Reader("demo", events=events), Reader("demo", events=frozenset([GROUP_EVENT, TRADE_EVENT]))
+    wide = Reader("demo")
+    attached(one, wide, two).publish([entry(7), entry(8, event=USER_EVENT)])
+    assert one.pieces[0][0] is two.pieces[0][0]
+    assert (one.seqs(), wide.seqs()) == ([7], [7, 8])
 
 
 def test_line() -> None:

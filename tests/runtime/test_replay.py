@@ -9,9 +9,10 @@ import pytest
 from twisted.logger import LogEvent
 from zope.interface import implementer
 
+from scalemgr.finance.channels import Interest
 from scalemgr.finance.masks import EVERYTHING, Mask
 from scalemgr.finance.money import Amount
-from scalemgr.finance.records import Entry
+from scalemgr.finance.records import BROADCAST, GROUP_EVENT, TRADE_EVENT, USER_EVENT, Entry
 from scalemgr.finance.requests import MoveMoney, Request
 from scalemgr.interfaces import IEventReader
 from scalemgr.ledger.memory import MemoryLedger
@@ -29,8 +30,8 @@ POPULATED = 5
 class Reader:
     """Remembers what it was sent."""
 
-    def __init__(self, mask: Mask = EVERYTHING) -> None:
-        self.mask = mask
+    def __init__(self, mask: Mask = EVERYTHING, events: frozenset[str] = BROADCAST) -> None:
+        self.interest = Interest(mask, events)
         self.lines: list[bytes] = []
 
     def deliver(self, lines: bytes, seq: int) -> None:
@@ -45,13 +46,13 @@ class Reader:
 class Stage:
     """A log that grows when it is told to, a thread that can be held, and a reader who goes back."""
 
-    def __init__(self, deposits: int = 0, mask: Mask = EVERYTHING) -> None:
+    def __init__(self, deposits: int = 0, mask: Mask = EVERYTHING, events: frozenset[str] = BROADCAST) -> None:
         self.ledger = MemoryLedger()
         populate(self.ledger)
         self.thread = Threads()
         self.events = EventLog(self.ledger, self.thread)
         self.events.head = POPULATED
-        self.reader = Reader(mask)
+        self.reader = Reader(mask, events)
         self.reached: list[int] = []
         self.failed = 0
         self.grow(deposits)
@@ -117,6 +118,77 @@ def test_mask() -> None:
     stage.replay(POPULATED)
     assert stage.reader.seqs() == [POPULATED + PAGE + i for i in (1, 2, 3)]
     assert stage.reached == [POPULATED + 2 * PAGE + 3]
+
+
+def test_events() -> None:
+    """A replay sends only the events that its reader is interested in, and comes to the end of all."""
+    stage = Stage(PAGE, events=frozenset({GROUP_EVENT, USER_EVENT}))
+    stage.replay()
+    assert stage.reader.seqs() == list(range(1, POPULATED + 1))
+    assert stage.reached == [POPULATED + PAGE]
+
+
+USERS, TRADES = frozenset({USER_EVENT}), frozenset({TRADE_EVENT})
+
+
+def changed(stage: Stage, replay: Replay, events: frozenset[str]) -> None:
+    """As a session does it: the reader's interest, and that of the replay."""
+    stage.reader.interest = Interest(EVERYTHING, events)
+    replay.change(stage.reader.interest)
+
+
+def test_changedWhileAPageIsRead() -> None:
+    """A page that is on its way when the interest changes is sent as is of interest by then, and is not read again."""
+    stage = Stage(PAGE, events=USERS)
+    stage.thread.held = True
+    replay = stage.replay()
+    changed(stage, replay, USERS | TRADES)
+    assert stage.thread.waiting() == 1
+    stage.step()
+    assert stage.reader.seqs() == list(range(3, PAGE + 1))
+    stage.thread.release()
+    assert stage.reached == [POPULATED + PAGE]
+    stage.grow(1)
+    assert stage.reader.seqs() == list(range(3, POPULATED + PAGE + 2))
+
+
+@pytest.mark.parametrize("events", [USERS, TRADES, USERS | TRADES, frozenset()])
+@pytest.mark.parametrize("before", [0, 1, 3])
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_changedWhileEventsAreHeldBack(events: frozenset[str], before: int, after: int) -> None:
+    """What was held back for the old interest when it changes is sent as the new one wants it, once, in order."""
+    stage = Stage(3, events=TRADES)
+    stage.thread.held = True
+    replay = stage.replay(2)
+    stage.grow(before)
+    changed(stage, replay, events)
+    stage.grow(after)
+    stage.thread.release()
+    stage.grow(1)
+    head = POPULATED + 3 + before + after
+    assert stage.reader.seqs() == [
+        *([3, 4, 5] if USER_EVENT in events else []),
+        *(range(6, head + 2) if TRADE_EVENT in events else []),
+    ]
+    assert stage.reached == [head]
+    stage.events.detach(stage.reader)
+    assert stage.events._readers == {}
+
+
+def test_changedWhilePaused() -> None:
+    """An interest that changes while the reader takes no more reads nothing, and holds from then on."""
+    stage = Stage(2 * PAGE, events=USERS)
+    stage.thread.held = True
+    replay = stage.replay()
+    stage.step()
+    replay.pause()
+    stage.step()
+    changed(stage, replay, TRADES)
+    stage.grow(2)
+    assert stage.thread.waiting() == 0
+    replay.resume()
+    stage.thread.release()
+    assert stage.reader.seqs() == [3, 4, 5, *range(2 * PAGE + 1, POPULATED + 2 * PAGE + 3)]
 
 
 def test_pageByPage() -> None:

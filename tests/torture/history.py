@@ -37,7 +37,7 @@ class Entry(Struct, frozen=True):
     @property
     def isBroadcast(self) -> bool:
         """Is it an event? A refusal is an entry, but nobody is told."""
-        return self.event in ("trade:event", "user:event", "group:event")
+        return self.event in ("trade:event", "user:event", "group:event", "balance:event")
 
 
 class Attempt(Struct, frozen=True):

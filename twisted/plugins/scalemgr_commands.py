@@ -29,7 +29,7 @@ from scalemgr.commands.finance import (
 from scalemgr.commands.groups import addGroup, deleteGroup, updateGroup
 from scalemgr.commands.requests import getRequest
 from scalemgr.commands.statements import getTradeByOrder
-from scalemgr.commands.streaming import ping, subscribe
+from scalemgr.commands.streaming import ping, subscribe, subscribeAll, unsubscribe, unsubscribeAll
 
 __all__ = [
     "addGroup",
@@ -61,5 +61,8 @@ __all__ = [
     "mngUpdateAccount",
     "ping",
     "subscribe",
+    "subscribeAll",
+    "unsubscribe",
+    "unsubscribeAll",
     "updateGroup",
 ]
