@@ -17,6 +17,7 @@ from twisted.logger import globalLogBeginner
 from . import __version__
 from .commands.base import FLAGS
 from .commands.describe import parameters
+from .commands.markdown import document, examples
 from .config import ConfigError, Settings, load
 from .finance.masks import Mask
 from .ledger.audit import verify
@@ -92,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(run=_token)
 
     verb = verbs.add_parser("commands", help="list every command that the daemon finds, with its package")
+    verb.add_argument("--markdown", action="store_true", help="as a document, with all that is declared of them")
     verb.set_defaults(run=_commands)
 
     verb = verbs.add_parser(
@@ -185,6 +187,9 @@ def _claims(options: argparse.Namespace, audience: str, now: int) -> dict[str, o
 
 def _commands(options: argparse.Namespace) -> int:
     found = findCommands()
+    if options.markdown:
+        print(document(found.commands, examples()), end="")
+        return 1 if found.broken else 0
     for command in sorted(found.commands, key=lambda c: c.name):
         names = ", ".join((command.name, *command.aliases))
         roles = " ".join(sorted(SessionType(role).name for role in command.roles)) or "any"

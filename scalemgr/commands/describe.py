@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import NODEFAULT, Struct
+from msgspec import NODEFAULT, UNSET, Struct
 from msgspec.inspect import (
     BoolType,
     CustomType,
@@ -21,6 +21,8 @@ from msgspec.inspect import (
     UnionType,
 )
 
+from .params import SAFE_INTEGER
+
 __all__ = ["Parameter", "parameters"]
 
 
@@ -30,6 +32,7 @@ class Parameter(Struct, frozen=True):
 
     @ivar type: as JSON knows it: C{int}, C{number}, C{string}, C{object}, ...
     @ivar default: what it is when it is left out, or C{None}.
+    @ivar limits: what its value must keep to, in words.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Parameter(Struct, frozen=True):
     required: bool
     default: Any
     description: str
+    limits: str = ""
 
 
 def parameters(params: type[Struct]) -> list[Parameter]:
@@ -48,8 +52,9 @@ def parameters(params: type[Struct]) -> list[Parameter]:
             field.encode_name,
             _name(field.type),
             field.required,
-            None if field.default is NODEFAULT else field.default,
+            None if field.default in (NODEFAULT, UNSET) else field.default,
             _description(field.type),
+            _limits(_plain(field.type)),
         )
         for field in info.fields
     ]
@@ -86,3 +91,25 @@ def _description(type: Type) -> str:
     if isinstance(type, UnionType):
         return next(filter(None, map(_description, type.types)), "")
     return ""
+
+
+def _limits(type: Type) -> str:
+    if isinstance(type, (IntType, FloatType)):
+        return _range(type.ge, type.le)
+    if isinstance(type, StrType):
+        # A pattern is described in words.
+        return "" if type.pattern else _range(type.min_length, type.max_length, " characters")
+    if isinstance(type, ListType):
+        return _range(type.min_length, type.max_length, " items")
+    return ""
+
+
+def _range(least: float | None, most: float | None, of: str = "") -> str:
+    # What a JavaScript client can still count is a limit of all numbers.
+    most = None if most is not None and most >= SAFE_INTEGER else most
+    least = None if least is not None and least <= -SAFE_INTEGER else least
+    if least is not None and most is not None:
+        return f"{least} to {most}{of}"
+    if most is not None:
+        return f"at most {most}{of}"
+    return "" if least is None else f"at least {least}{of}"
