@@ -85,6 +85,31 @@ def trades(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [event for event in events if event["event"] == TRADE_EVENT]
 
 
+def inShort(lines: Iterable[dict[str, Any]]) -> list[str]:
+    """
+    What a session was sent: an answer by its extID, an event by its seq. Of a balance:event, which must be as
+    published, the balance follows: C{7:10} is entry 7, and there are 10.00 then.
+    """
+    return [_inShort(line) for line in lines]
+
+
+def _inShort(line: dict[str, Any]) -> str:
+    if "event" not in line:
+        return str(line["extID"])
+    if line["event"] != BALANCE_EVENT:
+        return str(line["seq"])
+    data = line["data"]
+    cents = round(data["balance"] * 100), round(data["credit"] * 100)
+    assert data == onAccount(data["login"], data["balance_version"], *cents)
+    assert line["type"] == EventRecordType.EV_RECORD_UPDATE
+    return f"{line['seq']}:{data['balance']:g}"
+
+
+def ofDeposits(first: int, count: int = 1, before: int = 0) -> list[str]:
+    """The events of so many deposits of 10.00 in short, from this seq on; so much was on the account before them."""
+    return [said for n in range(count) for said in (str(first + 2 * n), f"{first + 2 * n + 1}:{before + 10 * (n + 1)}")]
+
+
 def wholeLog(book: Book, causes: Iterable[Entry]) -> list[Entry]:
     """
     What the log must have on top of a book, of which these are the entries that requests caused: each of them, and
