@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from ..finance.book import Book
 from ..finance.records import Entry, FinanceTrade
@@ -66,6 +67,13 @@ class BaseLedger:
 
     def _named(self, orders: Iterable[int]) -> Mapping[int, FinanceTrade]:
         """Those of the trades that exist, as of the last commit."""
+        raise NotImplementedError
+
+    def _profiles(self, logins: Iterable[int]) -> Mapping[int, dict[str, Any]]:
+        """
+        All that is known of those of the accounts that exist, as of the last commit, with their passwords' hashes;
+        its C{get} may raise L{LedgerFailed} for one that cannot be looked up.
+        """
         raise NotImplementedError
 
     def _append(self, entries: list[Entry]) -> None:
