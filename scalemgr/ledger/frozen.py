@@ -48,7 +48,10 @@ def freeze(connection: sqlite3.Connection) -> Frozen:
     rows = ask(
         'SELECT login, "group", enable, balance, credit, balance_version, pending, deleted FROM account',
     )
-    accounts = {row[0]: Account(*row[:-1], deleted=bool(row[-1])) for row in rows}
+    accounts = {
+        login: Account(login, group, enable, balance, credit, version, pending, bool(deleted))
+        for login, group, enable, balance, credit, version, pending, deleted in rows
+    }
     contents: dict[tuple[str, int | str], int] = {}
     groupsOfTrades: dict[tuple[int, str], int] = {}
     for order, login, group, *facts in ask('SELECT * FROM trade ORDER BY "order"'):

@@ -50,7 +50,7 @@ def test_documented(name: str) -> None:
     assert command.summary.endswith(".")
     assert command.about.answer is not None
     made = [ujson.loads(example.response) for example in examples() if example.command == name]
-    assert 200 in [response["status"] for response in made]
+    assert {200, 207} & {response["status"] for response in made}
 
 
 @EVERY
@@ -63,7 +63,7 @@ def test_answersAreAsDeclared(name: str) -> None:
         if example.command != name or response["status"] != 200:
             continue
         msgspec.convert(response["data"], shape, strict=True)
-        if shape.__struct_config__.tag is None and not getattr(shape, "OPEN", False):
+        if shape is not GroupSaid:
             assert response["data"].keys() <= set(shape.__struct_fields__), response
 
 

@@ -131,7 +131,7 @@ def test_described() -> None:
     """What is checked is what is described: names, types, defaults and bounds from one declaration."""
     described = {parameter.name: parameter for parameter in parameters(BalanceIn)}
     assert list(described) == list(BalanceIn.__struct_fields__)
-    assert described["login"] == Parameter("login", "int", True, None, "account login")
+    assert described["login"] == Parameter("login", "int", True, None, "account login", "at least 1")
     assert (described["amount"].type, described["amount"].required) == ("number", True)
     assert described["timeout_ms"] == Parameter(
         "timeout_ms", "int", False, None, "how long to wait for the event, milliseconds"
