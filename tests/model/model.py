@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 
 from scalemgr.finance.book import Book
 from scalemgr.finance.masks import Mask
-from scalemgr.finance.records import GROUP_EVENT, TRADE_EVENT, USER_EVENT, Entry
+from scalemgr.finance.records import BALANCE_EVENT, GROUP_EVENT, TRADE_EVENT, USER_EVENT, Entry
 from scalemgr.wire.codes import EventRecordType
 from scalemgr.wire.messages import event
 
+from ..helpers import balanceEvent
 from .requests import Answer, Asked, Content, Scope
 
-_BROADCAST = (TRADE_EVENT, USER_EVENT, GROUP_EVENT)
+_BROADCAST = (TRADE_EVENT, BALANCE_EVENT, USER_EVENT, GROUP_EVENT)
 
 
 class Question(NamedTuple):
@@ -64,15 +65,20 @@ class Model:
     # -- the log ----------------------------------------------------------------------------------------
 
     def learn(self, entries: Sequence[Entry]) -> None:
-        """The log has grown by these."""
+        """The log has grown by these: each entry that moves money and the balance:event next to it are kept together."""
+        due: Entry | None = None
         for entry in entries:
             assert entry.seq == len(self.entries) + 1, f"entry {entry.seq} follows entry {len(self.entries)}"
             self.book.apply(entry)
+            if due is not None or entry.event == BALANCE_EVENT:
+                assert entry == due, f"{due} should be there, and {entry} is"
+            due = balanceEvent(self.book, entry)
             self.entries.append(entry)
             told = entry.event in _BROADCAST
             self.lines.append(event(entry.event, entry.type, entry.data, entry.seq, entry.time_ms) if told else None)
-            if entry.principal != "system":
+            if entry.principal != "system" and entry.event != BALANCE_EVENT:
                 self._learnOutcome(entry)
+        assert due is None, f"{due} is missing"
 
     def _learnOutcome(self, entry: Entry) -> None:
         scope = entry.principal, entry.key
