@@ -36,7 +36,7 @@ from .keys import (
 
 @every
 def test_one_entry(ledger: ILedger) -> None:
-    """A key and its effect are one entry: what is read back says both, who asked, and for what; no other has the key."""
+    """A key and its effect are one entry: what is read back says both, who asked, and for what; only it has the key."""
     entry = use(ledger, 1, A)
     assert (entry.principal, entry.key, entry.balance, entry.order) == ("crm", "a", 100, 1)
     assert entry.fingerprint == fingerprint(keyed(1, A))

@@ -65,7 +65,7 @@ class Model:
     # -- the log ----------------------------------------------------------------------------------------
 
     def learn(self, entries: Sequence[Entry]) -> None:
-        """The log has grown by these: each entry that moves money and the balance:event next to it are kept together."""
+        """The log has grown by these; no entry that moves money is without its balance:event, not for a moment."""
         due: Entry | None = None
         for entry in entries:
             assert entry.seq == len(self.entries) + 1, f"entry {entry.seq} follows entry {len(self.entries)}"
