@@ -118,31 +118,36 @@ def wholeLog(book: Book, causes: Iterable[Entry]) -> list[Entry]:
     draft = Draft(book)
     for cause in causes:
         draft.apply(cause)
-        if not (cause.balance or cause.credit):
-            continue
-        account = draft.account(cause.login)
-        assert account is not None
-        group = draft.group(account.group)
-        assert group is not None
-        said = onAccount(account.login, account.balance_version, account.balance, account.credit, group.digits)
-        draft.apply(
-            Entry(
-                seq=cause.seq + 1,
-                time_ms=cause.time_ms,
-                event=BALANCE_EVENT,
-                type=EventRecordType.EV_RECORD_UPDATE,
-                group=account.group,
-                login=account.login,
-                order=0,
-                balance=0,
-                credit=0,
-                principal=cause.principal,
-                key=None,
-                fingerprint=None,
-                data=encode(said),
-            )
-        )
+        following = balanceEvent(draft, cause)
+        if following is not None:
+            draft.apply(following)
     return draft.entries
+
+
+def balanceEvent(book: Book, cause: Entry) -> Entry | None:
+    """The entry that must follow this one, which is folded into the book already; C{None} if it moves no money."""
+    if not (cause.balance or cause.credit):
+        return None
+    account = book.account(cause.login)
+    assert account is not None
+    group = book.group(account.group)
+    assert group is not None
+    said = onAccount(account.login, account.balance_version, account.balance, account.credit, group.digits)
+    return Entry(
+        seq=cause.seq + 1,
+        time_ms=cause.time_ms,
+        event=BALANCE_EVENT,
+        type=EventRecordType.EV_RECORD_UPDATE,
+        group=account.group,
+        login=account.login,
+        order=0,
+        balance=0,
+        credit=0,
+        principal=cause.principal,
+        key=None,
+        fingerprint=None,
+        data=encode(said),
+    )
 
 
 class Nothing(Struct, frozen=True):

@@ -134,7 +134,7 @@ def test_described() -> None:
     assert described["login"] == Parameter("login", "int", True, None, "account login", "at least 1")
     assert (described["amount"].type, described["amount"].required) == ("number", True)
     assert described["timeout_ms"] == Parameter(
-        "timeout_ms", "int", False, None, "how long to wait for the event, milliseconds"
+        "timeout_ms", "int", False, None, "how long to wait for the event, milliseconds", "at least 1"
     )
     assert {name for name, parameter in described.items() if parameter.required} == {"login", "amount"}
     assert [parameter.type for parameter in parameters(Everything)] == [

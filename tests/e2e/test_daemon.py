@@ -121,8 +121,8 @@ def test_demoAddsOnlyWhatIsMissing(tmp_path: Path) -> None:
         first.end()
     with daemon(tmp_path, *arguments) as (_, port), BlockingClient("127.0.0.1", port) as client:
         assert client.call("GetAccountByLogin", {"login": 1001}).data["balance"] == 250.0
-        # Group, three accounts, one deposit.
-        assert client.call("Ping", {}).data["seq"] == 5
+        # Group, three accounts, one deposit and its balance:event.
+        assert client.call("Ping", {}).data["seq"] == 6
 
 
 def test_demoIsForThisMachineOnly(tmp_path: Path) -> None:

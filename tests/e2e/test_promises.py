@@ -77,7 +77,8 @@ async def test_resumedWhileTheLogGrows(connect: Connect) -> None:
     await last.call(1, "Subscribe", chanels=EVENTS, from_seq=max(seen), epoch=epoch)
     await whole
     seen += [event.seq for event in last.events if event.seq is not None]
-    assert seen == list(range(1, 2 + 5 * 400 + 1))
+    # A group, an account, and two events of each deposit.
+    assert seen == list(range(1, 2 + 2 * 5 * 400 + 1))
 
 
 @pytest_twisted.ensureDeferred

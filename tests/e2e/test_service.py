@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from scalemgr.client.session import Reply
 
-from ..helpers import token
+from ..helpers import onAccount, token
 from .clients import Client
 
 
@@ -41,9 +41,12 @@ async def test_mainJobOnAFreshLedgerThroughTheWireAlone(connect: Callable[..., D
         ("group:event", 0, 1),
         ("user:event", 0, 2),
         ("trade:event", 0, 3),
-        ("trade:event", 1, 4),
+        ("balance:event", 1, 4),
+        ("trade:event", 1, 5),
+        ("balance:event", 1, 6),
     ]
     assert listener.events[2].data == booked.data
+    assert [listener.events[n].data for n in (3, 5)] == [onAccount(1001, 1, 5997), onAccount(1001, 2, 5000)]
 
 
 @pytest_twisted.ensureDeferred

@@ -36,10 +36,7 @@ from .books import (
 
 
 def test_newDeposit() -> None:
-    """
-    A deposit is one entry that says who asked, what happened, and by how much the balance moved; and after it one that
-    says what the account has now.
-    """
+    """A deposit is an entry of who asked, what happened and how the balance moved, and one of what the account has."""
     request = deposit(250.5, order=1242279, comment="Payment gateway deposit", cause=KEYED)
     [outcome], draft = settleBatch(makeBook(), {}, {}, [request], NOW_MS)
     entry = booked(outcome)

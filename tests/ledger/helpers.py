@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from scalemgr.finance.book import Book
 from scalemgr.finance.masks import EVERYTHING
 from scalemgr.finance.money import Amount
-from scalemgr.finance.records import Entry
+from scalemgr.finance.records import BALANCE_EVENT, TRADE_EVENT, Entry
 from scalemgr.finance.requests import AddAccount, AddGroup, Cause, MoveMoney, Request
 from scalemgr.interfaces import ILedger
 from scalemgr.ledger.audit import verify
@@ -71,6 +71,18 @@ def depositEach(ledger: ILedger, *cents: int, login: int = 1001) -> list[int]:
     first = ledger.reserveOrders(len(cents))
     commit(ledger, *(deposit(first + i, c, login) for i, c in enumerate(cents)))
     return list(range(first, first + len(cents)))
+
+
+def trades(entries: Sequence[Entry]) -> list[Entry]:
+    """The trades in a part of the log, in which each that moves money, and nothing else, has its balance:event next."""
+    causes = [entry for entry in entries if entry.event != BALANCE_EVENT]
+    expected = []
+    for cause in causes:
+        expected.append((cause.seq, cause.event, cause.login))
+        if cause.balance or cause.credit:
+            expected.append((cause.seq + 1, BALANCE_EVENT, cause.login))
+    assert [(entry.seq, entry.event, entry.login) for entry in entries] == expected
+    return [cause for cause in causes if cause.event == TRADE_EVENT]
 
 
 def state(book: Book) -> tuple[Any, ...]:

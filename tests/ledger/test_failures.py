@@ -12,14 +12,15 @@ import pytest
 from scalemgr.ledger.sqlite import SqliteLedger
 from scalemgr.wire.errors import LedgerFailed
 
-from .helpers import NOW_MS, BadDisk, commit, deposit, depositEach, folded, opened, populate, sql, state
+from .helpers import NOW_MS, BadDisk, commit, deposit, depositEach, folded, opened, populate, sql, state, trades
 
 
 @pytest.fixture
 def ledger(folder: Path) -> Iterator[SqliteLedger]:
-    """A populated ledger in a folder."""
+    """A populated ledger in a folder, of which everybody has been told."""
     with opened(folder) as ledger:
         populate(ledger)
+        assert ledger.takeCommitted() == ledger.entries(0, 10)
         yield ledger
 
 
@@ -55,7 +56,7 @@ def test_void(ledger: SqliteLedger, verb: str) -> None:
     assert outcomeOf(ledger, order) == "void"
     assert state(ledger.book) == before
     commit(ledger, deposit(order))
-    assert [e.order for e in ledger.entries(before[0], 10)] == [order]
+    assert [e.order for e in trades(ledger.entries(before[0], 10))] == [order]
     assert ledger.book.accounts[1001].balance == 100
 
 
@@ -64,7 +65,7 @@ def test_kept_after_all(ledger: SqliteLedger) -> None:
     order = ledger.reserveOrders(1)
     BadDisk(ledger).failAt("COMMIT", happens="COMMIT")
     (entry,) = commit(ledger, deposit(order))
-    assert ledger.entries(4, 10) == [entry]
+    assert trades(ledger.entries(4, 10)) == [entry]
     found = ledger.trade(order)
     assert found is not None
     assert found[0].profit == 100
@@ -81,8 +82,8 @@ def test_pending(ledger: SqliteLedger, kept: bool) -> None:
     disk.heal()
     (entry,) = commit(ledger, deposit(later, 7))
     expected = [pending, later] if kept else [later]
-    assert [e.order for e in ledger.entries(4, 10)] == expected
-    assert entry.seq == 4 + len(expected)
+    assert [e.order for e in trades(ledger.entries(4, 10))] == expected
+    assert entry.seq == (7 if kept else 5)
     assert ledger.book.accounts[1001].balance == (107 if kept else 7)
     assert (ledger.trade(pending) is not None) == kept
     assert state(ledger.book) == folded(ledger.entries(0, 100))
@@ -95,17 +96,18 @@ def test_found(ledger: SqliteLedger, count: int) -> None:
     disk = BadDisk(ledger)
     disk.failAt("COMMIT", happens="COMMIT", dies=True)
     assert outcomeOf(ledger, *range(first, first + count)) == "pending"
-    assert ledger.takeFound() == []
+    assert ledger.takeCommitted() == []
     with pytest.raises(LedgerFailed):
         ledger.commit([], NOW_MS)
-    assert ledger.takeFound() == []
+    assert ledger.takeCommitted() == []
     disk.heal()
     assert ledger.commit([], NOW_MS) == []
-    found = ledger.takeFound()
-    assert [e.order for e in found] == list(range(first, first + count))
+    found = ledger.takeCommitted()
+    assert [e.order for e in trades(found)] == list(range(first, first + count))
     assert found == ledger.entries(4, 10)
-    depositEach(ledger, 7)
-    assert ledger.takeFound() == []
+    (later,) = depositEach(ledger, 7)
+    assert [e.order for e in trades(ledger.takeCommitted())] == [later]
+    assert ledger.takeCommitted() == []
     assert state(ledger.book) == folded(ledger.entries(0, 100))
 
 
@@ -119,13 +121,15 @@ def test_found_by_one_that_fails(ledger: SqliteLedger) -> None:
     disk.failAt("INSERT")
     assert outcomeOf(ledger, void) == "void"
     (entry,) = commit(ledger, deposit(later))
-    assert entry.seq == 6
-    assert [(e.seq, e.order) for e in ledger.takeFound()] == [(5, pending)]
-    assert ledger.takeFound() == []
+    assert entry.seq == 7
+    taken = ledger.takeCommitted()
+    assert [(e.seq, e.order) for e in trades(taken)] == [(5, pending), (7, later)]
+    assert taken == ledger.entries(4, 10)
+    assert ledger.takeCommitted() == []
 
 
 def test_nothing_found(ledger: SqliteLedger) -> None:
-    """What was not kept is not found, and neither is what was known to be kept at once."""
+    """What was not kept is not given out, and what was known to be kept at once, only once."""
     order, later = ledger.reserveOrders(1), ledger.reserveOrders(1)
     disk = BadDisk(ledger)
     disk.failAt("COMMIT", happens="ROLLBACK", dies=True)
@@ -134,7 +138,8 @@ def test_nothing_found(ledger: SqliteLedger) -> None:
     commit(ledger, deposit(order))
     disk.failAt("COMMIT", happens="COMMIT")
     commit(ledger, deposit(later))
-    assert ledger.takeFound() == []
+    assert [(e.seq, e.order) for e in trades(ledger.takeCommitted())] == [(5, order), (7, later)]
+    assert ledger.takeCommitted() == []
 
 
 def test_place_taken(ledger: SqliteLedger) -> None:
@@ -157,7 +162,8 @@ def test_busy(ledger: SqliteLedger) -> None:
         assert outcomeOf(ledger, order) == "void"
         other.execute("ROLLBACK")
     commit(ledger, deposit(order))
-    assert ledger.takeFound() == []
+    assert [(e.seq, e.order) for e in trades(ledger.takeCommitted())] == [(5, order)]
+    assert ledger.takeCommitted() == []
 
 
 @pytest.mark.parametrize("readable", [True, False])
@@ -172,7 +178,7 @@ def test_pending_for_long(ledger: SqliteLedger, kept: bool, readable: bool) -> N
     assert [outcomeOf(ledger, order) for order in orders[1:3]] == ["void", "void"]
     disk.heal()
     commit(ledger, deposit(orders[3]))
-    assert [e.order for e in ledger.entries(4, 10)] == ([orders[0]] if kept else []) + [orders[3]]
+    assert [e.order for e in trades(ledger.entries(4, 10))] == ([orders[0]] if kept else []) + [orders[3]]
     assert state(ledger.book) == folded(ledger.entries(0, 100))
 
 

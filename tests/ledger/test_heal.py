@@ -66,7 +66,7 @@ def test_update_of_found(folder: Path, gate: Gate) -> None:
             assert failed.value.details["outcome"] == "pending"
             disk.heal()
             (entry,) = commit(ledger, update(order, 250))
-            assert (entry.seq, entry.balance) == (7, 150)
+            assert (entry.seq, entry.balance) == (9, 150)
         assert profits(ledger, 1, order) == [5, 250]
 
 
@@ -85,7 +85,7 @@ def test_update_when_unreadable(
         assert isinstance(one, Entry)
         assert isVoid(failed)
         assert isinstance(two, Entry)
-        assert (one.seq, two.seq) == (7, 8)
+        assert (one.seq, two.seq) == (9, 11)
         assert ledger.book.accounts[1001].balance == 113
         assert profits(ledger, old) == [100]
         assert eventually(lambda: committed(ledger, old, 300)).balance == 200

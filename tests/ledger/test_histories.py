@@ -11,9 +11,11 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalemgr.finance.records import REFUSAL, TRADE_EVENT, Entry
+from scalemgr.finance.book import Book
+from scalemgr.finance.records import BALANCE_EVENT, REFUSAL, TRADE_EVENT, Entry
 from scalemgr.interfaces import ILedger
 
+from ..helpers import wholeLog
 from .engines import ENGINES
 from .helpers import NOW_MS, deposit, folded, poison, populate, state, update
 
@@ -53,6 +55,7 @@ def test_any_history(batches: list[list[tuple[str, int, int]]]) -> None:
             ledger.close(None)
         assert [e.seq for e in entries] == list(range(1, len(entries) + 1))
         assert folded(entries) == state(ledger.book)
+        assert entries == wholeLog(Book(), [e for e in entries if e.event != BALANCE_EVENT])
         assert {e.order for e in entries if e.event == TRADE_EVENT} == set(trades)
         assert {o: (f[0].login, f[0].profit) for o, f in found.items() if f is not None} == trades
         for login, kept in stored.items():

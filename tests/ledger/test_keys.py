@@ -17,7 +17,7 @@ from scalemgr.ledger.snapshot import loadSnapshot
 from scalemgr.wire.errors import DuplicateRequest, LedgerFailed
 
 from .engines import Engine, every, lasting
-from .helpers import CAUSE, NOW_MS, commit, deposit, opened, populate
+from .helpers import CAUSE, NOW_MS, commit, deposit, opened, populate, trades
 from .keys import (
     BETWEEN,
     NEVER,
@@ -36,11 +36,13 @@ from .keys import (
 
 @every
 def test_one_entry(ledger: ILedger) -> None:
-    """A key and its effect are one entry: what is read back says both, and who asked, and for what."""
+    """A key and its effect are one entry: what is read back says both, who asked, and for what; only it has the key."""
     entry = use(ledger, 1, A)
     assert (entry.principal, entry.key, entry.balance, entry.order) == ("crm", "a", 100, 1)
     assert entry.fingerprint == fingerprint(keyed(1, A))
-    assert ledger.entries(4, 10) == [entry]
+    entries = ledger.entries(4, 10)
+    assert trades(entries) == [entry]
+    assert [e.key for e in entries] == ["a", None]
     assert ledger.keyed([A]) == {A: entry}
 
 
@@ -152,14 +154,14 @@ def test_forgettable(ledger: ILedger) -> None:
     for order, (key, time) in enumerate([(None, 10), ("a", 10), (None, 30), ("b", 20), ("c", 40), ("d", 5)], 1):
         request = deposit(order) if key is None else keyed(order, key)
         assert isinstance(ledger.commit([request], time)[0], Entry)
-    # The keys a, b, c and d are entries 6, 8, 9 and 10.
-    for before, expected in {10: [0, 0, 0], 11: [6, 6, 6], 21: [6, 8, 8], 41: [6, 8, 10]}.items():
+    # The keys a, b, c and d are entries 7, 11, 13 and 15.
+    for before, expected in {10: [0, 0, 0], 11: [7, 7, 7], 21: [7, 11, 11], 41: [7, 11, 15]}.items():
         assert [ledger.forgettable(before, limit) for limit in (1, 2, 9)] == expected, before
-    forget(ledger, 6)
-    assert [ledger.forgettable(41, limit) for limit in (1, 2, 9)] == [8, 9, 10]
-    assert ledger.forgettable(20, 9) == 6
-    forget(ledger, 10)
-    assert ledger.forgettable(2**60, 9) == 10
+    forget(ledger, 7)
+    assert [ledger.forgettable(41, limit) for limit in (1, 2, 9)] == [11, 13, 15]
+    assert ledger.forgettable(20, 9) == 7
+    forget(ledger, 15)
+    assert ledger.forgettable(2**60, 9) == 15
 
 
 @every
@@ -176,7 +178,7 @@ def test_forgotten_key(ledger: ILedger, flushed: bool) -> None:
         flush(ledger)
     assert ledger.keyed([A, B]) == {B: kept}
     later = use(ledger, 3, A, 700)
-    assert (later.seq, ledger.book.accounts[1001].balance) == (8, 900)
+    assert (later.seq, ledger.book.accounts[1001].balance) == (10, 900)
     for _ in range(2):
         assert ledger.keyed([A, B]) == {A: later, B: kept}
         assert again(ledger, 4, A, 700) == Replay(later)
@@ -188,7 +190,7 @@ def test_forgotten_key(ledger: ILedger, flushed: bool) -> None:
 def test_used_forgotten_and_used_in_one_batch(ledger: ILedger) -> None:
     """Also within a batch a key is free once it is forgotten, and the last use is the one that is kept."""
     first, _, later = commit(ledger, keyed(1, A), ForgetKeys(CAUSE, 5), keyed(2, A))
-    assert (first.seq, later.seq) == (5, 7)
+    assert (first.seq, later.seq) == (5, 8)
     for _ in range(2):
         assert ledger.keyed([A]) == {A: later}
         assert again(ledger, 3, A) == Replay(later)
@@ -204,17 +206,18 @@ def test_forgotten_after_reopening(engine: Engine, tmp_path: Path, between: Call
     use(populate(ledger), 1, A)
     use(ledger, 2, B)
     kept = use(ledger, 3, C)
-    forget(ledger, 6)
+    # The keys a, b and c are entries 5, 7 and 9.
+    forget(ledger, 7)
     later = use(ledger, 4, A)
     ledger.close(None)
     between(tmp_path / "ledger")
     ledger = engine.make(tmp_path)
     ledger.open(NOW_MS)
-    assert ledger.book.forgotten == 6
+    assert ledger.book.forgotten == 7
     assert ledger.keyed([A, B, C]) == {A: later, C: kept}
     assert again(ledger, 5, A) == Replay(later)
-    assert use(ledger, 5, B).seq == 10
-    assert ledger.forgettable(2**60, 1) == 7
+    assert use(ledger, 5, B).seq == 14
+    assert ledger.forgettable(2**60, 1) == 9
     ledger.close(None)
     assert verify(tmp_path / "ledger").differences == []
 
@@ -227,4 +230,4 @@ def test_snapshot_says_what_is_forgotten(folder: Path) -> None:
         epoch = ledger.epoch
     book = loadSnapshot(folder / "book.snapshot", epoch)
     assert book is not None
-    assert (book.seq, book.forgotten) == (6, 5)
+    assert (book.seq, book.forgotten) == (7, 5)

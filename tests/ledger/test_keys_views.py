@@ -23,7 +23,7 @@ from scalemgr.wire.errors import LedgerFailed
 
 from .conftest import Logged
 from .gate import Gate
-from .helpers import CAUSE, NOW_MS, BadDisk, commit, deposit, eventually, opened, populate, sql
+from .helpers import CAUSE, NOW_MS, BadDisk, commit, deposit, eventually, opened, populate, sql, trades
 from .keys import (
     NEVER,
     A,
@@ -125,7 +125,7 @@ def test_repeat_while_half_made_again(
     failures.clear()
 
 
-@pytest.mark.parametrize("seq", [1, 4, 999])
+@pytest.mark.parametrize("seq", [1, 4, 6, 999])
 def test_wrong_views(folder: Path, seq: int) -> None:
     """Views that give a key an entry that has not used it are not believed: its repeat is void."""
     with opened(folder) as ledger:
@@ -181,7 +181,7 @@ def test_damaged_while_running(folder: Path, gate: Gate, failures: list[LogEvent
 
 def test_too_far_behind(folder: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many entries wait for the views and no more: then commits are void, until the views have caught up."""
-    monkeypatch.setattr(sqliteModule, "_UNPROJECTED_MAX", 4)
+    monkeypatch.setattr(sqliteModule, "_UNPROJECTED_MAX", 8)
     with opened(folder, queryS=0.0) as ledger:
         flush(populate(ledger))
         with gate.shut():
@@ -190,16 +190,16 @@ def test_too_far_behind(folder: Path, gate: Gate, monkeypatch: pytest.MonkeyPatc
                 with pytest.raises(LedgerFailed, match="too far behind") as failed:
                     ledger.commit([request], NOW_MS)
                 assert failed.value.details == {"outcome": "void"}
-            assert (ledger.book.seq, len(ledger._recent)) == (8, 4)
-        assert ledger._projector.waitFor(8, 30)
+            assert (ledger.book.seq, len(ledger._recent)) == (12, 8)
+        assert ledger._projector.waitFor(12, 30)
         assert again(ledger, 5, "1") == Replay(entries[0])
-        assert use(ledger, 5, A).seq == 9
+        assert use(ledger, 5, A).seq == 13
         assert ledger.book.accounts[1001].balance == 500
 
 
 def test_waits_for_the_views(folder: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit that finds the views too far behind waits for them, as long as a question would, and then goes on."""
-    monkeypatch.setattr(sqliteModule, "_UNPROJECTED_MAX", 4)
+    monkeypatch.setattr(sqliteModule, "_UNPROJECTED_MAX", 8)
     with opened(folder, queryS=30.0) as ledger, ThreadPoolExecutor(1) as other:
         flush(populate(ledger))
         with gate.shut():
@@ -210,7 +210,7 @@ def test_waits_for_the_views(folder: Path, gate: Gate, monkeypatch: pytest.Monke
                 waiting.result(0.05)
         outcome = waiting.result(10)
         assert isinstance(outcome, Entry)
-        assert outcome.seq == 9
+        assert outcome.seq == 13
 
 
 @pytest.mark.parametrize("apart", [True, False])
@@ -220,14 +220,14 @@ def test_second_use(folder: Path, logged: Logged, apart: bool) -> None:
     with opened(folder) as ledger:
         use(populate(ledger), 1, A)
         first = ledger.entries(0, 10)
-    second = replace(first[-1], seq=6, order=2)
+    second = replace(first[4], seq=7, order=2)
     pages = [first, [second]] if apart else [[*first, second]]
     for page in pages:
         views.project(page)
-    views.project([replace(second, seq=7, principal="psp")])
-    assert views.keyed([A, ("psp", "a")]) == {A: 5, ("psp", "a"): 7}
+    views.project([replace(second, seq=8, principal="psp")])
+    assert views.keyed([A, ("psp", "a")]) == {A: 5, ("psp", "a"): 8}
     assert views.trade(2) is not None
-    assert logged.has("the key 'a' of crm has two entries, 5 and 6")
+    assert logged.has("the key 'a' of crm has two entries, 5 and 7")
     assert len(logged.lines()) - len([line for line in logged.lines() if "key" not in line]) == 1
     views.close()
 
@@ -236,12 +236,12 @@ def test_log_with_a_second_use(folder: Path, logged: Logged) -> None:
     """A log in which a key is used twice is served all the same: with an alarm, and verify says where."""
     with opened(folder) as ledger:
         commit(populate(ledger), keyed(1, A), keyed(2, B))
-    sql(folder / "log.db", "UPDATE entry SET key = 'a' WHERE seq = 6")
+    sql(folder / "log.db", "UPDATE entry SET key = 'a' WHERE seq = 7")
     loseViews(folder)
     with opened(folder) as ledger:
         assert isinstance(again(ledger, 3, A), Replay)
-    assert logged.has("the key 'a' of crm has two entries, 5 and 6", "applied twice")
-    assert verify(folder).differences == ["log.db: the key 'a' of crm has two entries, 5 and 6"]
+    assert logged.has("the key 'a' of crm has two entries, 5 and 7", "applied twice")
+    assert verify(folder).differences == ["log.db: the key 'a' of crm has two entries, 5 and 7"]
 
 
 def test_unreadable_is_said_once(folder: Path, monkeypatch: pytest.MonkeyPatch, logged: Logged) -> None:
@@ -282,15 +282,16 @@ def test_repeat_of_what_was_pending(folder: Path, kept: bool) -> None:
     with opened(folder) as ledger:
         disk = BadDisk(ledger)
         flush(populate(ledger))
+        ledger.takeCommitted()
         disk.failAt("COMMIT", happens="COMMIT" if kept else "ROLLBACK", dies=True)
         with pytest.raises(LedgerFailed) as failed:
             ledger.commit([keyed(1, A)], NOW_MS)
         assert failed.value.details["outcome"] == "pending"
         disk.heal()
         outcome = again(ledger, 2, A)
-        found = ledger.takeFound()
-        assert [entry.order for entry in found] == ([1] if kept else [])
-        assert outcome == Replay(found[0]) if kept else isinstance(outcome, Entry)
+        [found] = trades(ledger.takeCommitted())
+        assert found.order == (1 if kept else 2)
+        assert outcome == (Replay(found) if kept else found)
         for _ in range(2):
             [entry] = ledger.keyed([A]).values()
             assert (entry.seq, entry.order) == (5, 1 if kept else 2)
@@ -300,8 +301,9 @@ def test_repeat_of_what_was_pending(folder: Path, kept: bool) -> None:
 
 # -- audit --------------------------------------------------------------------------------------------
 
-#: Entry 6 used the key a and is forgotten by entry 8; 9 used it again; 7 used b; 10 is a refusal and used c.
-FORGOTTEN = 6
+#: Entry 7 used the key a and is forgotten by entry 11; 12 used it again; 9 used b; 14 is a refusal and used c. Entries
+#: 6, 8, 10 and 13 are balance:events.
+FORGOTTEN = 7
 
 
 @pytest.fixture
@@ -316,7 +318,7 @@ def audited(folder: Path) -> Path:
 def test_audit_counts(audited: Path) -> None:
     """An audit counts what was broadcast, what was refused, and the keys that still count."""
     audit = verify(audited)
-    assert (audit.seq, audit.events, audit.refusals, audit.keys, audit.differences) == (11, 8, 2, 3, [])
+    assert (audit.seq, audit.events, audit.refusals, audit.keys, audit.differences) == (15, 12, 2, 3, [])
 
 
 @pytest.mark.parametrize(
@@ -324,13 +326,13 @@ def test_audit_counts(audited: Path) -> None:
     [
         ("DELETE FROM key WHERE key = 'b'", ["'b' of crm is missing"]),
         ("UPDATE key SET seq = 5 WHERE key = 'b'", ["'b' of crm is of another entry than the log says"]),
-        ("INSERT INTO key VALUES (6, 'crm', 'd')", ["'d' of crm is there, which the log does not say"]),
-        ("INSERT INTO key VALUES (6, 'psp', 'a')", ["'a' of psp is there, which the log does not say"]),
+        ("INSERT INTO key VALUES (7, 'crm', 'd')", ["'d' of crm is there, which the log does not say"]),
+        ("INSERT INTO key VALUES (7, 'psp', 'a')", ["'a' of psp is there, which the log does not say"]),
         (
             "UPDATE key SET key = 'x' WHERE key = 'c'",
             ["'c' of crm is missing", "'x' of crm is there, which the log does not say"],
         ),
-        ("UPDATE key SET seq = 6 WHERE key = 'a'", ["'a' of crm is of another entry than the log says"]),
+        ("UPDATE key SET seq = 7 WHERE key = 'a'", ["'a' of crm is of another entry than the log says"]),
     ],
 )
 def test_audit_of_keys_in_the_views(audited: Path, statement: str, found: list[str]) -> None:
@@ -341,16 +343,16 @@ def test_audit_of_keys_in_the_views(audited: Path, statement: str, found: list[s
 
 def test_audit_of_a_key_used_twice(audited: Path) -> None:
     """A key with two entries in the log, none of them forgotten, is found, with both."""
-    sql(audited / "log.db", "UPDATE entry SET key = 'b' WHERE seq = 11")
-    assert verify(audited).differences == ["log.db: the key 'b' of crm has two entries, 7 and 11"]
-    sql(audited / "log.db", "UPDATE entry SET principal = 'psp' WHERE seq = 11")
+    sql(audited / "log.db", "UPDATE entry SET key = 'b' WHERE seq = 15")
+    assert verify(audited).differences == ["log.db: the key 'b' of crm has two entries, 9 and 15"]
+    sql(audited / "log.db", "UPDATE entry SET principal = 'psp' WHERE seq = 15")
     assert verify(audited).differences == ["views.db: the key 'b' of psp is missing"]
 
 
 def test_audit_of_a_forgotten_key_used_before_it_was_forgotten(audited: Path) -> None:
     """That a key is forgotten later does not excuse that it was used twice before."""
     sql(audited / "log.db", "UPDATE entry SET key = 'a' WHERE seq = 5")
-    assert verify(audited).differences == ["log.db: the key 'a' of crm has two entries, 5 and 6"]
+    assert verify(audited).differences == ["log.db: the key 'a' of crm has two entries, 5 and 7"]
 
 
 @pytest.mark.parametrize("forgotten", [0, FORGOTTEN - 1, FORGOTTEN + 1])

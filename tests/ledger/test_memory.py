@@ -33,5 +33,5 @@ def test_views_know_what_the_book_says() -> None:
 
     setattr(ledger, "_appended", between)
     assert depositEach(ledger, 5) == [1]
-    assert seen == [(5, 5, True, 5)]
+    assert seen == [(5, 5, True, 6)]
     ledger.close(None)

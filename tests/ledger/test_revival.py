@@ -11,7 +11,7 @@ from scalemgr.ledger.log import SqliteLog
 from scalemgr.ledger.sqlite import SqliteLedger
 from scalemgr.wire.errors import LedgerFailed
 
-from .helpers import NOW_MS, BadDisk, commit, deposit, made, opened, populate
+from .helpers import NOW_MS, BadDisk, commit, deposit, made, opened, populate, trades
 
 FILES = ("log.db", "log.db-wal")
 
@@ -63,7 +63,7 @@ def failedCommit(ledger: SqliteLedger, frames: Frames, folder: Path) -> None:
 def ordersIn(folder: Path) -> list[int]:
     """Of the deposits in a ledger."""
     with opened(folder) as ledger:
-        return [entry.order for entry in ledger.entries(4, 10)]
+        return [entry.order for entry in trades(ledger.entries(4, 10))]
 
 
 def test_touch_writes(folder: Path) -> None:

@@ -250,7 +250,7 @@ def test_half_made_log(folder: Path) -> None:
         depositEach(populate(ledger), 100)
         epoch = ledger.epoch
     with opened(folder) as ledger:
-        assert (ledger.epoch, ledger.book.seq) == (epoch, 5)
+        assert (ledger.epoch, ledger.book.seq) == (epoch, 6)
 
 
 def closedWith(folder: Path, count: int, nextOrder: int | None) -> int:

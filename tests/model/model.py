@@ -17,6 +17,7 @@ from scalemgr.finance.records import BALANCE_EVENT, GROUP_EVENT, TRADE_EVENT, US
 from scalemgr.wire.codes import EventRecordType
 from scalemgr.wire.messages import event
 
+from ..helpers import balanceEvent
 from .requests import Answer, Asked, Content, Scope
 
 #: The events that there are.
@@ -65,15 +66,20 @@ class Model:
     # -- the log ----------------------------------------------------------------------------------------
 
     def learn(self, entries: Sequence[Entry]) -> None:
-        """The log has grown by these."""
+        """The log has grown by these; no entry that moves money is without its balance:event, not for a moment."""
+        due: Entry | None = None
         for entry in entries:
             assert entry.seq == len(self.entries) + 1, f"entry {entry.seq} follows entry {len(self.entries)}"
             self.book.apply(entry)
+            if due is not None or entry.event == BALANCE_EVENT:
+                assert entry == due, f"{due} should be there, and {entry} is"
+            due = balanceEvent(self.book, entry)
             self.entries.append(entry)
             told = entry.event in EVENTS
             self.lines.append(event(entry.event, entry.type, entry.data, entry.seq, entry.time_ms) if told else None)
-            if entry.principal != "system":
+            if entry.principal != "system" and entry.event != BALANCE_EVENT:
                 self._learnOutcome(entry)
+        assert due is None, f"{due} is missing"
 
     def _learnOutcome(self, entry: Entry) -> None:
         scope = entry.principal, entry.key

@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import ujson
+from msgspec.structs import replace
 
 from .answers import Kind
 from .history import Attempt, Entry, Key
 
-__all__ = ["checkBalances", "checkLog", "checkStrangers", "checkVoids"]
+__all__ = ["checkBalances", "checkLog", "checkStrangers", "checkVoids", "followUp"]
 
 
 def checkLog(log: Sequence[Entry]) -> list[str]:
-    """The log counts from 1 without a gap, no order is used twice, and each trade moves what it says."""
+    """The log counts from 1 without a gap, no order is used twice, each trade moves what it says and is followed up."""
     wrong = [f"the log has entry {e.seq} where {n} should be" for n, e in enumerate(log, 1) if e.seq != n][:1]
     orders = Counter(entry.order for entry in log if entry.isTrade)
     wrong += [f"order {order} is in the log {count} times" for order, count in orders.items() if count > 1]
@@ -23,7 +24,45 @@ def checkLog(log: Sequence[Entry]) -> list[str]:
             wrong.append(f"entry {entry.seq} moves {entry.balance}, and says {entry.data}")
         if not entry.isTrade and entry.balance:
             wrong.append(f"entry {entry.seq} moves {entry.balance} and is no trade")
+    return wrong + _checkFollowUps(log)
+
+
+def _checkFollowUps(log: Sequence[Entry]) -> list[str]:
+    """Right after each entry that moves money, and nowhere else, the log says what the account has then."""
+    wrong = []
+    sums: dict[int, tuple[int, int]] = {}
+    due: Entry | None = None
+    for entry in log:
+        if due is not None and entry != replace(due, data=entry.data):
+            wrong.append(f"entry {due.seq - 1} moves money, and is followed by {entry}")
+        elif due is not None and ujson.loads(entry.data) != ujson.loads(due.data):
+            wrong.append(f"entry {entry.seq} says {entry.data}, the log comes to {due.data}")
+        elif due is None and entry.isBalance:
+            wrong.append(f"entry {entry.seq} says what an account has, and follows no entry that moves money")
+        due = None
+        if entry.balance:
+            balance, version = sums.get(entry.login, (0, 0))
+            sums[entry.login] = balance, version = balance + entry.balance, version + 1
+            due = followUp(entry, balance, version)
+    if due is not None:
+        wrong.append(f"entry {due.seq - 1} moves money, and is the last one")
     return wrong
+
+
+def followUp(entry: Entry, balance: int, version: int) -> Entry:
+    """What comes after an entry that moves money, when the account has so much."""
+    said = {
+        "login": entry.login,
+        "balance": balance / 100,
+        "credit": 0.0,
+        "equity": balance / 100,
+        "margin": 0.0,
+        "margin_free": balance / 100,
+        "margin_level": 0.0,
+        "balance_version": version,
+    }
+    event, update, data = "balance:event", 1, ujson.dumps(said)
+    return Entry(entry.seq + 1, entry.time_ms, event, update, entry.login, 0, 0, entry.principal, None, data)
 
 
 def checkVoids(made: Sequence[Attempt], log: Sequence[Entry]) -> list[str]:

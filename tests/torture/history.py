@@ -35,9 +35,14 @@ class Entry(Struct, frozen=True):
         return self.event == "trade:event"
 
     @property
+    def isBalance(self) -> bool:
+        """Does it say what an account has, after the entry before it?"""
+        return self.event == "balance:event"
+
+    @property
     def isBroadcast(self) -> bool:
         """Is it an event? A refusal is an entry, but nobody is told."""
-        return self.event in ("trade:event", "user:event", "group:event", "balance:event")
+        return self.isBalance or self.event in ("trade:event", "user:event", "group:event")
 
 
 class Attempt(Struct, frozen=True):

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from .check_keys import checkKey
-from .check_log import checkVoids
+from .check_log import checkVoids, followUp
 from .check_reader import lineOf
 from .history import Attempt, Entry, attempts, keys
 from .journal import Began, Heard, Line, Record, Sent, Subscribed
@@ -69,16 +69,22 @@ class Script:
     # -- the log ----------------------------------------------------------------------------------------
 
     def book(self, cents: int = 100, key: str | None = "k", **more: Any) -> Entry:
-        """A deposit in the log."""
+        """A deposit in the log, and after it what the account has then."""
+        trade = self._append(cents, key, **more)
+        mine = [entry.balance for entry in self.log if entry.login == trade.login and entry.balance]
+        self.log.append(followUp(trade, sum(mine), len(mine)))
+        return trade
+
+    def _append(self, cents: int, key: str | None, **more: Any) -> Entry:
         seq = len(self.log) + 1
         data = _json({"order": seq + 10, "login": 1001, "profit": cents / 100, "comment": "Finance"})
         entry = Entry(seq, seq * 1000 + 250, "trade:event", 0, 1001, seq + 10, cents, "crm", key, data)
         self.log.append(replace(entry, **more))
         return self.log[-1]
 
-    def refuse(self, key: str = "k") -> Entry:
+    def refuse(self, key: str = "k", **more: Any) -> Entry:
         """A refusal in the log."""
-        return self.book(0, key, event="request:refused", order=0, data="{}")
+        return self._append(0, key, **{"event": "request:refused", "order": 0, "data": "{}", **more})
 
     # -- the reader -------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from .journal import Journal, Line, Subscribed, Trouble, read
 
 __all__ = ["CHANNELS", "SubscriberSettings", "main", "seqOf"]
 
-CHANNELS = ["trade:event", "user:event", "group:event", "balance:event"]
+CHANNELS = ["trade:event", "balance:event", "user:event", "group:event"]
 _PATIENCE_S = 9.0
 _REFUSALS_MAX = 20
 

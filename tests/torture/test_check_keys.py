@@ -245,6 +245,6 @@ def test_keysOfTwoPrincipals(script: Script) -> None:
     """The same key of another principal is another key."""
     script.done(script.ask(), script.book())
     script.book(principal="gateway")
-    stranger = "key gateway/k: entry 2 is not what anybody asked for"
+    stranger = "key gateway/k: entry 3 is not what anybody asked for"
     assert script.wrong()[0].startswith(stranger)
     assert all(sentence.startswith("key gateway/k: ") for sentence in script.wrong())
