@@ -18,6 +18,7 @@ from twisted.internet.testing import StringTransport
 from scalemgr.commands.base import Command, command
 from scalemgr.finance.masks import EVERYTHING
 from scalemgr.finance.money import Currencies
+from scalemgr.finance.questions import Bounds
 from scalemgr.finance.records import REFUSAL, Entry
 from scalemgr.finance.requests import AddAccount, AddGroup, Cause, Request
 from scalemgr.finance.settle import Outcome
@@ -213,6 +214,7 @@ class Daemon:
         orderBlock: int = 1000,
         strictOrders: bool = False,
         explicitKeys: bool = False,
+        queryBounds: Bounds | None = None,
     ) -> None:
         self.clock = Clock()
         self.clock.rightNow = NOW_MS / 1000
@@ -221,6 +223,7 @@ class Daemon:
         if self.ledger.book.group("demo") is None:
             populate(self.ledger)
         self.ledgerThread, self.readerThread, self.helperThread, self.replayThread = (Threads() for _ in range(4))
+        self.queryThread = Threads()
         self.events = EventLog(self.ledger, self.replayThread)
         self.waiters = Waiters(self.clock, bounds or TimeoutBounds(), waitersMax)
         self.runtime = TradingRuntime(
@@ -241,10 +244,12 @@ class Daemon:
             self.waiters,
             self.events,
             self.readerThread,
+            self.queryThread,
             self.helperThread,
             Currencies({"BTC": 8}),
             strictOrders,
             explicitKeys,
+            queryBounds or Bounds(),
         )
         self.auth = Authenticator(self.clock, Keys("HS256", [SECRET]), anonymous)
         found = builtIn() if commands is None else list(commands)
