@@ -81,6 +81,14 @@ class Orders(_Section, frozen=True):
     block: Annotated[int, Meta(ge=2, le=10_000_000)] = 100_000
 
 
+class Queries(_Section, frozen=True):
+    """Tables and statements."""
+
+    rows: Annotated[int, Meta(ge=1, le=1_000_000)] = 50_000
+    seconds: Annotated[float, Meta(gt=0, le=600)] = 5.0
+    waiting: Count = 1000
+
+
 class Settings(_Section, frozen=True):
     """All of it."""
 
@@ -94,6 +102,7 @@ class Settings(_Section, frozen=True):
     events: Events = Events()
     idempotency: Idempotency = Idempotency()
     orders: Orders = Orders()
+    queries: Queries = Queries()
     currencies: dict[str, Annotated[int, Meta(ge=0, le=DIGITS_MAX)]] = field(default_factory=dict)
 
 

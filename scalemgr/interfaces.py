@@ -17,8 +17,9 @@ from zope.interface import Attribute, Interface
 
 from .finance.book import Book
 from .finance.channels import Channels, Interest
-from .finance.masks import Mask
+from .finance.masks import Mask, Sight
 from .finance.money import Currencies
+from .finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
 from .finance.records import Entry, FinanceTrade, StoredAccount
 from .finance.requests import Cause, KeyName, Request
 from .finance.settle import Outcome
@@ -159,6 +160,7 @@ class IContext(Interface):
     extID: str | int | float | None = Attribute("The C{extID} of the request")
     clock: IReactorTime = Attribute("The time; its C{seconds} are since 1970")
     log: Logger = Attribute("Where to say what an operator should know")
+    sight: Sight = Attribute("What the caller may see, of all that can be read")
     currencies: Currencies = Attribute("The decimals of each currency")
     strictOrders: bool = Attribute("Is an C{order} that does not exist an error?")
     channels: Channels = Attribute("What the session has chosen to be sent, within what its principal may see")
@@ -230,6 +232,18 @@ class IContext(Interface):
 
     def account(login: int) -> Deferred[StoredAccount | None]:
         """The account with this login that the caller may see, as of all that was answered before now."""
+
+    def table(query: TableQuery) -> Deferred[Table]:
+        """
+        Trades, accounts or groups, by a filter, as far as the caller may see them, as of all that was answered
+        before now. A session's questions of this kind are answered one after the other, and the next one not before
+        the peer has read the answer to the last.
+
+        @return: a Deferred that fails with L{ManagerError}, as L{ILedger.table} says.
+        """
+
+    def statement(query: StatementQuery) -> Deferred[Statement | None]:
+        """What moved on an account, if the caller may see that: as C{table}, and L{ILedger.statement}."""
 
     def head() -> tuple[str, int]:
         """The log's C{epoch}, and the number of the last entry that was broadcast."""
@@ -313,7 +327,25 @@ class ILedger(Interface):
         """A trade as of the head of the log on arrival, and the name of its group."""
 
     def account(login: int) -> StoredAccount | None:
-        """An account as of the head of the log on arrival."""
+        """An account as of the head of the log on arrival; C{None} also if it is deleted."""
+
+    def table(query: TableQuery, sight: Sight, bounds: Bounds) -> Table:
+        """
+        Trades, accounts or groups, by a filter, all as of one entry: the head of the log on arrival, or later.
+
+        @param sight: what the caller may see. The rest is as if it were not there.
+        @raise InvalidData: if the question is wrong, or more rows match than one answer may have.
+        @raise LedgerFailed: if it takes too long, or cannot be answered now.
+        """
+
+    def statement(query: StatementQuery, sight: Sight, bounds: Bounds) -> Statement | None:
+        """
+        What moved on an account, be it deleted, as of the head of the log on arrival, or of an earlier entry.
+
+        @return: C{None} if there never was such an account, or the caller may not see what is on it.
+        @raise InvalidData: as C{table}.
+        @raise LedgerFailed: as C{table}.
+        """
 
 
 class IEventReader(Interface):

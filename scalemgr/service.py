@@ -32,6 +32,7 @@ from . import __version__
 from .config import Settings
 from .demo import ANONYMOUS, EXAMPLE, provide
 from .finance.money import Currencies
+from .finance.questions import Bounds
 from .interfaces import ICommand, ILedger
 from .ledger.errors import LedgerRefused
 from .ledger.url import folderOf, ledgerAt
@@ -143,14 +144,17 @@ class ManagerService(Service):
         """Join the rooms."""
         settings, clock = self._settings, self._clock
         limits = settings.limits
-        # The ledger's own thread; one for questions; one for replays; two for the rest that blocks.
+        # The ledger's own thread; one for short questions; one for replays; two for the rest that blocks; and two for
+        # tables and statements, which may take long: nothing that a commit or a time-out waits for is behind them.
         self._pools = [
             ThreadPool(1, 1, "ledger"),
             ThreadPool(1, 1, "reader"),
             ThreadPool(0, 1, "replay"),
             ThreadPool(0, 2, "helper"),
+            ThreadPool(0, 2, "query"),
         ]
-        self._inLedger, inReader, inReplay, inHelper = map(self._inPool, self._pools)
+        self._inLedger, inReader, inReplay, inHelper, inQuery = map(self._inPool, self._pools)
+        inQuery = Bounded(inQuery, settings.queries.waiting)
         inReader, inHelper = Bounded(inReader, limits.questions), Bounded(inHelper, limits.jobs)
         events = EventLog(ledger, inReplay)
         sync = settings.sync
@@ -178,10 +182,12 @@ class ManagerService(Service):
             waiters,
             events,
             inReader,
+            inQuery,
             inHelper,
             Currencies(settings.currencies),
             settings.orders.strict,
             settings.idempotency.key == "explicit",
+            Bounds(settings.queries.rows, settings.queries.seconds),
         )
         auth = Authenticator(clock, self._keys, ANONYMOUS if self._demo else None)
         self._dispatcher = Dispatcher(self._commands, house, auth)

@@ -19,6 +19,7 @@ from scalemgr.commands.base import Command, command
 from scalemgr.finance.book import Book, Draft
 from scalemgr.finance.masks import EVERYTHING
 from scalemgr.finance.money import Currencies
+from scalemgr.finance.questions import Bounds
 from scalemgr.finance.records import BALANCE_EVENT, REFUSAL, TRADE_EVENT, Entry
 from scalemgr.finance.requests import AddAccount, AddGroup, Cause, Request
 from scalemgr.finance.settle import Outcome
@@ -301,6 +302,7 @@ class Daemon:
         orderBlock: int = 1000,
         strictOrders: bool = False,
         explicitKeys: bool = False,
+        queryBounds: Bounds | None = None,
     ) -> None:
         self.clock = Clock()
         self.clock.rightNow = NOW_MS / 1000
@@ -309,6 +311,7 @@ class Daemon:
         if self.ledger.book.group("demo") is None:
             populate(self.ledger)
         self.ledgerThread, self.readerThread, self.helperThread, self.replayThread = (Threads() for _ in range(4))
+        self.queryThread = Threads()
         self.events = EventLog(self.ledger, self.replayThread)
         self.waiters = Waiters(self.clock, bounds or TimeoutBounds(), waitersMax)
         self.runtime = TradingRuntime(
@@ -329,10 +332,12 @@ class Daemon:
             self.waiters,
             self.events,
             self.readerThread,
+            self.queryThread,
             self.helperThread,
             Currencies({"BTC": 8}),
             strictOrders,
             explicitKeys,
+            queryBounds or Bounds(),
         )
         self.auth = Authenticator(self.clock, Keys("HS256", [SECRET]), anonymous)
         found = builtIn() if commands is None else list(commands)

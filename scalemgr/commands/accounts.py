@@ -17,7 +17,7 @@ from ..interfaces import About, IContext
 from ..wire.codes import RetCode
 from ..wire.errors import Refused
 from .answers import AccountSaid, Deleted, Done
-from .base import command
+from .base import READERS, command
 from .groups import OFFICE
 from .params import SAFE_INTEGER, Comment, Flag, IdempotencyKey, Login, Text
 
@@ -195,19 +195,24 @@ class GetAccountByLogin(Struct, frozen=True):
     login: Login
 
 
-@command("GetAccountByLogin")
+@command("GetAccountByLogin", roles=READERS, flags=("see_accounts",))
 async def getAccountByLogin(context: IContext, params: GetAccountByLogin) -> dict[str, Any]:
-    """An account: its profile, balance and credit."""
+    """An account: its profile, and, for who may see that, its balance and credit."""
     stored = await context.account(params.login)
     if stored is None:
         raise Refused(f"login {params.login} does not exist, or not for you", RetCode.RET_USER_NOT_FOUND)
     account, group = stored.account, stored.group
     equity = fromMinor(account.balance + account.credit, group.digits)
-    return {
+    profile = {
         **stored.profile,
         "login": account.login,
         "group": group.group,
         "currency": group.currency,
+    }
+    if not context.sight.balances:
+        return profile
+    return {
+        **profile,
         "balance": fromMinor(account.balance, group.digits),
         "credit": fromMinor(account.credit, group.digits),
         # There are no open positions here to hold margin or make profit.

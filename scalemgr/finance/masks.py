@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["EVERYTHING", "Mask"]
+from msgspec import Struct
+
+__all__ = ["EVERYTHING", "Mask", "Sight"]
 
 
 class Mask:
@@ -66,3 +68,21 @@ def _expression(pattern: str) -> str:
 
 #: Covers every group.
 EVERYTHING = Mask("*")
+
+
+class Sight(Struct, frozen=True):
+    """
+    What somebody may see, of all that can be read.
+
+    @ivar mask: the groups.
+    @ivar login: the only account, or 0: all in those groups.
+    @ivar balances: the money, too? If not, it is as if there were no such columns.
+    """
+
+    mask: Mask = EVERYTHING
+    login: int = 0
+    balances: bool = True
+
+    def covers(self, group: str, login: int) -> bool:
+        """Is this account, and what belongs to it, to be seen?"""
+        return self.login in (0, login) and self.mask.covers(group)

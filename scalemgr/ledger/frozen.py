@@ -45,12 +45,11 @@ def freeze(connection: sqlite3.Connection) -> Frozen:
     """What views keep, within a transaction."""
     ask = connection.execute
     (seq,) = ask("SELECT seq FROM view").fetchone()
-    rows = ask(
-        'SELECT login, "group", enable, balance, credit, balance_version, pending, deleted FROM account',
-    )
     accounts = {
         login: Account(login, group, enable, balance, credit, version, pending, bool(deleted))
-        for login, group, enable, balance, credit, version, pending, deleted in rows
+        for login, group, enable, balance, credit, version, pending, deleted in ask(
+            'SELECT login, "group", enable, balance, credit, balance_version, pending, deleted FROM account'
+        )
     }
     contents: dict[tuple[str, int | str], int] = {}
     groupsOfTrades: dict[tuple[int, str], int] = {}

@@ -11,6 +11,8 @@ from weakref import finalize
 
 from zope.interface import implementer
 
+from ..finance.masks import Sight
+from ..finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
 from ..finance.records import Entry, FinanceTrade, StoredAccount
 from ..finance.requests import KeyName
 from ..interfaces import ILedger
@@ -58,6 +60,14 @@ class MemoryLedger(BaseLedger):
     def account(self, login: int) -> StoredAccount | None:
         with self._lock:
             return self._views.account(login)
+
+    def table(self, query: TableQuery, sight: Sight, bounds: Bounds) -> Table:
+        with self._lock:
+            return self._views.table(query, sight, bounds)
+
+    def statement(self, query: StatementQuery, sight: Sight, bounds: Bounds) -> Statement | None:
+        with self._lock:
+            return self._views.statement(query, sight, bounds)
 
     def forgettable(self, beforeMs: int, limit: int) -> int:
         upTo = self.book.forgotten

@@ -23,6 +23,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..finance.book import Book
+from ..finance.masks import Sight
+from ..finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
 from ..finance.records import Entry, FinanceTrade, StoredAccount
 from ..finance.requests import KeyName
 from ..interfaces import ILedger
@@ -264,13 +266,23 @@ class SqliteLedger(BaseLedger):
         return found if found is None or account is None else (found[0], account.group)
 
     def account(self, login: int) -> StoredAccount | None:
+        return self._askNow(lambda views: views.account(login))
+
+    def table(self, query: TableQuery, sight: Sight, bounds: Bounds) -> Table:
+        return self._askNow(lambda views: views.table(query, sight, bounds))
+
+    def statement(self, query: StatementQuery, sight: Sight, bounds: Bounds) -> Statement | None:
+        return self._askNow(lambda views: views.statement(query, sight, bounds))
+
+    def _askNow(self, question: Callable[[Views], _Answer]) -> _Answer:
+        """Ask the views once they have all that the log has now."""
         wanted = self.book.seq
         if not self._projector.waitFor(wanted, self._queryS):
             raise LedgerFailed(
                 "the views are behind the log and do not catch up in time; ask again later",
                 RetCode.RET_ERR_TIMEOUT,
             )
-        return self._ask(wanted, lambda views: views.account(login))
+        return self._ask(wanted, question)
 
     def _ask(self, reached: int, question: Callable[[Views], _Answer]) -> _Answer:
         """Ask the views, which should have come as far as this entry; L{LedgerFailed} if they cannot be asked."""

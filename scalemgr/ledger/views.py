@@ -14,8 +14,11 @@ from typing import Any
 import ujson
 from twisted.logger import Logger
 
+from ..finance.masks import Sight
+from ..finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
 from ..finance.records import Account, Entry, FinanceTrade, Group, StoredAccount
 from ..finance.requests import KeyName
+from .asking import askStatement, askTable
 from .database import connect, snapshot, transaction
 from .frozen import Frozen, freeze
 from .projection import Changes, Movement, TradeRow
@@ -221,6 +224,14 @@ class Views:
             (ujson.dumps(list(logins)),),
         ).fetchone()
         return dict(ujson.loads(text))
+
+    def table(self, query: TableQuery, sight: Sight, bounds: Bounds) -> Table:
+        """Rows of a table: L{ILedger.table}."""
+        return askTable(self._connection, query, sight, bounds)
+
+    def statement(self, query: StatementQuery, sight: Sight, bounds: Bounds) -> Statement | None:
+        """What moved on an account: L{ILedger.statement}."""
+        return askStatement(self._connection, query, sight, bounds)
 
     def frozen(self) -> Frozen:
         """What an audit compares, as of one moment."""

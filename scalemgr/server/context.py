@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,7 +14,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..finance.channels import Channels
+from ..finance.masks import Sight
 from ..finance.money import Currencies
+from ..finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
 from ..finance.records import Entry, FinanceTrade, StoredAccount
 from ..finance.requests import Cause, Request
 from ..interfaces import Asked, IContext, ILedger, ISubmission
@@ -26,12 +28,18 @@ from ..wire.codes import RetCode
 from ..wire.errors import ExtIDInUse, InvalidData, LedgerFailed, ResyncRequired
 from ..wire.messages import EXTID_BYTES_MAX, ExtID
 from .auth import Principal
+from .limits import Turns
 
 __all__ = ["Context", "House", "ISubscriber"]
+
+_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 
 class ISubscriber(Hashable, Protocol):
     """What a context needs of its session. (Not zope's: it stays inside this folder.)"""
+
+    turns: Turns
 
     @property
     def channels(self) -> Channels:
@@ -46,6 +54,8 @@ class House(Struct, frozen=True):
     What all contexts share.
 
     @ivar inReader: runs the ledger's questions, one at a time.
+    @ivar inQuery: runs those about tables and statements, which may take longer.
+    @ivar bounds: how much such a question may be.
     @ivar inHelper: runs anything else that blocks.
     @ivar explicitKeys: does only an C{idempotency_key} name a request, unless a token says otherwise?
     """
@@ -56,10 +66,12 @@ class House(Struct, frozen=True):
     waiters: Waiters
     events: EventLog
     inReader: InThread
+    inQuery: InThread
     inHelper: InThread
     currencies: Currencies
     strictOrders: bool = False
     explicitKeys: bool = False
+    bounds: Bounds = Bounds()
 
 
 @implementer(IContext)
@@ -108,6 +120,12 @@ class Context:
     def replayed(self) -> bool:
         """Is what became of this request the outcome of an earlier one?"""
         return any(submission.replayed for submission in self._submitted)
+
+    @property
+    def sight(self) -> Sight:
+        """What the caller may see."""
+        who = self.principal
+        return Sight(who.mask, who.login, who.may("see_accounts_balance"))
 
     def cause(self, key: str | None = None) -> Cause:
         if key is None and not self._explicit() and self.extID is not None and self.extID != "":
@@ -175,7 +193,7 @@ class Context:
 
     def trade(self, order: int, timeoutMs: int | None = None) -> Deferred[FinanceTrade | None]:
         def seen(found: tuple[FinanceTrade, str] | None) -> FinanceTrade | None:
-            return found[0] if found is not None and self.principal.mask.covers(found[1]) else None
+            return found[0] if found is not None and self.sight.covers(found[1], found[0].login) else None
 
         # Of a trade that is being made, it is not known yet whether it exists.
         written = self._house.runtime.whenWritten(order)
@@ -184,19 +202,43 @@ class Context:
 
     def account(self, login: int) -> Deferred[StoredAccount | None]:
         def seen(found: StoredAccount | None) -> StoredAccount | None:
-            return found if found is not None and self.principal.mask.covers(found.group.group) else None
+            return found if found is not None and self.sight.covers(found.group.group, login) else None
 
         return self._inTime(self._house.inReader(self._house.ledger.account, login), None).addCallback(seen)
 
+    def table(self, query: TableQuery) -> Deferred[Table]:
+        return self._inTurn(self._house.ledger.table, query)
+
+    def statement(self, query: StatementQuery) -> Deferred[Statement | None]:
+        return self._inTurn(self._house.ledger.statement, query)
+
+    def _inTurn(self, ask: Callable[..., _Answer], query: TableQuery | StatementQuery) -> Deferred[_Answer]:
+        house, turns = self._house, self._session.turns
+
+        def go(_: None) -> Deferred[_Answer]:
+            # The views may have to catch up first.
+            seconds = house.bounds.seconds + house.waiters.seconds(None)
+            asked = house.inQuery(ask, query, self.sight, house.bounds)
+            return self._within(asked, seconds).addBoth(over)
+
+        def over(result: _Result) -> _Result:
+            turns.done()
+            return result
+
+        return turns.take().addCallback(go)
+
     def _inTime(self, asked: Deferred[Any], timeoutMs: int | None) -> Deferred[Any]:
+        return self._within(asked, self._house.waiters.seconds(timeoutMs))
+
+    def _within(self, asked: Deferred[Any], seconds: float) -> Deferred[Any]:
         """A ledger that hangs must not keep a question for ever."""
 
-        def late(result: object, seconds: float) -> object:
+        def late(result: object, _: float) -> object:
             if isinstance(result, Failure) and result.check(CancelledError):
                 raise LedgerFailed("the ledger does not answer in time; ask again later", RetCode.RET_ERR_TIMEOUT)
             return result
 
-        return asked.addTimeout(self._house.waiters.seconds(timeoutMs), self._house.clock, late)
+        return asked.addTimeout(seconds, self._house.clock, late)
 
     def head(self) -> tuple[str, int]:
         return self._house.events.epoch, self._house.events.head

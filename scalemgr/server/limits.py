@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from msgspec import Struct
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.interfaces import IReactorTime
 
 from ..runtime.orders import InThread
 from ..wire.errors import Overloaded
 
-__all__ = ["Bounded", "SessionLimits"]
+__all__ = ["Bounded", "SessionLimits", "Turns"]
 
 
 class SessionLimits(Struct, frozen=True):
@@ -57,3 +59,49 @@ class Bounded:
     def _done(self, result: _Result) -> _Result:
         self._calls -= 1
         return result
+
+
+class Turns:
+    """
+    Big answers of one session, one at a time: the next is not made before the last one has been read.
+
+    So, however many a peer asks for, and however slowly it reads, at most one of them is in memory for it, made or in
+    its transport; the questions wait.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._waiting: deque[Deferred[None]] = deque()
+        self._taken = False
+        self._peerReads = True
+
+    def take(self) -> Deferred[None]:
+        """Wait for a turn. Who gets one must call L{done}; who no longer wants one may cancel."""
+        turn: Deferred[None] = Deferred(self._waiting.remove)
+        self._waiting.append(turn)
+        self._next()
+        return turn
+
+    def done(self) -> None:
+        """The turn is over; what came of it is written before anything else happens."""
+        self._clock.callLater(0, self._over)
+
+    def setPeerReads(self, reads: bool) -> None:
+        """Has what was written left for the peer?"""
+        self._peerReads = reads
+        self._next()
+
+    def close(self) -> None:
+        """Nobody is there to be answered any more."""
+        waiting, self._waiting = self._waiting, deque()
+        for turn in waiting:
+            turn.errback(CancelledError())
+
+    def _over(self) -> None:
+        self._taken = False
+        self._next()
+
+    def _next(self) -> None:
+        if self._peerReads and not self._taken and self._waiting:
+            self._taken = True
+            self._waiting.popleft().callback(None)

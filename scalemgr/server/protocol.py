@@ -31,6 +31,7 @@ from ..wire.codes import RetCode
 from ..wire.errors import ExtIDInUse, InvalidData, ManagerError, PermissionDenied, Refused
 from ..wire.messages import BadLine, Json, Request, decode, encode, marker, response
 from .auth import Principal
+from .limits import Turns
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class ManagerProtocol(LineReceiver):
     One connection.
 
     @ivar principal: who it speaks for, if it has shown a valid token.
+    @ivar turns: when it may be made a big answer.
     """
 
     delimiter = b"\n"
@@ -92,6 +94,7 @@ class ManagerProtocol(LineReceiver):
         self.MAX_LENGTH = limits.lineBytesMax + 1
         self._open = True
         self._stream = Stream(self, self.factory.events, self.factory.clock, limits.bufferBytesMax)
+        self.turns = Turns(self.factory.clock)
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
@@ -112,6 +115,7 @@ class ManagerProtocol(LineReceiver):
         self._open = False
         self._stopAuthTimer()
         self._stream.close()
+        self.turns.close()
         timer, self._lingerTimer = self._lingerTimer, None
         if timer is not None:
             timer.cancel()
@@ -360,6 +364,7 @@ class ManagerProtocol(LineReceiver):
         if reads:
             self._flush()
         self._setReading()
+        self.turns.setPeerReads(reads)
         # To flush may have filled the transport again.
         self._stream.setPeerReads(self._peerReads)
 

@@ -10,6 +10,7 @@ import pytest
 import ujson
 from msgspec import Struct
 
+from scalemgr.commands.answers import GroupSaid
 from scalemgr.commands.describe import parameters
 from scalemgr.commands.groups import AddGroup
 from scalemgr.commands.markdown import document, examples

@@ -27,9 +27,11 @@ from scalemgr.commands.finance import (
     creditOutSync,
 )
 from scalemgr.commands.groups import addGroup, deleteGroup, updateGroup
+from scalemgr.commands.lists import getAccountsByGroup, getGroups, getUserBalanceList, getUsersByFilter
 from scalemgr.commands.requests import getRequest
-from scalemgr.commands.statements import getTradeByOrder
+from scalemgr.commands.statements import getStatement
 from scalemgr.commands.streaming import ping, subscribe, subscribeAll, unsubscribe, unsubscribeAll
+from scalemgr.commands.trades import getTradeByOrder, getTradesByGroup, getTradesHistoryByLogin, mngGetTradesByFilter
 
 __all__ = [
     "addGroup",
@@ -48,8 +50,15 @@ __all__ = [
     "deleteGroup",
     "deleteUsersList",
     "getAccountByLogin",
+    "getAccountsByGroup",
+    "getGroups",
     "getRequest",
+    "getStatement",
     "getTradeByOrder",
+    "getTradesByGroup",
+    "getTradesHistoryByLogin",
+    "getUserBalanceList",
+    "getUsersByFilter",
     "mngAddAccount",
     "mngApproveFinanceRequest",
     "mngApproveFinanceRequestSync",
@@ -58,6 +67,7 @@ __all__ = [
     "mngDeclineFinanceRequest",
     "mngDeclineFinanceRequestSync",
     "mngDeleteAccount",
+    "mngGetTradesByFilter",
     "mngUpdateAccount",
     "ping",
     "subscribe",
