@@ -16,7 +16,7 @@ from ..finance.records import Entry
 from ..interfaces import About, IContext
 from ..wire.codes import RetCode
 from ..wire.errors import Refused
-from .answers import AccountSaid, Deleted, Done
+from .answers import Account, AccountSaid, Deleted, Done
 from .base import READERS, command
 from .groups import OFFICE
 from .params import SAFE_INTEGER, Comment, Flag, IdempotencyKey, Login, Text
@@ -195,7 +195,12 @@ class GetAccountByLogin(Struct, frozen=True):
     login: Login
 
 
-@command("GetAccountByLogin", roles=READERS, flags=("see_accounts",))
+@command(
+    "GetAccountByLogin",
+    roles=READERS,
+    flags=("see_accounts",),
+    about=About(Account, (RetCode.RET_USER_NOT_FOUND,), beyond="`balance_version`; never a `password`"),
+)
 async def getAccountByLogin(context: IContext, params: GetAccountByLogin) -> dict[str, Any]:
     """An account: its profile, and, for who may see that, its balance and credit."""
     stored = await context.account(params.login)

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 __all__ = [
     "Accepted",
+    "Account",
     "AccountSaid",
+    "Accounts",
     "Chosen",
     "Deleted",
     "Done",
     "GroupSaid",
     "Pong",
     "RequestState",
+    "Rows",
+    "StatementSaid",
+    "Table",
     "Trade",
+    "TradeFields",
+    "Trades",
 ]
 
 _Order = Annotated[int, Meta(description="number of the trade")]
@@ -62,6 +69,112 @@ class Trade(Struct):
     gw_source: str | UnsetType = UNSET
     gw_uuid: str | UnsetType = UNSET
     api_data: str | UnsetType = UNSET
+
+
+class TradeFields(Trade):
+    """A finance trade; what a price or a volume would be is 0."""
+
+    volume: int = 0
+    open_price: float = 0.0
+    close_price: float = 0.0
+    sl: float = 0.0
+    tp: float = 0.0
+    commission: float = 0.0
+    storage: float = 0.0
+    expiration: int = 0
+
+
+class Table(Struct):
+    """A table: each row is a list, in the order of C{structure}."""
+
+    structure: Annotated[list[str], Meta(description="the names of the columns")]
+    rows: list[list[Any]]
+    count: Annotated[int, Meta(description="how many match, of which the rows may be a part")]
+    seq: Annotated[int, Meta(description="the entry of the log that all of it is as of; ours")]
+
+
+class Trades(Table):
+    """A table of trades, and the sums of all that match."""
+
+    total_profit: float
+    total_net_profit: float
+    total_storage: float
+    total_commission: float
+    total_volume: int
+
+
+class Accounts(Table):
+    """A table of accounts, and the sums of all that match."""
+
+    total_balance: float | UnsetType = UNSET
+    total_credit: float | UnsetType = UNSET
+    total_profit: float | UnsetType = UNSET
+    total_net_profit: float | UnsetType = UNSET
+
+
+class Rows(Struct):
+    """Rows that are objects."""
+
+    rows: list[dict[str, Any]]
+    count: int
+    seq: Annotated[int, Meta(description="the entry of the log that all of it is as of; ours")]
+
+
+class Account(Struct):
+    """An account: its profile, without the password, and what is on it."""
+
+    login: int
+    group: str
+    enable: int
+    name: str
+    email: str
+    leverage: int
+    currency: str
+    regdate: _Time
+    update_time: _Time
+    comment: str = ""
+    country: str = ""
+    city: str = ""
+    state: str = ""
+    zipcode: str = ""
+    address: str = ""
+    phone: str = ""
+    id: str = ""
+    lead_source: str = ""
+    user_color: str = ""
+    enable_read_only: int = 0
+    enable_change_password: int = 0
+    send_reports: int = 0
+    magic: int = 0
+    customer_id: int = 0
+    balance: Annotated[float | UnsetType, Meta(description="this and the rest: to those who may see it")] = UNSET
+    credit: float | UnsetType = UNSET
+    margin: float | UnsetType = UNSET
+    margin_free: float | UnsetType = UNSET
+    margin_level: float | UnsetType = UNSET
+    equity: Annotated[float | UnsetType, Meta(description="balance and credit")] = UNSET
+    balance_version: Annotated[int | UnsetType, Meta(description="grows with each change of them; ours")] = UNSET
+
+
+class StatementSaid(Struct):
+    """
+    What moved on an account, in the order of the log. Opening, closing and count are of all movements from the first
+    that was booked at C{from} or later to the last at C{to} or earlier; the rows are a page of them.
+    """
+
+    login: int
+    group: str
+    currency: str
+    from_: Annotated[int, Meta(description="unix seconds; 0: from the first")] = field(name="from")
+    to: Annotated[int, Meta(description="unix seconds; 0: to the last")]
+    seq: Annotated[int, Meta(description="the entry of the log that all of it is as of")]
+    opening_balance: float
+    opening_credit: float
+    closing_balance: Annotated[float, Meta(description="opening_balance and all amounts")]
+    closing_credit: Annotated[float, Meta(description="opening_credit and all credit_amounts")]
+    structure: Annotated[list[str], Meta(description="the names of the columns of rows")]
+    rows: Annotated[list[list[Any]], Meta(description="type: the EV_RECORD_* of the trade; balance, credit: after it")]
+    count: int
 
 
 class AccountSaid(Struct):

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from ..finance.questions import Filter, Table
 from .params import SAFE_INTEGER
 
-__all__ = ["Filtered", "GroupMask", "Limit", "Offset", "Rules", "table"]
+__all__ = ["Filtered", "GroupMask", "Limit", "Offset", "Rules", "rows", "table"]
 
 Rules = Annotated[list[Any], Meta(max_length=50)]
 GroupMask = Annotated[
@@ -37,4 +37,9 @@ class Filtered(Struct, frozen=True, kw_only=True):
 
 def table(found: Table) -> dict[str, Any]:
     """The published table form."""
-    return {"structure": found.structure, "rows": found.rows, "count": found.count}
+    return {"structure": found.structure, **rows(found)}
+
+
+def rows(found: Table) -> dict[str, Any]:
+    """The same of rows that are objects."""
+    return {"rows": found.rows, "count": found.count, "seq": found.seq}

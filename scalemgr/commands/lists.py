@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from ..finance.questions import ACCOUNTS, GROUPS, TableQuery
-from ..interfaces import IContext
+from ..interfaces import About, IContext
+from .answers import Accounts, Rows, Table
 from .base import READERS, STAFF, command
-from .filters import Filtered, GroupMask, Limit, Offset, table
+from .filters import Filtered, GroupMask, Limit, Offset, rows, table
 from .params import Login
 
 __all__ = ["getAccountsByGroup", "getGroups", "getUserBalanceList", "getUsersByFilter"]
@@ -68,7 +69,12 @@ class GetAccountsByGroup(Struct, frozen=True):
     offset: Offset = 0
 
 
-@command("GetAccountsByGroup", roles=STAFF, flags=("see_accounts",))
+@command(
+    "GetAccountsByGroup",
+    roles=STAFF,
+    flags=("see_accounts",),
+    about=About(Table, beyond="`limit`, `offset`; a table of too many rows is refused"),
+)
 async def getAccountsByGroup(context: IContext, params: GetAccountsByGroup) -> dict[str, Any]:
     """The accounts of some groups."""
     query = TableQuery(
@@ -90,7 +96,12 @@ class GetUsersByFilter(Filtered, frozen=True, kw_only=True):
     offset: Offset = 0
 
 
-@command("GetUsersByFilter", roles=READERS, flags=("see_accounts",))
+@command(
+    "GetUsersByFilter",
+    roles=READERS,
+    flags=("see_accounts",),
+    about=About(Accounts, beyond="`limit` and `offset` may be left out; `balance_version`"),
+)
 async def getUsersByFilter(context: IContext, params: GetUsersByFilter) -> dict[str, Any]:
     """Accounts by a filter, and what is on all that match."""
     query = TableQuery(
@@ -107,7 +118,7 @@ async def getUsersByFilter(context: IContext, params: GetUsersByFilter) -> dict[
     totals = {f"total_{name}": total for name, total in found.totals.items()}
     if totals:
         totals |= {"total_profit": 0.0, "total_net_profit": 0.0}
-    return {**table(found), **totals, "seq": found.seq}
+    return {**table(found), **totals}
 
 
 class GetUserBalanceList(Struct, frozen=True):
@@ -116,23 +127,26 @@ class GetUserBalanceList(Struct, frozen=True):
     logins: Annotated[list[Login], Meta(max_length=50_000)]
 
 
-@command("GetUserBalanceList", roles=STAFF, flags=("see_accounts_balance",))
+@command(
+    "GetUserBalanceList",
+    roles=STAFF,
+    flags=("see_accounts_balance",),
+    about=About(Rows, beyond="the `login` of each row"),
+)
 async def getUserBalanceList(context: IContext, params: GetUserBalanceList) -> dict[str, Any]:
     """What is on these accounts; those that do not exist are left out."""
     query = TableQuery(table=ACCOUNTS, columns=_BALANCE, objects=True, logins=tuple(params.logins))
-    found = await context.table(query)
-    return {"rows": found.rows, "count": found.count}
+    return rows(await context.table(query))
 
 
 class GetGroups(Struct, frozen=True):
     """No parameters."""
 
 
-@command("GetGroups", roles=STAFF)
+@command("GetGroups", roles=STAFF, about=About(Rows, beyond="`digits`, `floor`"))
 async def getGroups(context: IContext, params: GetGroups) -> dict[str, Any]:
     """The groups that the caller may see, each with all that is known of it."""
-    found = await context.table(TableQuery(table=GROUPS))
-    return {"rows": found.rows, "count": found.count}
+    return rows(await context.table(TableQuery(table=GROUPS)))
 
 
 def _nowMs(context: IContext) -> int:

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from ..finance.questions import StatementQuery
-from ..interfaces import IContext
+from ..interfaces import About, IContext
 from ..wire.codes import RetCode
 from ..wire.errors import Refused
+from .answers import StatementSaid
 from .base import READERS, command
 from .filters import Limit
 from .params import SAFE_INTEGER, Login, UnixTime
@@ -30,7 +31,12 @@ class GetStatement(Struct, frozen=True, rename={"from_": "from"}):
     as_of: Annotated[_Seq, Meta(description="as it was at this entry: the seq of the first page; 0: as it is")] = 0
 
 
-@command("GetStatement", roles=READERS, flags=("see_accounts_balance", "see_trades"))
+@command(
+    "GetStatement",
+    roles=READERS,
+    flags=("see_accounts_balance", "see_trades"),
+    about=About(StatementSaid, (RetCode.RET_USER_NOT_FOUND,), beyond="all of it"),
+)
 async def getStatement(context: IContext, params: GetStatement) -> dict[str, Any]:
     """
     The movements on an account, in the order of the log, between what it had before and what it had after.

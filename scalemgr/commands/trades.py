@@ -14,9 +14,10 @@ from msgspec import Meta, Struct
 
 from ..finance.questions import TRADES, Filter, TableQuery
 from ..finance.records import FinanceTrade
-from ..interfaces import IContext
+from ..interfaces import About, IContext
 from ..wire.codes import RetCode
 from ..wire.errors import InvalidData, Refused
+from .answers import Table, TradeFields, Trades
 from .base import READERS, command
 from .filters import Filtered, GroupMask, Limit, Offset, table
 from .params import Flag, Login, Order, UnixTime
@@ -24,6 +25,7 @@ from .params import Flag, Login, Order, UnixTime
 __all__ = ["COLUMNS", "getTradeByOrder", "getTradesByGroup", "getTradesHistoryByLogin", "mngGetTradesByFilter"]
 
 _ALL, _CLOSED, _PENDING = 0, 2, 3
+_BEYOND = "`limit`, `offset`; a table of too many rows is refused"
 
 #: The published columns (C{wire.md} 3.5), then the newer ones.
 COLUMNS = (
@@ -59,7 +61,12 @@ class GetTradeByOrder(Struct, frozen=True):
     order: Order
 
 
-@command("GetTradeByOrder", roles=READERS, flags=("see_trades",))
+@command(
+    "GetTradeByOrder",
+    roles=READERS,
+    flags=("see_trades",),
+    about=About(TradeFields, (RetCode.RET_NOT_FOUND,), beyond="`update_time`, `balance_version`"),
+)
 async def getTradeByOrder(context: IContext, params: GetTradeByOrder) -> dict[str, Any]:
     """A trade by its number."""
     trade = await context.trade(params.order)
@@ -99,7 +106,7 @@ class GetTradesHistoryByLogin(Struct, frozen=True, rename={"from_": "from"}):
     offset: Offset = 0
 
 
-@command("GetTradesHistoryByLogin", roles=READERS, flags=("see_trades",))
+@command("GetTradesHistoryByLogin", roles=READERS, flags=("see_trades",), about=About(Table, beyond=_BEYOND))
 async def getTradesHistoryByLogin(context: IContext, params: GetTradesHistoryByLogin) -> dict[str, Any]:
     """The closed trades of an account, by their close_time."""
     if params.to < params.from_:
@@ -128,7 +135,7 @@ class GetTradesByGroup(Struct, frozen=True):
     offset: Offset = 0
 
 
-@command("GetTradesByGroup", roles=READERS, flags=("see_trades",))
+@command("GetTradesByGroup", roles=READERS, flags=("see_trades",), about=About(Table, beyond=_BEYOND))
 async def getTradesByGroup(context: IContext, params: GetTradesByGroup) -> dict[str, Any]:
     """The trades of some groups: all there are, or those that are not decided yet."""
     query = TableQuery(
@@ -153,7 +160,12 @@ class MngGetTradesByFilter(Filtered, frozen=True, kw_only=True):
     offset: Offset = 0
 
 
-@command("MngGetTradesByFilter", roles=READERS, flags=("see_trades",))
+@command(
+    "MngGetTradesByFilter",
+    roles=READERS,
+    flags=("see_trades",),
+    about=About(Trades, beyond="`limit` and `offset` may be left out; `balance_version`"),
+)
 async def mngGetTradesByFilter(context: IContext, params: MngGetTradesByFilter) -> dict[str, Any]:
     """Trades by a filter, and what all that match come to."""
     query = TableQuery(
@@ -171,4 +183,4 @@ async def mngGetTradesByFilter(context: IContext, params: MngGetTradesByFilter) 
     if found.totals:
         profit = found.totals["profit"]
         totals = {"total_profit": profit, "total_net_profit": profit, "total_storage": 0.0, "total_commission": 0.0}
-    return {**table(found), **totals, "total_volume": 0, "seq": found.seq}
+    return {**table(found), **totals, "total_volume": 0}
