@@ -106,6 +106,11 @@ def _inShort(line: dict[str, Any]) -> str:
     return f"{line['seq']}:{data['balance']:g}"
 
 
+def byStatus(lines: Iterable[dict[str, Any]]) -> list[Any]:
+    """What a session was sent, as L{inShort}, but an answer by its status; and a mark (C{replay:done}) by its name."""
+    return [_inShort(line) if "seq" in line else line.get("event") or line["status"] for line in lines]
+
+
 def ofDeposits(first: int, count: int = 1, before: int = 0) -> list[str]:
     """The events of so many deposits of 10.00 in short, from this seq on; so much was on the account before them."""
     return [said for n in range(count) for said in (str(first + 2 * n), f"{first + 2 * n + 1}:{before + 10 * (n + 1)}")]

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from scalemgr.finance.channels import NAME_CHARACTERS_MAX, SYMBOLS_MAX
-from scalemgr.finance.records import BROADCAST, GROUP_EVENT, TRADE_EVENT
+from scalemgr.finance.records import BALANCE_EVENT, BROADCAST, GROUP_EVENT, TRADE_EVENT
 from scalemgr.runtime.replay import PAGE
 
-from ..helpers import NOW_MS, Daemon, Session, fresh, thirdParty, token
+from ..helpers import NOW_MS, Daemon, Session, byStatus, fresh, inShort, ofDeposits, thirdParty, token
 
 EVENTS = sorted(BROADCAST)
 #: The log of every daemon begins with two groups and three users; then come entries 6, 7, ...
@@ -18,11 +18,11 @@ POPULATED = 5
 
 
 def happen(daemon: Daemon, kinds: str) -> None:
-    """New entries of the log: t is a trade, g a group."""
+    """New entries of the log: t is a trade of 10.00, which is followed by its balance:event, g a group."""
     session = daemon.connect(token("somebody"))
     for i, kind in enumerate(kinds):
         if kind == "t":
-            session.deposit(fresh(), 1.0)
+            session.deposit(fresh())
         else:
             session.send("AddGroup", fresh(), {"group": fresh(), "currency": "USD"})
         if i % 100 == 99:
@@ -42,8 +42,8 @@ def choose(session: Session, command: str = "Subscribe", *names: str, **more: An
 
 
 def heard(session: Session) -> list[Any]:
-    """What came, in short: events by number, marks by name, answers by status."""
-    return [line.get("seq") or line.get("event") or line["status"] for line in session.lines()]
+    """What came, in short: events by number (a balance:event with the balance), marks by name, answers by status."""
+    return byStatus(session.lines())
 
 
 # -- live ------------------------------------------------------------------------------------------------
@@ -54,13 +54,13 @@ def test_narrowed() -> None:
     daemon = Daemon()
     session = daemon.staff()
     happen(daemon, "tg")
-    assert heard(session) == [6, 7]
+    assert heard(session) == [*ofDeposits(6), "8"]
     assert choose(session, "Subscribe", GROUP_EVENT) == [GROUP_EVENT]
     happen(daemon, "tgt")
-    assert heard(session) == [9]
+    assert heard(session) == ["11"]
     assert choose(session, "Subscribe", TRADE_EVENT, "user:event") == [GROUP_EVENT, TRADE_EVENT, "user:event"]
     happen(daemon, "tg")
-    assert heard(session) == [11, 12]
+    assert heard(session) == ["14", "16"]
 
 
 def test_addedFromTheHeadOn() -> None:
@@ -71,9 +71,9 @@ def test_addedFromTheHeadOn() -> None:
     happen(daemon, "tt")
     session.send("Subscribe", "more", {"chanels": [TRADE_EVENT]})
     [answer] = session.lines()
-    assert answer["data"]["seq"] == 7
+    assert answer["data"]["seq"] == 9
     happen(daemon, "t")
-    assert heard(session) == [8]
+    assert heard(session) == ["10"]
 
 
 @pytest.mark.parametrize("names", [["EURUSD"], ["EURUSD", "trade:events", "TRADE:EVENT", "request:refused", "*", ""]])
@@ -87,7 +87,7 @@ def test_symbolsOnly(names: list[str]) -> None:
     session.deposit("no", -5.0)
     session.deposit("refused", 1.0, login=9999)
     daemon.settle()
-    assert [line["seq"] for line in session.lines() if "event" in line] == [6, 7]
+    assert inShort(line for line in session.lines() if "event" in line) == [*ofDeposits(6), "8"]
 
 
 def test_symbolsBesideAChoice() -> None:
@@ -98,7 +98,7 @@ def test_symbolsBesideAChoice() -> None:
     assert choose(session, "Subscribe", "GBPUSD", "EURUSD") == [GROUP_EVENT, "EURUSD", "GBPUSD"]
     assert choose(session, "Unsubscribe", "EURUSD", "XAUUSD") == [GROUP_EVENT, "GBPUSD"]
     happen(daemon, "tg")
-    assert heard(session) == [7]
+    assert heard(session) == ["8"]
 
 
 def test_unsubscribedFromAll() -> None:
@@ -108,10 +108,10 @@ def test_unsubscribedFromAll() -> None:
     rest = [name for name in EVENTS if name != TRADE_EVENT]
     assert choose(session, "Unsubscribe", TRADE_EVENT) == rest
     happen(daemon, "tg")
-    assert heard(session) == [7]
+    assert heard(session) == ["7:10", "8"]
     assert choose(session, "Subscribe", TRADE_EVENT) == EVENTS
     happen(daemon, "tg")
-    assert heard(session) == [8, 9]
+    assert heard(session) == [*ofDeposits(9, before=10), "11"]
 
 
 def test_unsubscribedFromEach() -> None:
@@ -138,18 +138,18 @@ def test_unsubscribeAll() -> None:
     assert heard(session) == []
     assert choose(session, "Subscribe", TRADE_EVENT) == [TRADE_EVENT, "EURUSD"]
     happen(daemon, "tg")
-    assert heard(session) == [10]
+    assert heard(session) == ["12"]
 
 
 def test_subscribeAll() -> None:
     """SubscribeAll gives everything again, and the next event that is named narrows again, as at the beginning."""
     daemon = Daemon()
     session = daemon.staff()
-    for command in ("UnsubscribeAll", "Subscribe"):
+    for i, command in enumerate(("UnsubscribeAll", "Subscribe")):
         choose(session, command, *["user:event", "EURUSD"] * (command == "Subscribe"))
         assert choose(session, "SubscribeAll") == EVENTS + ["EURUSD"] * (command == "Subscribe")
         happen(daemon, "tg")
-        assert len(heard(session)) == 2
+        assert heard(session) == [*ofDeposits(6 + 3 * i, before=10 * i), str(8 + 3 * i)]
     assert choose(session, "Subscribe", TRADE_EVENT) == [TRADE_EVENT, "EURUSD"]
 
 
@@ -177,7 +177,8 @@ def test_eachForItself() -> None:
         asking.deposit(fresh(), login=login)
     daemon.settle()
     happen(daemon, "g")
-    assert [heard(session) for session in sessions] == [[6, 7], [8], [6, 7, 8], [7]]
+    everything = [*ofDeposits(6), *ofDeposits(8), "10"]
+    assert [heard(session) for session in sessions] == [["6", "8"], ["10"], everything, ["8"]]
     for session in (*sessions, asking):
         session.lose()
     assert daemon.events._readers == {}
@@ -193,7 +194,7 @@ def test_narrowedReplay() -> None:
     session = daemon.staff()
     session.send("Subscribe", 1, {"chanels": [GROUP_EVENT], "from_seq": 0})
     happen(daemon, "tg")
-    assert heard(session) == [200, 1, 2, 7, "replay:done", 10]
+    assert heard(session) == [200, "1", "2", "8", "replay:done", "13"]
 
 
 def test_replayOfNothing() -> None:
@@ -211,7 +212,7 @@ def test_symbolsOnlyReplay() -> None:
     daemon = Daemon()
     session = daemon.staff()
     session.send("Subscribe", 1, {"chanels": ["EURUSD"], "from_seq": 0})
-    assert heard(session) == [200, 1, 2, 3, 4, 5, "replay:done"]
+    assert heard(session) == [200, "1", "2", "3", "4", "5", "replay:done"]
 
 
 def replaying(daemon: Daemon, *names: str, fromSeq: int = 0) -> Session:
@@ -222,7 +223,21 @@ def replaying(daemon: Daemon, *names: str, fromSeq: int = 0) -> Session:
     return session
 
 
-MIXED = "tg" * PAGE  # trades have even numbers
+MIXED = "tg" * PAGE  # three entries a pair: a trade, its balance:event, a group
+
+
+def ofMixed(after: int, until: int, *names: str) -> list[str]:
+    """Of a log of C{MIXED} those of these events that come after one entry, up to another, in short."""
+    every = [
+        (name, said)
+        for n in range(until // 3)
+        for name, said in zip(
+            (TRADE_EVENT, BALANCE_EVENT, GROUP_EVENT),
+            (*ofDeposits(6 + 3 * n, before=10 * n), str(8 + 3 * n)),
+            strict=True,
+        )
+    ]
+    return [said for name, said in every[after - POPULATED : until - POPULATED] if name in names]
 
 
 @pytest.mark.parametrize("pages", [0, 1])
@@ -238,9 +253,10 @@ def test_addedInAReplay(pages: int) -> None:
     stands, head = POPULATED + pages * PAGE, daemon.events.head
     daemon.replayThread.release()
     happen(daemon, "tg")
-    assert before == list(range(6, stands, 2))
-    after = [stands + 1 + i for i in range(head - stands)]
-    assert heard(session) == [*after, "replay:done", head + 1, head + 2]
+    assert before == ofMixed(POPULATED, stands, TRADE_EVENT)
+    after = ofMixed(stands, head, TRADE_EVENT, GROUP_EVENT)
+    live = ofMixed(head, head + 3, TRADE_EVENT, GROUP_EVENT)
+    assert heard(session) == [*after, "replay:done", *live]
 
 
 def test_takenAwayInAReplay() -> None:
@@ -250,13 +266,12 @@ def test_takenAwayInAReplay() -> None:
     session = replaying(daemon, TRADE_EVENT, GROUP_EVENT, fromSeq=POPULATED)
     daemon.replayThread.step()
     stands = POPULATED + PAGE
-    assert heard(session) == list(range(6, stands + 1))
+    assert heard(session) == ofMixed(POPULATED, stands, TRADE_EVENT, GROUP_EVENT)
     assert choose(session, "Unsubscribe", TRADE_EVENT) == [GROUP_EVENT]
     daemon.replayThread.release()
     happen(daemon, "tg")
-    head = POPULATED + len(MIXED)
-    groups = [seq for seq in range(stands + 1, head + 1) if seq % 2]
-    assert heard(session) == [*groups, "replay:done", head + 2]
+    head = POPULATED + 3 * PAGE
+    assert heard(session) == [*ofMixed(stands, head, GROUP_EVENT), "replay:done", str(head + 3)]
 
 
 @pytest.mark.parametrize("change", ["Subscribe", "Unsubscribe"])
@@ -269,10 +284,10 @@ def test_changedAtTheEndOfAReplay(change: str) -> None:
     happen(daemon, "gt")
     daemon.replayThread.release()
     happen(daemon, "tg")
-    wanted = range(6, 12) if change == "Subscribe" else (6, 9, 10)
     came = heard(session)
     came.remove("replay:done")
-    assert came == list(wanted)
+    # Trades are 6, 10 and 12, groups 8, 9 and 14.
+    assert came == (["6", "8", "9", "10", "12", "14"] if change == "Subscribe" else ["6", "10", "12"])
 
 
 def test_changedAgainAndAgainInAReplay() -> None:
@@ -290,7 +305,7 @@ def test_changedAgainAndAgainInAReplay() -> None:
         came += heard(session)
     daemon.replayThread.release()
     came += heard(session)
-    assert came == [*range(6, daemon.events.head, 2), "replay:done"]
+    assert came == [*ofMixed(POPULATED, daemon.events.head, TRADE_EVENT), "replay:done"]
 
 
 def test_changedWhileItDoesNotRead() -> None:
@@ -306,9 +321,12 @@ def test_changedWhileItDoesNotRead() -> None:
     happen(daemon, "tg")
     producer.resumeProducing()
     daemon.replayThread.release()
-    came = [line.get("seq") or line.get("event") or line["extID"] for line in session.lines()]
+    lines = session.lines()
     stands, head = POPULATED + PAGE, daemon.events.head
-    assert came == [*range(6, stands, 2), "more", *range(stands + 1, head + 1), "replay:done"]
+    before = ofMixed(POPULATED, stands, TRADE_EVENT)
+    after = ofMixed(stands, head, TRADE_EVENT, GROUP_EVENT)
+    assert byStatus(lines) == [*before, 200, *after, "replay:done"]
+    assert lines[len(before)]["extID"] == "more"
 
 
 # -- refused ---------------------------------------------------------------------------------------------
@@ -335,7 +353,7 @@ def test_refused(data: dict[str, Any], status: int, chosen: list[str]) -> None:
     session.send("Subscribe", "refused", {"chanels": [GROUP_EVENT, "EURUSD"], **data})
     assert heard(session) == [status]
     happen(daemon, "tg")
-    assert heard(session) == ([6] if chosen else [6, 7])
+    assert heard(session) == (["6"] if chosen else [*ofDeposits(6), "8"])
     assert choose(session, "Unsubscribe", "EURUSD") == (chosen or EVENTS)
 
 
@@ -347,7 +365,7 @@ def test_refusedInAReplay() -> None:
     assert choose(session, "Subscribe", GROUP_EVENT, from_seq=0) == 409
     daemon.replayThread.release()
     happen(daemon, "tg")
-    assert heard(session) == [6, "replay:done", 8]
+    assert heard(session) == ["6", "replay:done", "9"]
     assert choose(session, "Unsubscribe", "x") == [TRADE_EVENT]
 
 
@@ -355,7 +373,7 @@ def test_refusedInAReplay() -> None:
 def test_whoMayNot(command: str) -> None:
     """Who gets no events chooses none: 403, and without a token 401."""
     daemon = Daemon()
-    assert choose(daemon.connect(token(role=0)), command, TRADE_EVENT) == 403
+    assert choose(daemon.connect(token(role=0, login=1001)), command, TRADE_EVENT) == 403
     assert choose(daemon.connect(), command, TRADE_EVENT) == 401
 
 
@@ -410,7 +428,7 @@ def test_changedWhenTheTokenHasExpired(held: bool) -> None:
     came = heard(session)
     came.remove(200)
     # The group of before may come, too, as long as the trades of before are on their way.
-    assert came == ([6, 7, 8, 9, 10] if held else [6, 7, 9, 10])
+    assert came == (["6", "8", "10", "11", "13"] if held else ["6", "8", "11", "13"])
 
 
 def test_takenAwayWhenTheTokenHasExpired() -> None:
@@ -423,7 +441,7 @@ def test_takenAwayWhenTheTokenHasExpired() -> None:
     session.send("Unsubscribe", "again", {"chanels": [TRADE_EVENT]})
     daemon.replayThread.release()
     happen(daemon, "tg")
-    assert heard(session) == ["token:expired", 200, 7, 10]
+    assert heard(session) == ["token:expired", 200, "8", "13"]
 
 
 def test_notToldOfExpiryForNothing() -> None:
@@ -440,18 +458,18 @@ def test_choiceOutlivesTokens() -> None:
     """A choice is the session's: another token, another mask, or none for a while do not undo it."""
     daemon = Daemon()
     session = brief(daemon, GROUP_EVENT)
-    for claims in ({"groups": "demo*,fresh-*"}, {"role": 0}, {}):
+    for claims in ({"groups": "demo*,fresh-*"}, {"role": 0, "login": 1001}, {}):
         session.token = token(**claims)
         session.send("Ping", fresh())
-    session.lines()
+    assert heard(session) == [200] * 3
     happen(daemon, "tg")
-    assert heard(session) == [7]
+    assert heard(session) == ["8"]
 
 
 def test_staffOnlyWhateverACommandDoes() -> None:
     """A command of somebody else's that lets anybody go back lets nobody but staff have events."""
     daemon = Daemon(also=[thirdParty(lambda context: context.subscribe(0) or {}, roles=frozenset())])
-    session = daemon.connect(token(role=0))
+    session = daemon.connect(token(role=0, login=1001))
     session.send("ThirdParty", 1)
     happen(daemon, "tg")
     assert heard(session) == [200, "replay:done"]

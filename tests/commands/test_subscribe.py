@@ -10,16 +10,18 @@ from msgspec.structs import replace
 from scalemgr.finance.records import BROADCAST
 from scalemgr.runtime.replay import PAGE
 
-from ..helpers import LIMITS, NOW_MS, Daemon, Session, token
+from ..helpers import LIMITS, NOW_MS, Daemon, Session, byStatus, ofDeposits, token
 
 EVENTS = sorted(BROADCAST)
+#: So many deposits are a page of entries.
+PAGEFUL = PAGE // 2
 
 
 def grown(daemon: Daemon, count: int, **more: Any) -> None:
-    """Deposit, and look away."""
+    """Deposit 10.00 so many times, and look away."""
     session = daemon.staff()
     for _ in range(count):
-        session.deposit(None, 1.0, **more)
+        session.deposit(None, **more)
         if not _ % 100:
             daemon.settle()
     daemon.settle()
@@ -31,9 +33,9 @@ def resume(session: Session, fromSeq: int, extID: object = "sub", **more: Any) -
     session.send("Subscribe", extID, {"chanels": EVENTS, "from_seq": fromSeq, **more})
 
 
-def seqs(lines: list[dict[str, Any]]) -> list[Any]:
-    """What came, in short: answers by status, events by number, marks by name."""
-    return [line.get("seq") or line.get("event") or line["status"] for line in lines]
+def whole(deposits: int) -> list[str]:
+    """All events of a log in short: two groups, three users, and so many deposits on one account."""
+    return ["1", "2", "3", "4", "5", *ofDeposits(6, deposits)]
 
 
 def test_inOrder() -> None:
@@ -44,21 +46,25 @@ def test_inOrder() -> None:
     resume(session, 4, epoch=daemon.ledger.epoch)
     grown(daemon, 2)
     lines = session.lines()
-    assert seqs(lines) == [200, 5, 6, 7, "replay:done", 8, 9]
-    assert lines[0]["data"] == {"chanels": EVENTS, "epoch": daemon.ledger.epoch, "seq": 7}
-    assert lines[4] == {"event": "replay:done", "data": {"seq": 7, "epoch": daemon.ledger.epoch}}
+    assert byStatus(lines) == [200, "5", *ofDeposits(6, 2), "replay:done", *ofDeposits(10, 2, before=20)]
+    assert lines[0]["data"] == {"chanels": EVENTS, "epoch": daemon.ledger.epoch, "seq": 9}
+    assert lines[6] == {"event": "replay:done", "data": {"seq": 9, "epoch": daemon.ledger.epoch}}
 
 
-@pytest.mark.parametrize("count", [0, PAGE - 6, PAGE - 5, 2 * PAGE])
-def test_acrossPages(count: int) -> None:
+# From 1 on PAGEFUL - 2 is just a page; from 0 on it is one entry more, and PAGEFUL - 3 is one less.
+@pytest.mark.parametrize("count", [0, PAGEFUL - 3, PAGEFUL - 2, 2 * PAGEFUL])
+@pytest.mark.parametrize("fromSeq", [0, 1])
+def test_acrossPages(count: int, fromSeq: int) -> None:
     """However long the log is, all of it comes, once."""
     daemon = Daemon()
     grown(daemon, count)
     session = daemon.staff()
-    resume(session, 0)
+    resume(session, fromSeq)
     grown(daemon, 1)
-    numbers = [seq for seq in seqs(session.lines()) if seq != "replay:done"][1:]
-    assert numbers == list(range(1, 5 + count + 2))
+    came = byStatus(session.lines())
+    assert came.index("replay:done") == 1 + 5 - fromSeq + 2 * count
+    came.remove("replay:done")
+    assert came == [200, *whole(count + 1)[fromSeq:]]
 
 
 def test_fromTheHead() -> None:
@@ -66,7 +72,7 @@ def test_fromTheHead() -> None:
     daemon = Daemon()
     session = daemon.staff()
     resume(session, 5)
-    assert seqs(session.lines()) == [200, "replay:done"]
+    assert byStatus(session.lines()) == [200, "replay:done"]
 
 
 def test_live() -> None:
@@ -76,7 +82,7 @@ def test_live() -> None:
     session.send("Subscribe", "sub", {"chanels": ["EURUSD", "user:event", "trade:event"]})
     grown(daemon, 1)
     lines = session.lines()
-    assert seqs(lines) == [200, 6]
+    assert byStatus(lines) == [200, "6"]
     assert lines[0]["data"]["chanels"] == ["trade:event", "user:event", "EURUSD"]
 
 
@@ -90,7 +96,7 @@ def test_resync(fromSeq: int, epoch: str | None) -> None:
     assert (answer["status"], answer["data"]["error"]) == (410, "RESYNC_REQUIRED")
     assert (answer["data"]["epoch"], answer["data"]["seq"]) == (daemon.ledger.epoch, 5)
     grown(daemon, 1)
-    assert seqs(session.lines()) == [6]
+    assert byStatus(session.lines()) == ofDeposits(6)
 
 
 @pytest.mark.parametrize(("epoch", "status"), [("another", 410), (None, 200)])
@@ -99,9 +105,10 @@ def test_epochAlone(epoch: str | None, status: int) -> None:
     daemon = Daemon()
     session = daemon.staff()
     session.send("Subscribe", "sub", {"chanels": ["trade:event"], "epoch": epoch or daemon.ledger.epoch})
-    assert seqs(session.lines()) == [status]
+    assert byStatus(session.lines()) == [status]
     grown(daemon, 1)
-    assert seqs(session.lines()) == [6]
+    # Who was refused has chosen nothing, and gets both events.
+    assert byStatus(session.lines()) == (["6"] if status == 200 else ofDeposits(6))
 
 
 @pytest.mark.parametrize(
@@ -123,16 +130,16 @@ def test_malformed(data: dict[str, Any]) -> None:
     daemon = Daemon()
     session = daemon.staff()
     session.send("Subscribe", "sub", data)
-    assert seqs(session.lines()) == [400]
+    assert byStatus(session.lines()) == [400]
     grown(daemon, 1)
-    assert seqs(session.lines()) == [6]
+    assert byStatus(session.lines()) == ofDeposits(6)
 
 
 def test_whoMayNot() -> None:
     """Who gets no events live gets none that were missed."""
-    session = Daemon().connect(token(role=0))
+    session = Daemon().connect(token(role=0, login=1001))
     resume(session, 0)
-    assert seqs(session.lines()) == [403]
+    assert byStatus(session.lines()) == [403]
 
 
 def test_mask() -> None:
@@ -144,7 +151,7 @@ def test_mask() -> None:
     resume(session, 0)
     grown(daemon, 1)
     grown(daemon, 1, login=2001)
-    assert seqs(session.lines()) == [200, 2, 5, 8, "replay:done", 10]
+    assert byStatus(session.lines()) == [200, "2", "5", *ofDeposits(10), "replay:done", *ofDeposits(14, before=10)]
 
 
 def test_oneAtATime() -> None:
@@ -155,28 +162,28 @@ def test_oneAtATime() -> None:
     resume(session, 3, "one")
     resume(session, 0, "two")
     daemon.replayThread.release()
-    assert seqs(session.lines()) == [200, 409, 4, 5, "replay:done"]
+    assert byStatus(session.lines()) == [200, 409, "4", "5", "replay:done"]
     resume(session, 4, "three")
-    assert seqs(session.lines()) == [200, 5, "replay:done"]
+    assert byStatus(session.lines()) == [200, "5", "replay:done"]
 
 
 def test_answersMeanwhile() -> None:
-    """A session that is at a replay is answered as ever; its own event comes once, after the answer."""
+    """A session that is at a replay is answered as ever; its own events come once, after the answer."""
     daemon = Daemon()
     session = daemon.staff()
     daemon.replayThread.held = True
     resume(session, 3)
     session.deposit("a")
     daemon.settle()
-    assert seqs(session.lines()) == [200, 200]
+    assert byStatus(session.lines()) == [200, 200]
     daemon.replayThread.release()
-    assert seqs(session.lines()) == [4, 5, "replay:done", 6]
+    assert byStatus(session.lines()) == ["4", "5", "replay:done", *ofDeposits(6)]
 
 
 def test_slowReader() -> None:
     """A reader that does not take the pages gets no more of them, is not cut off for it, and gets all in the end."""
     daemon = Daemon()
-    grown(daemon, 3 * PAGE)
+    grown(daemon, 3 * PAGEFUL)
     session = daemon.staff()
     producer = session.transport.producer
     daemon.replayThread.held = True
@@ -187,14 +194,15 @@ def test_slowReader() -> None:
     grown(daemon, 10)
     producer.resumeProducing()
     daemon.replayThread.release()
-    numbers = [seq for seq in seqs(session.lines()) if seq != "replay:done"][1:]
-    assert numbers == list(range(1, 5 + 3 * PAGE + 10 + 1))
+    came = byStatus(session.lines())
+    came.remove("replay:done")
+    assert came == [200, *whole(3 * PAGEFUL + 10)]
 
 
 def test_flushThatFillsTheTransport() -> None:
     """If what has piled up fills the transport again at once, no page is read until it has left, too."""
     daemon = Daemon()
-    grown(daemon, 3 * PAGE)
+    grown(daemon, 3 * PAGEFUL)
     session = daemon.staff()
     producer, write = session.transport.producer, session.transport.write
     daemon.replayThread.held = True
@@ -213,7 +221,7 @@ def test_flushThatFillsTheTransport() -> None:
     session.transport.write = write  # type: ignore[method-assign]
     producer.resumeProducing()
     daemon.replayThread.release()
-    assert seqs(session.lines())[-1] == "replay:done"
+    assert byStatus(session.lines())[-1] == "replay:done"
 
 
 def test_laggedThenResumed() -> None:
@@ -226,8 +234,8 @@ def test_laggedThenResumed() -> None:
     assert last == {"event": "lagged", "data": {"seq": lines[-1]["seq"]}}
     again = daemon.staff()
     resume(again, last["data"]["seq"])
-    came = [seq for seq in seqs(lines) + seqs(again.lines())[1:] if seq != "replay:done"]
-    assert came == list(range(6, 26))
+    came = [said for said in byStatus(lines) + byStatus(again.lines())[1:] if said != "replay:done"]
+    assert came == ofDeposits(6, 20)
 
 
 def test_laggedBeforeAnything() -> None:
@@ -242,7 +250,7 @@ def test_laggedBeforeAnything() -> None:
 def test_halfClosedMeanwhile() -> None:
     """A peer that asks and closes its own side gets all that it asked for, with the mark, and then the end."""
     daemon = Daemon()
-    grown(daemon, 2 * PAGE)
+    grown(daemon, 2 * PAGEFUL)
     session = daemon.staff()
     daemon.replayThread.held = True
     resume(session, 0)
@@ -250,7 +258,7 @@ def test_halfClosedMeanwhile() -> None:
     daemon.replayThread.step()
     assert not session.transport.disconnecting
     daemon.replayThread.release()
-    assert seqs(session.lines()) == [200, *range(1, 5 + 2 * PAGE + 1), "replay:done"]
+    assert byStatus(session.lines()) == [200, *whole(2 * PAGEFUL), "replay:done"]
     assert session.transport.disconnecting
 
 
@@ -264,7 +272,7 @@ def test_expiresWhileHalfClosed() -> None:
     session.protocol.readConnectionLost()
     daemon.clock.advance(20)
     daemon.replayThread.release()
-    assert seqs(session.lines()) == [200, 200, "token:expired"]
+    assert byStatus(session.lines()) == [200, 200, "token:expired"]
     assert session.transport.disconnecting
 
 
@@ -291,7 +299,7 @@ def test_logCannotBeRead(failures: list[Any]) -> None:
 
     daemon.ledger.entries = broken  # type: ignore[method-assign]
     resume(session, 3)
-    assert seqs(session.lines()) == [200, "replay:failed"]
+    assert byStatus(session.lines()) == [200, "replay:failed"]
     assert session.transport.disconnecting
     failures.clear()
 
@@ -302,7 +310,7 @@ def test_logCannotBeRead(failures: list[Any]) -> None:
 def test_expiresMeanwhile() -> None:
     """A token that expires in the middle stops the replay; the next one goes on with it, to the mark."""
     daemon = Daemon()
-    grown(daemon, 2 * PAGE)
+    grown(daemon, 2 * PAGEFUL)
     session = daemon.connect(token(exp=NOW_MS // 1000 + 10))
     session.send("Ping", 1)
     session.lines()
@@ -311,19 +319,19 @@ def test_expiresMeanwhile() -> None:
     daemon.replayThread.step()
     daemon.clock.advance(20)
     daemon.replayThread.release()
-    first = seqs(session.lines())
-    assert first == [200, *range(1, PAGE + 1), "token:expired"]
+    first = byStatus(session.lines())
+    assert first == [200, *whole(2 * PAGEFUL)[:PAGE], "token:expired"]
     session.token = token()
     session.send("Ping", 2)
-    rest = seqs(session.lines())
+    rest = byStatus(session.lines())
     rest.remove(200)
-    assert rest == [*range(PAGE + 1, 5 + 2 * PAGE + 1), "replay:done"]
+    assert rest == [*whole(2 * PAGEFUL)[PAGE:], "replay:done"]
 
 
 def test_renewedMeanwhile() -> None:
     """A new token in the middle of a replay does not begin it again, nor end it."""
     daemon = Daemon()
-    grown(daemon, 2 * PAGE)
+    grown(daemon, 2 * PAGEFUL)
     session = daemon.staff()
     daemon.replayThread.held = True
     resume(session, 0)
@@ -335,7 +343,7 @@ def test_renewedMeanwhile() -> None:
     assert daemon.replayThread.waiting() == 1
     daemon.replayThread.release()
     lines = [line for line in session.lines() if "event" in line]
-    assert seqs(lines) == [*range(1, 5 + 2 * PAGE + 1), "replay:done"]
+    assert byStatus(lines) == [*whole(2 * PAGEFUL), "replay:done"]
 
 
 def test_lesserTokenMeanwhile() -> None:
@@ -344,15 +352,15 @@ def test_lesserTokenMeanwhile() -> None:
     session = daemon.staff()
     daemon.replayThread.held = True
     resume(session, 0)
-    session.token = token(role=0)
+    session.token = token(role=0, login=1001)
     session.send("Ping", 2)
     daemon.replayThread.release()
     grown(daemon, 1)
-    assert seqs(session.lines()) == [200, 200]
+    assert byStatus(session.lines()) == [200, 200]
     session.token = token()
     session.send("Ping", 3)
     grown(daemon, 1)
-    assert seqs(session.lines()) == [200, 7]
+    assert byStatus(session.lines()) == [200, *ofDeposits(8, before=10)]
 
 
 def test_missedWhileExpired() -> None:
@@ -363,13 +371,13 @@ def test_missedWhileExpired() -> None:
     grown(daemon, 1)
     daemon.clock.advance(20)
     grown(daemon, 3)
-    assert seqs(session.lines()) == [200, 6, "token:expired"]
+    assert byStatus(session.lines()) == [200, *ofDeposits(6), "token:expired"]
     session.token = token()
     session.send("Ping", 2)
     grown(daemon, 1)
-    lines = seqs(session.lines())
+    lines = byStatus(session.lines())
     lines.remove(200)
-    assert lines == [7, 8, 9, 10]
+    assert lines == ofDeposits(8, 4, before=10)
 
 
 def test_pingTellsWhatWasTold() -> None:
@@ -385,4 +393,4 @@ def test_pingTellsWhatWasTold() -> None:
     daemon.settle()
     session.send("Ping", 3)
     heads = [line["data"]["seq"] for line in session.lines() if line.get("extID") in (1, 2, 3)]
-    assert heads == [5, 6, 6]
+    assert heads == [5, 7, 7]

@@ -18,7 +18,7 @@ from scalemgr.ledger.memory import MemoryLedger
 from scalemgr.runtime.eventlog import EventLog
 from scalemgr.wire.messages import Json
 
-from ..helpers import NOW_MS, Daemon, Threads, token
+from ..helpers import NOW_MS, Daemon, Threads, inShort, ofDeposits, token
 
 
 @implementer(IEventReader)
@@ -170,10 +170,6 @@ def test_leavingWhileServed() -> None:
 # -- in the daemon --------------------------------------------------------------------------------------
 
 
-def seqs(lines: list[dict[str, Any]]) -> list[int]:
-    return [line["seq"] for line in lines if "event" in line]
-
-
 def listening(daemon: Daemon, **claims: Any) -> Any:
     session = daemon.connect(token(**claims))
     session.send("Ping", "hello")
@@ -186,14 +182,14 @@ def test_whoGetsEvents() -> None:
     daemon = Daemon()
     staff = [listening(daemon, role=role) for role in (1, 2, 3)]
     narrow = listening(daemon, groups="real-*")
-    others = [listening(daemon, role=role) for role in (0, 4, 5, 9, 10, 11)]
+    others = [listening(daemon, role=role, login=1001) for role in (0, 4, 5, 9, 10, 11)]
     stranger = daemon.connect()
     asking = daemon.staff()
     asking.deposit("a")
     asking.deposit("b", login=2001)
     daemon.settle()
-    assert [seqs(session.lines()) for session in staff] == [[6, 7]] * 3
-    assert seqs(narrow.lines()) == [7]
+    assert [inShort(session.lines()) for session in staff] == [[*ofDeposits(6), *ofDeposits(8)]] * 3
+    assert inShort(narrow.lines()) == ofDeposits(8)
     assert [session.raw() for session in (*others, stranger)] == [b""] * 7
 
 
@@ -206,7 +202,7 @@ def test_everyEventOnceWithoutAGap() -> None:
         if i % 4 == 0:
             daemon.settle()
     daemon.settle()
-    assert seqs(reader.lines()) == list(range(6, 26))
+    assert inShort(reader.lines()) == ofDeposits(6, 20)
 
 
 def test_expired() -> None:
@@ -218,11 +214,11 @@ def test_expired() -> None:
     daemon.clock.advance(59.7)
     asking.deposit("a")
     daemon.settle()
-    assert seqs(brief.lines()) == [6]
+    assert inShort(brief.lines()) == ofDeposits(6)
     daemon.clock.advance(0.1)
     asking.deposit("b")
     daemon.settle()
-    assert brief.lines() == [{"event": "token:expired", "data": {"seq": 6}}]
+    assert brief.lines() == [{"event": "token:expired", "data": {"seq": 7}}]
     asking.deposit("b2")
     daemon.settle()
     assert brief.raw() == b""
@@ -230,18 +226,18 @@ def test_expired() -> None:
     brief.send("Ping", "again")
     asking.deposit("c")
     daemon.settle()
-    assert seqs(brief.lines()) == [7, 8, 9]
+    assert inShort(brief.lines()) == [*ofDeposits(8, 2, before=10), "again", *ofDeposits(12, before=30)]
 
 
 def test_narrowerToken() -> None:
     """Events follow the session's latest token: with a narrower mask it gets fewer, as a plain user none."""
     daemon = Daemon()
     session, asking = daemon.staff(), daemon.staff()
-    for i, claims in enumerate([{"groups": "real-*"}, {"role": 0}, {"groups": "demo"}]):
+    for i, claims in enumerate([{"groups": "real-*"}, {"role": 0, "login": 1001}, {"groups": "demo"}]):
         session.token = token(**claims)
         session.send("Ping", "x")
-        session.lines()
+        assert [answer["status"] for answer in session.lines()] == [200]
         asking.deposit(f"{i}a")
         asking.deposit(f"{i}b", login=2001)
         daemon.settle()
-        assert seqs(session.lines()) == [[7], [], [10]][i]
+        assert inShort(session.lines()) == [ofDeposits(8), [], ofDeposits(14, before=20)][i]
