@@ -72,6 +72,8 @@ def both(
 
     plain.__doc__ = f"{does}; answers with the order once it is booked."
     sync.__doc__ = f"{does}; answers with the trade once it is booked."
+    # Where it is declared is where it is from.
+    plain.__module__ = sync.__module__ = params.__module__
     return (
         Command(
             name,

@@ -136,12 +136,13 @@ def test_badOrder(order: object) -> None:
 
 
 def test_whoMayAsk() -> None:
-    """Questions are for managers, dealers and admins too, and for nobody else."""
+    """Questions are for managers, dealers and admins, for the user whose account it is, and for nobody else."""
     daemon = Daemon()
     ask(daemon, "BalanceInSync", {"login": 1001, "amount": 1})
     for command, data in (("GetTradeByOrder", {"order": 1}), ("GetAccountByLogin", {"login": 1001})):
         statuses = [ask(daemon, command, data, role=role, login=1001)["status"] for role in (0, 1, 2, 3, 4, 9)]
-        assert statuses == [403, 200, 200, 200, 403, 403]
+        assert statuses == [200, 200, 200, 200, 403, 403]
+        assert ask(daemon, command, data, role=0, login=1002)["status"] == 404
 
 
 # -- the line -----------------------------------------------------------------------------------------
