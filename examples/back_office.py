@@ -24,7 +24,7 @@ class Line:
         self.file = self.socket.makefile("rb")
         self.token = token
 
-    def ask(self, name, command, **data):
+    def ask(self, name, command, /, **data):
         request = {"command": command, "extID": f"back-office-{name}", "data": data}
         if self.token:
             request["__token"] = self.token
