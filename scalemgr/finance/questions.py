@@ -64,7 +64,7 @@ class TableQuery(Struct, frozen=True, kw_only=True):
     @ivar logins: only these accounts, or C{None}.
     @ivar limit: at most so many rows; C{None}: all, or a refusal if they are more than one answer may have.
     @ivar offset: skip so many.
-    @ivar totals: the columns to add up.
+    @ivar totals: the columns to add up, of money as it is now.
     @ivar nowMs: the time, in milliseconds since 1970, for what is as of yesterday.
     """
 

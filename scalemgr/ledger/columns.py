@@ -81,7 +81,7 @@ def _sum(minor: str, alias: str) -> Column:
 
 def _nothing() -> Column:
     """Money that nothing makes here."""
-    return Column("0.0", money=True)
+    return Column("0.0", money=True, minor="0")
 
 
 def _text(name: str, record: str) -> Column:

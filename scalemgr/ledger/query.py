@@ -65,7 +65,7 @@ class TableSql:
         self._columns = {name: c for name, c in source.columns.items() if sight.balances or not c.money}
         #: The names of the columns of each row.
         self.structure = [name for name in query.columns if name in self._columns]
-        self._totals = [name for name in query.totals if name in self._columns]
+        self._totals = [name for name in query.totals if name in self._columns and self._columns[name].minor]
         if query.limit is not None and not 1 <= query.limit <= bounds.rows:
             raise InvalidData(f"expected 1 to {bounds.rows}", field="limit")
         if not 0 <= query.offset < 2**63:

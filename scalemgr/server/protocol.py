@@ -3,7 +3,8 @@
 Flow control. A session's transport is not read while as many of its requests are under way as it may have,
 nor while it does not read what it was sent. What is sent to it meanwhile (the answers under way, and
 events) piles up to a bound; past the bound it gets C{{"event": "lagged"}} with the number of the last event
-that it was sent, as its last line, and is closed.
+that it was sent, as its last line, and is closed. Tables and statements, whose answers may be big, are made one at
+a time for a session, and the next one when the last has been read (L{Turns}): so nobody is cut off for asking many.
 
 A peer that has closed its own direction (C{printf ... | nc}) still gets the answers to what it asked, and the
 events that it asked to be sent again.
