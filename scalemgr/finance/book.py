@@ -59,7 +59,7 @@ class Book:
 
     def drop(self, name: str) -> None:
         """There is no such group any more."""
-        del self.groups[name]
+        self.groups.pop(name, None)
 
     def account(self, login: int) -> Account | None:
         """The account with this login, unless it is deleted."""
@@ -81,9 +81,10 @@ class Book:
     def absorb(self, draft: Draft) -> None:
         """Take over what a draft of this book, as it is, changed."""
         assert draft.based == (self, self.seq), "the book has moved on since the draft was made"
-        self.groups.update(draft.groups)
+        for group in draft.groups.values():
+            self.put(group)
         for gone in draft.gone:
-            self.groups.pop(gone, None)
+            self.drop(gone)
         self.accounts.update(draft.accounts)
         self.nextLogin = draft.nextLogin
         self.forgotten = draft.forgotten
