@@ -116,8 +116,9 @@ def encode(value: Any) -> Json:
     if type(value) is Json:
         return value
     if type(value) is dict and Json in set(map(type, value.values())):
-        members = (f"{encode(str(name))}:{encode(member)}" for name, member in value.items())
-        return Json(f"{{{','.join(members)}}}")
+        # Put together once: what is text already may be large.
+        parts = [part for name, member in value.items() for part in (",", encode(str(name)), ":", encode(member))]
+        return Json("".join(["{", *parts[1:], "}"]))
     try:
         _check(value)
         text: str = ujson.dumps(value, escape_forward_slashes=False, allow_nan=False)
@@ -138,11 +139,33 @@ def safe(text: str) -> Json:
 
     @raise ValueError: if it is no JSON.
     """
-    if not text.isascii() or "'" in text or ",}" in text or ",]" in text or _SPACED_COMMA.search(text):
+    if (
+        not text.isascii()
+        or "'" in text
+        or _finds(text, ",}")
+        or _finds(text, ",]")
+        or _finds(text, ", ", _SPACED_COMMA)
+    ):
         return encode(ujson.loads(text))
     return Json(text)
 
 
+def _finds(text: str, part: str, only: re.Pattern[str] | None = None) -> bool:
+    """
+    Does this occur? Piece by piece, so that other threads get their turn in between.
+
+    @param only: where this matches, too.
+    """
+    for start in range(0, len(text), _PIECE):
+        at = text.find(part, start, start + _PIECE + 1)
+        while at >= 0:
+            if only is None or only.match(text, at):
+                return True
+            at = text.find(part, at + 1, start + _PIECE + 1)
+    return False
+
+
+_PIECE = 1024 * 1024
 _SPACED_COMMA = re.compile(r", +[}\]]")
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 

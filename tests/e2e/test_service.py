@@ -65,3 +65,18 @@ async def test_answersPrecedeTheirEvents(connect: Callable[..., Deferred[Client]
             assert message.data["order"] in answered
     balance = (await crm.call("q", "GetAccountByLogin", login=1001)).data["balance"]
     assert balance == sum(range(1, 301))
+
+
+@pytest_twisted.ensureDeferred
+async def test_tablesAndStatements(connect: Callable[..., Deferred[Client]]) -> None:
+    """Tables and statements are answered by threads of their own, as of all that was answered before, in order."""
+    crm = await connect(token())
+    await crm.call("g", "AddGroup", group="g", currency="USD")
+    await crm.call("a", "AddUser", group="g", name="n", password="secret", leverage=1, enable=1, email="")
+    for n in range(1, 21):
+        assert (await crm.call(n, "BalanceInSync", login=1001, amount=n)).status == 200
+        table = (await crm.call("t", "MngGetTradesByFilter", orderBy=[["open_time", "desc"]], limit=1)).data
+        assert (table["count"], table["rows"][0][0]) == (n, n)
+    asked = [crm.call(f"s{n}", "GetStatement", login=1001, limit=n) for n in range(1, 21)]
+    for n, answer in enumerate([await d for d in asked], 1):
+        assert (len(answer.data["rows"]), answer.data["closing_balance"]) == (n, 210.0)

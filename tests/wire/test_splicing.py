@@ -57,3 +57,15 @@ def test_no_json() -> None:
     """What has to be written anew and is no JSON is an error."""
     with pytest.raises(ValueError):
         safe("['a']")
+
+
+@pytest.mark.parametrize("piece", range(1, 9))
+@pytest.mark.parametrize("inside", ["a,}", "a,]", "a, ]", "a,  }"])
+def test_piece_by_piece(monkeypatch: pytest.MonkeyPatch, piece: int, inside: str) -> None:
+    """What is not safe is found wherever it is, also across two of the pieces that are looked through."""
+    monkeypatch.setattr("scalemgr.wire.messages._PIECE", piece)
+    for shift in range(9):
+        made = safe(ujson.dumps(["x" * shift + ", y", inside]))
+        assert "\\u002c" in made
+        assert json.loads(made)[1] == inside
+        assert safe(ujson.dumps(["x" * shift + ", y"])) == ujson.dumps(["x" * shift + ", y"])
