@@ -38,7 +38,8 @@ FLAGS = {
     "see_accounts": "see accounts",
     "set_accounts": "open and change accounts",
     "del_accounts": "delete accounts",
-    "see_accounts_balance": "see what is on accounts: balances, statements, C{balance:event}",
+    "see_accounts_balance": "see what is on accounts, and what makes it: balances, the profit of trades, statements, "
+    "C{balance:event}, C{trade:event}",
     "set_accounts_balance": "move money",
     "del_accounts_balance": "take movements of money back",
     "see_trades": "see trades, and C{trade:event}",

@@ -74,11 +74,15 @@ class Principal(Struct, frozen=True):
         """The names of the events that it may be sent, whatever is chosen: none, unless it is one of the staff."""
         if self.role not in STAFF:
             return frozenset()
-        return BROADCAST - {event for flag, event in _EVENT_OF.items() if flag in self.withheld}
+        return BROADCAST.difference(*(events for flag, events in _EVENTS_OF.items() if flag in self.withheld))
 
 
-# What somebody may not see is not told either.
-_EVENT_OF = {"see_accounts": USER_EVENT, "see_accounts_balance": BALANCE_EVENT, "see_trades": TRADE_EVENT}
+# What somebody may not see is not told either. Who adds up trades has the balance.
+_EVENTS_OF = {
+    "see_accounts": {USER_EVENT},
+    "see_accounts_balance": {BALANCE_EVENT, TRADE_EVENT},
+    "see_trades": {TRADE_EVENT},
+}
 
 
 class Keys(Struct, frozen=True):
