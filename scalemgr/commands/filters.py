@@ -35,11 +35,11 @@ class Filtered(Struct, frozen=True, kw_only=True):
         return Filter(**{name: getattr(self, name) for name in Filter.__struct_fields__})
 
 
-def table(found: Table) -> dict[str, Any]:
-    """The published table form."""
-    return {"structure": found.structure, **rows(found)}
+def table(found: Table, **totals: float) -> dict[str, Any]:
+    """The published table form, and as of which entry it is."""
+    return {"structure": found.structure, **rows(found, **totals)}
 
 
-def rows(found: Table) -> dict[str, Any]:
+def rows(found: Table, **totals: float) -> dict[str, Any]:
     """The same of rows that are objects."""
-    return {"rows": found.rows, "count": found.count, "seq": found.seq}
+    return {"rows": found.rows, "count": found.count, **totals, "seq": found.seq}

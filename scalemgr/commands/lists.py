@@ -118,7 +118,7 @@ async def getUsersByFilter(context: IContext, params: GetUsersByFilter) -> dict[
     totals = {f"total_{name}": total for name, total in found.totals.items()}
     if totals:
         totals |= {"total_profit": 0.0, "total_net_profit": 0.0}
-    return {**table(found), **totals}
+    return table(found, **totals)
 
 
 class GetUserBalanceList(Struct, frozen=True):

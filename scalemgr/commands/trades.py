@@ -183,4 +183,4 @@ async def mngGetTradesByFilter(context: IContext, params: MngGetTradesByFilter) 
     if found.totals:
         profit = found.totals["profit"]
         totals = {"total_profit": profit, "total_net_profit": profit, "total_storage": 0.0, "total_commission": 0.0}
-    return {**table(found), **totals, "total_volume": 0}
+    return table(found, **totals, total_volume=0)

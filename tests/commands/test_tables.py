@@ -58,7 +58,7 @@ def orders(answer: dict[str, Any]) -> list[int]:
 def test_history(daemon: Daemon) -> None:
     """The history of an account is what was closed between two times, both inclusive, in the published columns."""
     answer = good(daemon, "GetTradesHistoryByLogin", HISTORY)
-    assert list(answer) == ["structure", "rows", "count"]
+    assert list(answer) == ["structure", "rows", "count", "seq"]
     assert answer["structure"] == [*NINETEEN, "group", "update_time", "net_profit", "balance_version"]
     assert orders(answer) == [6, 1]
     assert answer["count"] == 2
@@ -199,7 +199,8 @@ def test_balances(daemon: Daemon) -> None:
 def test_groups(daemon: Daemon) -> None:
     """Groups come as objects, as far as the mask goes, with all that is known of them."""
     answer = good(daemon, "GetGroups", groups="vip,gone")
-    assert answer == {"rows": [{"group": "vip", "currency": "USD", "digits": 2, "company": "Acme"}], "count": 1}
+    vip = {"group": "vip", "currency": "USD", "digits": 2, "company": "Acme"}
+    assert answer == {"rows": [vip], "count": 1, "seq": daemon.ledger.book.seq}
 
 
 def test_statement(daemon: Daemon) -> None:
