@@ -52,12 +52,14 @@ class About(Struct, frozen=True):
     @ivar errors: the refusals that are its own; those that any command may give are said once for all.
     @ivar events: what it causes, such as C{"trade:event EV_RECORD_ADD"}.
     @ivar beyond: what is ours about it; empty: it is as published.
+    @ivar fields: what conditions and C{orderBy} may name, each with its kind, where it takes such.
     """
 
     answer: type[Struct] | None = None
     errors: tuple[RetCode, ...] = ()
     events: tuple[str, ...] = ()
     beyond: str = ""
+    fields: Mapping[str, str] = {}
 
 
 class IPrincipal(Interface):

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from ..finance.questions import Filter, Table
+from ..ledger.columns import TABLES
 from .params import SAFE_INTEGER
 
-__all__ = ["Filtered", "GroupMask", "Limit", "Offset", "Rules", "rows", "table"]
+__all__ = ["Filtered", "GroupMask", "Limit", "Offset", "Rules", "fields", "rows", "table"]
 
 Rules = Annotated[list[Any], Meta(max_length=50)]
 GroupMask = Annotated[
@@ -33,6 +34,11 @@ class Filtered(Struct, frozen=True, kw_only=True):
     def filter(self) -> Filter:
         """As it is asked."""
         return Filter(**{name: getattr(self, name) for name in Filter.__struct_fields__})
+
+
+def fields(table: str) -> dict[str, str]:
+    """What conditions on a table may name, each with its kind."""
+    return {name: column.kind for name, column in TABLES[table].columns.items()}
 
 
 def table(found: Table, **totals: float) -> dict[str, Any]:

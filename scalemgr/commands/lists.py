@@ -10,7 +10,7 @@ from ..finance.questions import ACCOUNTS, GROUPS, TableQuery
 from ..interfaces import About, IContext
 from .answers import Accounts, Rows, Table
 from .base import READERS, STAFF, command
-from .filters import Filtered, GroupMask, Limit, Offset, rows, table
+from .filters import Filtered, GroupMask, Limit, Offset, fields, rows, table
 from .params import Login
 
 __all__ = ["getAccountsByGroup", "getGroups", "getUserBalanceList", "getUsersByFilter"]
@@ -100,7 +100,7 @@ class GetUsersByFilter(Filtered, frozen=True, kw_only=True):
     "GetUsersByFilter",
     roles=READERS,
     flags=("see_accounts",),
-    about=About(Accounts, beyond="`limit` and `offset` may be left out; `balance_version`"),
+    about=About(Accounts, beyond="`limit` and `offset` may be left out; `balance_version`", fields=fields(ACCOUNTS)),
 )
 async def getUsersByFilter(context: IContext, params: GetUsersByFilter) -> dict[str, Any]:
     """Accounts by a filter, and what is on all that match."""

@@ -92,6 +92,9 @@ def _chapter(command: ICommand, made: Sequence[Example]) -> Iterable[str]:
     if about.answer is not None:
         yield f"\nAnswer: {_lower(_plain((about.answer.__doc__ or '').strip()))}\n\n"
         yield from _table(("member", "type", "what it is"), map(_member, parameters(about.answer)))
+    for kind in dict.fromkeys(about.fields.values()):
+        names = ", ".join(f"`{name}`" for name, of in about.fields.items() if of == kind)
+        yield f"\nFields of the kind {kind} that conditions and `orderBy` may name: {names}.\n"
     if about.errors:
         yield f"\nRefusals: {', '.join(_error(code, command) for code in about.errors)}.\n"
     if about.events:

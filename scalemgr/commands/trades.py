@@ -19,7 +19,7 @@ from ..wire.codes import RetCode
 from ..wire.errors import InvalidData, Refused
 from .answers import Table, TradeFields, Trades
 from .base import READERS, command
-from .filters import Filtered, GroupMask, Limit, Offset, table
+from .filters import Filtered, GroupMask, Limit, Offset, fields, table
 from .params import Flag, Login, Order, UnixTime
 
 __all__ = ["COLUMNS", "getTradeByOrder", "getTradesByGroup", "getTradesHistoryByLogin", "mngGetTradesByFilter"]
@@ -164,7 +164,7 @@ class MngGetTradesByFilter(Filtered, frozen=True, kw_only=True):
     "MngGetTradesByFilter",
     roles=READERS,
     flags=("see_trades",),
-    about=About(Trades, beyond="`limit` and `offset` may be left out; `balance_version`"),
+    about=About(Trades, beyond="`limit` and `offset` may be left out; `balance_version`", fields=fields(TRADES)),
 )
 async def mngGetTradesByFilter(context: IContext, params: MngGetTradesByFilter) -> dict[str, Any]:
     """Trades by a filter, and what all that match come to."""
