@@ -94,11 +94,13 @@ def _deleteAccounts(desk: Desk, request: DeleteAccounts) -> list[Entry]:
     failures: list[dict[str, Any]] = []
     rows = []
     for login in dict.fromkeys(request.logins):
+        deleted = True
         try:
             closed.append(_closable(desk, request, login))
         except Refused as e:
+            deleted = False
             failures.append({"login": login, **e.data()})
-        rows.append({"login": login, "deleted": not failures or failures[-1]["login"] != login})
+        rows.append({"login": login, "deleted": deleted})
     missing = sum(failure["code"] == RetCode.RET_USER_NOT_FOUND for failure in failures)
     said = {
         "rows": rows,
@@ -128,7 +130,7 @@ def _closable(desk: Desk, request: Request, login: int) -> Account:
         what = " and ".join(has) if request.cause.seesBalance else "money"
         raise Refused(f"login {login} has {what} on it", RetCode.RET_USR_HAS_TRADES)
     if account.pending:
-        raise Refused(f"login {login} has {account.pending} requests that await approval", RetCode.RET_USR_HAS_TRADES)
+        raise Refused(f"login {login} has requests that await approval: {account.pending}", RetCode.RET_USR_HAS_TRADES)
     return account
 
 
@@ -177,7 +179,7 @@ def _deleteGroup(desk: Desk, request: DeleteGroup) -> Entry:
     group = _group(desk, request, request.group)
     if group.accounts:
         raise Refused(
-            f"Group is still in use: {group.accounts} accounts are in {group.group!r}",
+            f"Group is still in use: {group.group!r} has accounts: {group.accounts}",
             RetCode.RET_GROUP_USE_BY_USER,
             error="DELETE_GROUP_ERROR",
         )

@@ -144,7 +144,7 @@ def test_closed() -> None:
         (Account(1001, "demo", 1, 1), "login 1001 has 0.01 USD of balance on it"),
         (Account(1001, "demo", 1, -5), "login 1001 has -0.05 USD of balance on it"),
         (Account(1001, "demo", 1, 0, 100), "login 1001 has 1.0 USD of credit on it"),
-        (Account(1001, "demo", pending=2), "login 1001 has 2 requests that await approval"),
+        (Account(1001, "demo", pending=2), "login 1001 has requests that await approval: 2"),
     ],
 )
 def test_notClosed(account: Account, why: str) -> None:
@@ -288,7 +288,7 @@ def test_inUse() -> None:
     settle(book, newGroup("vip"), newAccount(0, "vip"))
     error = refused(settle(book, DeleteGroup(CRM, "vip"))[0][0])
     assert (error.status, error.error) == (409, "DELETE_GROUP_ERROR")
-    assert error.message == "Group is still in use: 1 accounts are in 'vip'"
+    assert error.message == "Group is still in use: 'vip' has accounts: 1"
 
 
 @pytest.mark.parametrize("request_", [DeleteGroup(EU, "demo"), DeleteGroup(EU, "nowhere")])
