@@ -29,7 +29,7 @@ PROFILE = f"the profile of login 1001 {CHANGED}"
 
 @pytest.fixture
 def orders(folder: Path) -> list[int]:
-    """A ledger of four entries and three deposits on 1001; their orders."""
+    """A ledger of four entries and three deposits on 1001, which are the entries 5, 7 and 9; their orders."""
     return made(folder, 10, 20, 30)
 
 
@@ -43,7 +43,7 @@ def test_clean(folder: Path, orders: list[int]) -> None:
         commit(ledger, update(orders[0], 5))
         epoch = ledger.epoch
     audit = verify(folder)
-    assert (audit.epoch, audit.seq, audit.accounts, audit.trades, audit.differences) == (epoch, 8, 2, 3, [])
+    assert (audit.epoch, audit.seq, audit.accounts, audit.trades, audit.differences) == (epoch, 12, 2, 3, [])
 
 
 def test_empty(folder: Path) -> None:
@@ -121,10 +121,10 @@ def test_number_of_accounts(folder: Path, orders: list[int], statement: str, fou
         ),
         ("UPDATE profile SET record = json_set(record, '$.name', 'Mallory') WHERE login = 1001", PROFILE),
         ("DELETE FROM profile WHERE login = 1001", PROFILE),
-        ("DELETE FROM movement WHERE seq = 6", "the movement of entry 6 is missing"),
+        ("DELETE FROM movement WHERE seq = 7", "the movement of entry 7 is missing"),
         ("INSERT INTO movement VALUES (3, 0, 1001, 9, 0, 6, 1, 0, 1, 0, '')", f"the movement of entry 3 {CHANGED}"),
         *(
-            (f"UPDATE movement SET {column} = {column} || 1 WHERE seq = 6", f"the movement of entry 6 {CHANGED}")
+            (f"UPDATE movement SET {column} = {column} || 1 WHERE seq = 7", f"the movement of entry 7 {CHANGED}")
             for column in MOVED
         ),
         (
@@ -151,7 +151,7 @@ def test_last_word_on_a_trade(folder: Path, orders: list[int]) -> None:
     with opened(folder) as ledger:
         commit(ledger, update(orders[1], 25))
     assert differences(folder) == []
-    (old,) = sql(folder / "log.db", "SELECT data FROM entry WHERE seq = 6")[0]
+    (old,) = sql(folder / "log.db", "SELECT data FROM entry WHERE seq = 7")[0]
     sql(folder / "views.db", f"UPDATE trade SET data = '{old}' WHERE \"order\" = 2")
     assert differences(folder) == [f"views.db: order 2 {CHANGED}"]
 
@@ -164,7 +164,7 @@ def test_views_behind(folder: Path, orders: list[int]) -> None:
     (folder / "views.db").write_bytes(old)
     (folder / "book.snapshot").unlink()
     audit = verify(folder)
-    assert (audit.seq, audit.trades, audit.differences) == (8, 4, [])
+    assert (audit.seq, audit.trades, audit.differences) == (12, 4, [])
     sql(folder / "views.db", "UPDATE account SET balance = 100 WHERE login = 1001")
     (found,) = differences(folder)
     assert found.startswith("views.db: login 1001")
@@ -187,7 +187,7 @@ def test_no_views(folder: Path, orders: list[int], lose: str) -> None:
     else:
         sql(path, LOSE[lose])
     audit = verify(folder)
-    assert audit.seq == 7
+    assert audit.seq == 10
     (found,) = audit.differences
     assert found.startswith("views.db cannot be read: ")
 
@@ -221,8 +221,13 @@ def test_useless_snapshot(folder: Path, orders: list[int]) -> None:
 
 @pytest.mark.parametrize(
     ("seq", "said"),
-    [(1, "entry 2 does not follow entry 0"), (4, "entry 5 does not follow entry 3"), (7, "entry 7 is missing")],
-    ids=["first", "inside", "last"],
+    [
+        (1, "entry 2 does not follow entry 0"),
+        (4, "entry 5 does not follow entry 3"),
+        (9, "entry 10 does not follow entry 8"),
+        (10, "entry 10 is missing"),
+    ],
+    ids=["first", "inside", "last trade", "last"],
 )
 def test_gap(folder: Path, orders: list[int], seq: int, said: str) -> None:
     """An entry that is missing from the log is found, wherever it was."""
@@ -231,17 +236,22 @@ def test_gap(folder: Path, orders: list[int], seq: int, said: str) -> None:
 
 
 def test_changed_log(folder: Path, orders: list[int]) -> None:
-    """An entry whose money was changed in the log is found: views and snapshot say otherwise."""
-    sql(folder / "log.db", "UPDATE entry SET balance = 21 WHERE seq = 6")
+    """An entry whose money was changed in the log is found: views, snapshot and each later balance say otherwise."""
+    sql(folder / "log.db", "UPDATE entry SET balance = 21 WHERE seq = 7")
     found = differences(folder)
     assert [line.split(":")[0] for line in found[:2]] == ["book.snapshot", "views.db"]
     assert all("61" in line.partition("the log says")[2] for line in found[:2])
-    assert found[2:] == [f"views.db: the movement of entry {seq} {CHANGED}" for seq in (6, 7)]
+    assert found[2:4] == [f"views.db: the movement of entry {seq} {CHANGED}" for seq in (7, 9)]
+    assert found[4:] == [
+        f"log.db: entry {seq} says that {name} of login 1001 is {said}, the entries before it say {right}"
+        for seq, said, right in ((8, 0.3, 0.31), (10, 0.6, 0.61))
+        for name in ("balance", "equity", "margin_free")
+    ]
 
 
 def test_changed_data_in_log(folder: Path, orders: list[int]) -> None:
     """An entry whose record was changed in the log is found, though the money is what it was."""
-    sql(folder / "log.db", "UPDATE entry SET data = json_set(data, '$.profit', 1000000.0) WHERE seq = 6")
+    sql(folder / "log.db", "UPDATE entry SET data = json_set(data, '$.profit', 1000000.0) WHERE seq = 7")
     assert differences(folder) == [f"views.db: order 2 {CHANGED}"]
 
 
@@ -254,8 +264,8 @@ def test_damaged_log(folder: Path) -> None:
 
 def test_unknown_account_in_log(folder: Path, orders: list[int]) -> None:
     """Money of an account that the log never opened is found."""
-    sql(folder / "log.db", "UPDATE entry SET login = 4711 WHERE seq = 6")
-    assert any("entry 6 moves money of an account that is not there" in line for line in differences(folder))
+    sql(folder / "log.db", "UPDATE entry SET login = 4711 WHERE seq = 7")
+    assert any("entry 7 moves money of an account that is not there" in line for line in differences(folder))
 
 
 def test_beside_a_daemon(folder: Path, orders: list[int]) -> None:
@@ -263,7 +273,7 @@ def test_beside_a_daemon(folder: Path, orders: list[int]) -> None:
     with opened(folder) as ledger:
         depositEach(ledger, 1)
         assert ledger.account(1001) is not None
-        assert (verify(folder).seq, differences(folder)) == (8, [])
+        assert (verify(folder).seq, differences(folder)) == (12, [])
         enough = threading.Event()
         batches = [0]
 
@@ -281,8 +291,8 @@ def test_beside_a_daemon(folder: Path, orders: list[int]) -> None:
             thread.join(30)
         assert [audit.differences for audit in audits] == [[]] * 8
         assert [audit.seq for audit in audits] == sorted(audit.seq for audit in audits)
-        assert ledger.book.seq == 8 + 3 * batches[0]
-    assert verify(folder).seq == 8 + 3 * batches[0]
+        assert ledger.book.seq == 12 + 6 * batches[0]
+    assert verify(folder).seq == 12 + 6 * batches[0]
 
 
 def test_nothing_there(tmp_path: Path) -> None:
