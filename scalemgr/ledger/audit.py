@@ -107,6 +107,7 @@ def _audit(folder: Path, log: SqliteLog, views: Views | None, differences: list[
             fold.upTo(seq)
             differences += check(fold)
         fold.upTo(head)
+        fold.atHead()
     except (sqlite3.Error, ValueError, KeyError, AssertionError) as e:
         differences.append(f"log.db: {e}")
     trades = sum(event == TRADE_EVENT for event, _ in fold.contents)
@@ -123,6 +124,9 @@ def _audit(folder: Path, log: SqliteLog, views: Views | None, differences: list[
     )
 
 
+_UNSAID = "log.db: entry {} moves money and is not followed by what the account has then"
+
+
 class _Fold:
     """A book in the making, and what the views should keep of what it came by."""
 
@@ -135,6 +139,9 @@ class _Fold:
         self._used: deque[tuple[int, KeyName]] = deque()
         self.doubles: list[str] = []
         self.misstatements: list[str] = []
+        # The last entry, if it moved money, and whether this log says what there is then.
+        self._due = 0
+        self._saysBalances = False
         self.events = self.refusals = 0
         self._entries = chain.from_iterable(log.pages(0))
 
@@ -151,12 +158,26 @@ class _Fold:
             self.book.apply(entry)
             self.events += entry.event in BROADCAST
             self._keep(read(entry))
-            if entry.event == BALANCE_EVENT:
-                self.misstatements += _misstated(self.book, entry)
+            self._checkSaid(entry)
             self.refusals += entry.event == REFUSAL
             if entry.key is not None:
                 self._use((entry.principal, entry.key), entry.seq)
             self._forget()
+
+    def _checkSaid(self, entry: Entry) -> None:
+        """Is what moves money followed by what is there then? In a log that begins before there was that: from the
+        first one on."""
+        if entry.event == BALANCE_EVENT:
+            self._saysBalances = True
+            self.misstatements += _misstated(self.book, entry)
+        elif self._due and self._saysBalances:
+            self.misstatements.append(_UNSAID.format(self._due))
+        self._due = entry.seq if entry.balance or entry.credit else 0
+
+    def atHead(self) -> None:
+        """That was all."""
+        if self._due and self._saysBalances:
+            self.misstatements.append(_UNSAID.format(self._due))
 
     def _keep(self, change: Change) -> None:
         """What the views should keep of an entry."""

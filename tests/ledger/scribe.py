@@ -31,9 +31,11 @@ class Scribe:
     Writes entries that follow one another, and folds them.
 
     @ivar now: the time of the next entry, in unix seconds.
+    @param says: is each entry that moves money followed by what there is then, as in a log of today?
     """
 
-    def __init__(self, now: int = T0) -> None:
+    def __init__(self, now: int = T0, *, says: bool = False) -> None:
+        self._says = says
         self.book = Book()
         self.entries: list[Entry] = []
         self.now = now
@@ -111,7 +113,10 @@ class Scribe:
         moved = profit if moves is None else moves
         where = {"credit": moved} if cmd in (7, 9) else {"balance": moved}
         record = {"pending": pending} if pending else None
-        return self._write(TRADE_EVENT, type, account.group, trade.data(), record, login=login, order=order, **where)
+        entry = self._write(TRADE_EVENT, type, account.group, trade.data(), record, login=login, order=order, **where)
+        if self._says and moved:
+            self.balance(login)
+        return entry
 
     def balance(self, login: int = 1001, /, **wrong: Any) -> Entry:
         """What is on an account now."""
@@ -138,7 +143,8 @@ class Scribe:
         for login, group in [(1001, "demo"), (1002, "demo"), (1003, "jp"), (1004, "gone")]:
             self.user(login, group, email=f"c{login}@example.com", leverage=100 + login % 10)
         self.trade(1, 1000)
-        self.balance()
+        if not self._says:
+            self.balance()
         self.trade(2, 5000, 1002, comment="O'Brien, }")
         self.trade(3, 700, 1003)
         self.trade(4, 50, 1004)

@@ -16,7 +16,7 @@ from .scribe import Scribe, keep
 def kept(folder: Path) -> Path:
     """A ledger with something of everything."""
     with opened(folder) as ledger:
-        keep(ledger, Scribe().story().entries)
+        keep(ledger, Scribe(says=True).story().entries)
     return folder
 
 
@@ -85,3 +85,33 @@ def test_balance_of_nobody(folder: Path) -> None:
         keep(ledger, scribe.entries)
     sql(folder / "log.db", "UPDATE entry SET login = 77 WHERE seq = 3")
     assert verify(folder).differences == ["log.db: entry 3 says the balance of login 77, which there is not"]
+
+
+def test_unsaid_balance(folder: Path) -> None:
+    """An entry that moves money and is not followed by what there is then is found, also at the end of the log."""
+    scribe = Scribe()
+    scribe.group()
+    scribe.user()
+    scribe.trade(1, 1000)
+    scribe.balance()
+    scribe.trade(2, 5)
+    scribe.trade(3, 5)
+    scribe.balance()
+    scribe.trade(4, 5)
+    with opened(folder) as ledger:
+        keep(ledger, scribe.entries)
+    unsaid = "moves money and is not followed by what the account has then"
+    assert verify(folder).differences == [f"log.db: entry 5 {unsaid}", f"log.db: entry 8 {unsaid}"]
+
+
+def test_older_log(folder: Path) -> None:
+    """A log that begins before balances were said is sound; from the first one on, they must be."""
+    scribe = Scribe()
+    scribe.group()
+    scribe.user()
+    scribe.trade(1, 1000)
+    scribe.trade(2, 5)
+    scribe.balance()
+    with opened(folder) as ledger:
+        keep(ledger, scribe.entries)
+    assert verify(folder).differences == []
