@@ -188,7 +188,7 @@ def test_no_trade(folder: Path) -> None:
 
 def test_made_again(folder: Path) -> None:
     """Views that are made again from the log are those that followed it, and an audit finds nothing in either."""
-    story = Scribe().story()
+    story = Scribe(says=True).story()
     with opened(folder) as ledger:
         for i in range(0, len(story.entries), 3):
             keep(ledger, story.entries[i : i + 3])
@@ -212,7 +212,7 @@ def test_profiles() -> None:
 
 def test_older_views_are_made_again(folder: Path) -> None:
     """Views of the shape before are made anew from the log."""
-    story = Scribe().story()
+    story = Scribe(says=True).story()
     with opened(folder) as ledger:
         keep(ledger, story.entries)
     sql(folder / "views.db", "DROP TABLE movement", "DROP INDEX trade_updated", "PRAGMA user_version = 2")
