@@ -20,7 +20,10 @@ class Line:
     """One connection. Answers are told from events by having no "event", and from each other by their extID."""
 
     def __init__(self, host, port, token):
-        self.socket = socket.create_connection((host, int(port)), timeout=30)
+        try:
+            self.socket = socket.create_connection((host, int(port)), timeout=30)
+        except OSError as e:
+            sys.exit(f"nobody answers on {host}:{port} ({e}); is the daemon running?")
         self.file = self.socket.makefile("rb")
         self.token = token
 
@@ -44,11 +47,11 @@ class Line:
 
 
 line = Line(HOST, PORT, TOKEN)
-line.ask("group", "AddGroup", group="example-usd", currency="USD")
+line.ask("group", "AddGroup", group="real-example-usd", currency="USD")
 account = line.ask(
     "account",
     "MngAddAccount",
-    group="example-usd",
+    group="real-example-usd",
     name="Ann O'Hara",
     password="change-me-1",
     leverage=100,
@@ -68,6 +71,7 @@ line.ask("correction", "DeleteBalanceSync", order=mistake["order"])
 statement = line.ask("statement", "GetStatement", login=login)
 print(f"\nStatement of {login}, {statement['currency']}, as of entry {statement['seq']} of the log")
 column = {name: n for n, name in enumerate(statement["structure"])}
+print(f"{'seq':>6} {'order':>6} {'comment':<26} {'moved':>10} {'balance':>10} {'credit':>10}")
 print(f"{'opening':>52} {statement['opening_balance']:>10.2f} {statement['opening_credit']:>10.2f}")
 for row in statement["rows"]:
     seq, order, comment = (row[column[name]] for name in ("seq", "order", "comment"))

@@ -87,6 +87,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FLAG",
         help=f"take away what the role may do otherwise (repeatable): {', '.join(FLAGS)}",
     )
+    verb.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        choices=sorted(FLAGS),
+        metavar="FLAG",
+        help="take away all of them but this (repeatable)",
+    )
     verb.add_argument("--days", type=_days, default=30.0, help="how long it is good for; 0: for ever (default: 30)")
     verb.add_argument("--private-key", type=Path, help="PEM file to sign with (RS256, EdDSA)")
     verb.add_argument("--new-key", action="store_true", help="first make the secret file (HS256)")
@@ -116,9 +124,12 @@ def _role(text: str) -> SessionType:
 
 def _mask(text: str) -> str:
     try:
-        return Mask(text).text
+        mask = Mask(text)
     except ValueError as e:
         raise argparse.ArgumentTypeError(str(e)) from None
+    if any(" " in pattern.strip() for pattern in text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text!r} has a space in a name, and no group has; use commas")
+    return mask.text
 
 
 def _days(text: str) -> float:
@@ -153,6 +164,9 @@ def _token(options: argparse.Namespace) -> int:
     if options.role == SessionType.SESSION_USER and options.login is None and not options.id.isdigit():
         print("scalemgr: the token of a user needs --login, the account that it may see", file=sys.stderr)
         return 2
+    if options.role != SessionType.SESSION_USER and options.login is not None:
+        print("scalemgr: --login is for users; others see the accounts of their --groups", file=sys.stderr)
+        return 2
     now = int(time.time())
     claims = _claims(options, auth.audience, now)
     if auth.algorithm != "HS256":
@@ -164,6 +178,8 @@ def _token(options: argparse.Namespace) -> int:
         time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now + options.days * 86400)) if options.days else "for ever"
     )
     print(f"scalemgr: valid {'until ' if options.days else ''}{until}", file=sys.stderr)
+    if options.groups is None and options.role != SessionType.SESSION_USER:
+        print("scalemgr: it covers every group; --groups narrows that", file=sys.stderr)
     return 0
 
 
@@ -178,7 +194,8 @@ def _claims(options: argparse.Namespace, audience: str, now: int) -> dict[str, o
         claims["key"] = "explicit"
     if options.login is not None:
         claims["login"] = options.login
-    for flag in options.without:
+    withheld = FLAGS.keys() - set(options.only) if options.only else set()
+    for flag in sorted(withheld.union(options.without)):
         claims[flag] = 0
     if audience:
         claims["aud"] = audience
@@ -194,9 +211,12 @@ def _commands(options: argparse.Namespace) -> int:
         names = ", ".join((command.name, *command.aliases))
         roles = " ".join(sorted(SessionType(role).name for role in command.roles)) or "any"
         print(f"{names}  [{packageOf(command)}]\n    {command.summary}\n    roles: {roles}")
+        if command.flags:
+            print(f"    flags: {' '.join(sorted(command.flags))}")
         for p in parameters(command.params):
             need = "required" if p.required else "optional" if p.default is None else f"default {p.default!r}"
-            print(f"    {p.name}: {p.type}, {need}{f' - {p.description}' if p.description else ''}")
+            what = "; ".join(filter(None, (p.description, p.limits)))
+            print(f"    {p.name}: {p.type}, {need}{f' - {what}' if what else ''}")
     for broken in found.broken:
         print(f"BROKEN  [{broken.module}]\n    its commands are missing: {broken.failure.getErrorMessage()}")
         print("    " + broken.failure.getTraceback().strip().replace("\n", "\n    "))

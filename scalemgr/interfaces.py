@@ -26,7 +26,7 @@ from .finance.settle import Outcome
 from .wire.codes import RetCode
 from .wire.messages import Json
 
-__all__ = ["About", "Asked", "ICommand", "IContext", "IEventReader", "ILedger", "IPrincipal", "ISubmission"]
+__all__ = ["About", "Asked", "ICommand", "IContext", "IEventReader", "ILedger", "IPrincipal", "ISubmission", "Refusal"]
 
 
 class Asked(Struct, frozen=True):
@@ -44,6 +44,19 @@ class Asked(Struct, frozen=True):
     data: Json | None = None
 
 
+class Refusal(Struct, frozen=True):
+    """
+    One way in which a command says no.
+
+    @ivar error: the C{error} under which it does; empty: the code's name.
+    @ivar status: the status; 0: the code's.
+    """
+
+    code: RetCode
+    error: str = ""
+    status: int = 0
+
+
 class About(Struct, frozen=True):
     """
     What is documented of a command beside its parameters.
@@ -56,7 +69,7 @@ class About(Struct, frozen=True):
     """
 
     answer: type[Struct] | None = None
-    errors: tuple[RetCode, ...] = ()
+    errors: tuple[RetCode | Refusal, ...] = ()
     events: tuple[str, ...] = ()
     beyond: str = ""
     fields: Mapping[str, str] = {}

@@ -84,8 +84,8 @@ SCRIPT: list[tuple[str, dict[str, Any]]] = [
     ("GetGroups", {}),
     ("MngDeleteAccount", {"login": 5002}),
     ("DeleteUsersList", {"logins": [5001, 5003]}),
-    ("Unsubscribe", {"chanels": ["user:event"]}),
-    ("Subscribe", {"chanels": ["trade:event", "EURUSD"], "from_seq": 44}),
+    ("Subscribe", {"chanels": ["trade:event", "balance:event", "EURUSD"], "from_seq": 44}),
+    ("Unsubscribe", {"chanels": ["balance:event"]}),
     ("UnsubscribeAll", {}),
     ("SubscribeAll", {}),
 ]

@@ -10,6 +10,7 @@ import jwt
 import pytest
 
 from scalemgr.cli import main
+from scalemgr.commands.base import FLAGS
 from scalemgr.finance.masks import EVERYTHING
 from scalemgr.finance.requests import AddGroup, Cause
 from scalemgr.ledger.sqlite import SqliteLedger
@@ -56,6 +57,8 @@ def test_tokenNeverReplacesAKey(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ["token", "--id", "x", "--role", "emperor"],
         ["token", "--id", "x", "--role", "manager", "--groups", "!a"],
+        ["token", "--id", "x", "--role", "manager", "--groups", "real *"],
+        ["token", "--id", "x", "--role", "manager", "--without", "see_all"],
         ["token", "--id", "x", "--role", "manager", "--days", "-1"],
         ["nonsense"],
         [],
@@ -118,3 +121,33 @@ def test_demoShowsTheMainJob(capsys: pytest.CaptureFixture[str], monkeypatch: py
     assert response.startswith('response: {"extID":"deposit-req-1001","status":200,"data":{"order":1,"login":1001,')
     assert '"profit":250.0,"comment":"Payment gateway deposit"' in response
     assert event.startswith('event:    {"event":"trade:event","type":0,"data":{"order":1,')
+
+
+def test_tokenOfAUser(capsys: pytest.CaptureFixture[str]) -> None:
+    """The token of a user names the account that it may see; nobody else's does."""
+    arguments = ["token", "--new-key", "--role", "user"]
+    assert main([*arguments, "--id", "ann"]) == 2
+    assert "--login" in capsys.readouterr().err
+    assert main(["token", "--id", "ann", "--role", "user", "--login", "5001"]) == 0
+    claims = jwt.decode(capsys.readouterr().out.strip(), options={"verify_signature": False})
+    assert (claims["id"], claims["login"]) == ("ann", 5001)
+    assert main(["token", "--id", "m", "--role", "manager", "--login", "1"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "withheld"),
+    [
+        ([], set()),
+        (["--without", "set_accounts", "--without", "del_accounts"], {"set_accounts", "del_accounts"}),
+        (["--only", "set_finance", "--only", "see_trades"], FLAGS.keys() - {"set_finance", "see_trades"}),
+        (["--only", "see_trades", "--without", "see_trades"], FLAGS.keys()),
+    ],
+)
+def test_tokenWithFlags(capsys: pytest.CaptureFixture[str], options: list[str], withheld: set[str]) -> None:
+    """A token withholds the flags that are named, or all but those."""
+    arguments = ["token", "--new-key", "--id", "psp", "--role", "dealer"]
+    assert main([*arguments, *options]) == 0
+    said = capsys.readouterr()
+    claims = jwt.decode(said.out.strip(), options={"verify_signature": False})
+    assert {flag for flag in FLAGS if claims.get(flag) == 0} == withheld
+    assert "covers every group" in said.err

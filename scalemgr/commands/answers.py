@@ -96,7 +96,10 @@ class Table(Struct):
 class Trades(Table):
     """A table of trades, and the sums of all that match."""
 
-    total_profit: float
+    total_profit: Annotated[
+        float,
+        Meta(description="of all that match, whatever their state, cmd and currency; tradeType 2: what is booked"),
+    ]
     total_net_profit: float
     total_storage: float
     total_commission: float
@@ -106,7 +109,7 @@ class Trades(Table):
 class Accounts(Table):
     """A table of accounts, and the sums of all that match."""
 
-    total_balance: float | UnsetType = UNSET
+    total_balance: Annotated[float | UnsetType, Meta(description="of all that match, whatever their currency")] = UNSET
     total_credit: float | UnsetType = UNSET
     total_profit: float | UnsetType = UNSET
     total_net_profit: float | UnsetType = UNSET

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from ..finance.requests import DEFAULT_COMMENT, AskForMoney, Decide
-from ..interfaces import IContext, ISubmission
+from ..interfaces import IContext, ISubmission, Refusal
 from ..wire.codes import EventRecordType, RetCode, TradeCommand, TradeReason, TradeState
 from ..wire.errors import InvalidData
 from .booking import both
@@ -97,7 +97,7 @@ def _decline(context: IContext, params: Any) -> ISubmission:
     return context.submit(Decide(cause, params.order, False, params.comment, params.api_data))
 
 
-_UNDECIDABLE = (RetCode.RET_NOT_FOUND, RetCode.RET_TRADE_INCORRECT_STATE)
+_UNDECIDABLE = (Refusal(RetCode.RET_NOT_FOUND, "TRADE_NOT_FOUND"), RetCode.RET_TRADE_INCORRECT_STATE)
 _BEYOND = "the Sync form, `idempotency_key`, `timeout_ms`"
 
 mngCreateFinanceRequest, mngCreateFinanceRequestSync = both(

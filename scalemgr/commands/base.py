@@ -35,14 +35,14 @@ READERS = STAFF | {SessionType.SESSION_USER}
 
 #: The published flags of managers (C{wire.md} 1.7) that mean something here. A token that has one as 0 may not:
 FLAGS = {
-    "see_accounts": "see accounts",
-    "set_accounts": "open and change accounts",
-    "del_accounts": "delete accounts",
+    "see_accounts": "see accounts and groups",
+    "set_accounts": "open and change accounts, make and change groups",
+    "del_accounts": "delete accounts and groups",
     "see_accounts_balance": "see what is on accounts, and what makes it: balances, the profit of trades, statements, "
     "C{balance:event}, C{trade:event}",
     "set_accounts_balance": "move money",
     "del_accounts_balance": "take movements of money back",
-    "see_trades": "see trades, and C{trade:event}",
+    "see_trades": "see trades; C{trade:event} takes C{see_accounts_balance} as well",
     "set_finance": "make requests for money, which await approval",
     "approve_finance": "approve them",
     "decline_finance": "decline them",

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 
 from ..finance.records import BALANCE_EVENT, TRADE_EVENT, Entry
 from ..finance.requests import Request
-from ..interfaces import About, IContext, ISubmission
+from ..interfaces import About, IContext, ISubmission, Refusal
 from ..wire.codes import EventRecordType, RetCode, TradeState
 from ..wire.errors import ADD_BALANCE_ERROR
 from .answers import Accepted, Trade
@@ -36,7 +36,7 @@ def both(
     state: TradeState,
     changed: TradeState | None = None,
     flag: str,
-    errors: tuple[RetCode, ...],
+    errors: tuple[RetCode | Refusal, ...],
     event: EventRecordType | None = None,
     moves: bool = True,
     beyond: str = "",
@@ -91,7 +91,7 @@ def both(
             STAFF,
             denied=ADD_BALANCE_ERROR,
             flags=frozenset({flag}),
-            about=About(Trade, (*errors, RetCode.RET_TIMEOUT), tuple(events), beyond),
+            about=About(Trade, errors, tuple(events), beyond),
         ),
     )
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from ..finance.requests import BALANCE, CREDIT, TakeBack
-from ..interfaces import IContext, ISubmission
+from ..interfaces import IContext, ISubmission, Refusal
 from ..wire.codes import EventRecordType, RetCode, TradeCommand, TradeState
 from .base import Command
 from .booking import both
@@ -39,7 +39,7 @@ def _both(name: str, kinds: frozenset[TradeCommand], does: str) -> tuple[Command
         state=TradeState.TS_FINANCE_DELETE_REQUEST,
         flag="del_accounts_balance",
         errors=(
-            RetCode.RET_NOT_FOUND,
+            Refusal(RetCode.RET_NOT_FOUND, "TRADE_NOT_FOUND"),
             RetCode.RET_TRADE_INCORRECT_ORDER,
             RetCode.RET_TRADE_INCORRECT_STATE,
             RetCode.RET_TRADE_NO_MONEY,

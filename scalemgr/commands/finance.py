@@ -6,9 +6,9 @@ not makes a new transaction, as published, or is refused where the configuration
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
 
 from ..finance.records import FinanceTrade
@@ -41,13 +41,19 @@ __all__ = [
 ]
 
 
+_ORDER = (
+    "a transaction of this login and kind to change: amount takes the place of the old one, what is left out stays as "
+    "it is; 0, or one that does not exist: a new one is made (or 404, if the server is configured to be strict)"
+)
+
+
 class _Movement(Struct, frozen=True):
     """What they all take. C{order}: one of this login to change; if it does not exist, a new one is made."""
 
     login: Login
     amount: SignedAmount
     comment: Comment | None = None
-    order: Order | None = None
+    order: Annotated[Order, Meta(description=_ORDER)] | None = None
     open_time: UnixTime | None = None
     close_time: UnixTime | None = None
     idempotency_key: IdempotencyKey | None = None

@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 
 from ..finance import requests
 from ..finance.records import Entry
-from ..interfaces import About, IContext
+from ..interfaces import About, IContext, Refusal
 from ..wire.codes import RetCode, SessionType
 from ..wire.errors import InvalidData
 from ..wire.messages import encode
@@ -74,6 +74,7 @@ class AddGroup(Struct, frozen=True, kw_only=True):
 @command(
     "AddGroup",
     roles=OFFICE,
+    flags=("set_accounts",),
     about=About(
         GroupSaid,
         (RetCode.RET_DUPLICATE_RECORD,),
@@ -89,6 +90,7 @@ async def addGroup(context: IContext, params: AddGroup) -> dict[str, Any]:
 @command(
     "UpdateGroup",
     roles=OFFICE,
+    flags=("set_accounts",),
     about=About(
         GroupSaid,
         (RetCode.RET_GROUP_USE_BY_USER,),
@@ -134,9 +136,10 @@ class DeleteGroup(Struct, frozen=True):
 @command(
     "DeleteGroup",
     roles=OFFICE,
+    flags=("del_accounts",),
     about=About(
         Done,
-        (RetCode.RET_GROUP_NOT_FOUND, RetCode.RET_GROUP_USE_BY_USER),
+        (RetCode.RET_GROUP_NOT_FOUND, Refusal(RetCode.RET_GROUP_USE_BY_USER, "DELETE_GROUP_ERROR")),
         ("group:event EV_RECORD_DELETE",),
         "`idempotency_key`",
     ),

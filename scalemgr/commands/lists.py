@@ -143,7 +143,7 @@ class GetGroups(Struct, frozen=True):
     """No parameters."""
 
 
-@command("GetGroups", roles=STAFF, about=About(Rows, beyond="`digits`, `floor`"))
+@command("GetGroups", roles=STAFF, flags=("see_accounts",), about=About(Rows, beyond="`digits`, `floor`"))
 async def getGroups(context: IContext, params: GetGroups) -> dict[str, Any]:
     """The groups that the caller may see, each with all that is known of it."""
     return rows(await context.table(TableQuery(table=GROUPS)))

@@ -14,7 +14,7 @@ from typing import Any
 import ujson
 from msgspec import Struct
 
-from ..interfaces import ICommand
+from ..interfaces import ICommand, Refusal
 from ..wire.codes import RetCode, SessionType
 from .base import FLAGS
 from .describe import Parameter, parameters
@@ -123,10 +123,14 @@ def _default(value: Any) -> str:
     return f"default `{ujson.dumps(value, escape_forward_slashes=False)}`"
 
 
-def _error(code: RetCode, command: ICommand) -> str:
-    if command.denied is not None and code == RetCode.RET_USER_NOT_FOUND:
-        return f"`{command.denied}` 401 (`{code.name}`)"
-    return f"`{code.name}` {code.status}"
+def _error(refusal: RetCode | Refusal, command: ICommand) -> str:
+    """As an answer has it: C{error}, status, and C{reason} where that is another name."""
+    said = refusal if isinstance(refusal, Refusal) else Refusal(refusal)
+    error, status = said.error or said.code.name, said.status or said.code.status
+    if command.denied is not None and said.code == RetCode.RET_USER_NOT_FOUND:
+        error, status = command.denied, 401
+    reason = "" if error == said.code.name else f" (`{said.code.name}`)"
+    return f"`{error}` {status}{reason}"
 
 
 def _summary(commands: Iterable[ICommand]) -> Iterable[str]:

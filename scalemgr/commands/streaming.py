@@ -11,7 +11,8 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from ..finance.channels import NOTHING
-from ..interfaces import About, IContext
+from ..interfaces import About, IContext, Refusal
+from ..wire.codes import RetCode
 from .answers import Chosen, Pong
 from .base import command
 from .params import SAFE_INTEGER
@@ -41,7 +42,12 @@ class Subscribe(Struct, frozen=True):
 
 
 @command(
-    "Subscribe", about=About(Chosen, beyond="it chooses events, too; `from_seq`, `epoch`; the answer is not published")
+    "Subscribe",
+    about=About(
+        Chosen,
+        (Refusal(RetCode.RET_ERR_DUPLICATE), Refusal(RetCode.RET_NOT_FOUND, "RESYNC_REQUIRED", 410)),
+        beyond="it chooses events, too; `from_seq`, `epoch`; the answer is not published",
+    ),
 )
 def subscribe(context: IContext, params: Subscribe) -> dict[str, Any]:
     """Choose the events that are named, or more of them; from_seq: get what was missed, then a mark (replay:done)."""

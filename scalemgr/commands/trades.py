@@ -14,13 +14,13 @@ from msgspec import Meta, Struct
 
 from ..finance.questions import TRADES, Filter, TableQuery
 from ..finance.records import FinanceTrade
-from ..interfaces import About, IContext
+from ..interfaces import About, IContext, Refusal
 from ..wire.codes import RetCode
 from ..wire.errors import InvalidData, Refused
 from .answers import Table, TradeFields, Trades
 from .base import READERS, command
 from .filters import Filtered, GroupMask, Limit, Offset, fields, table
-from .params import Flag, Login, Order, UnixTime
+from .params import SAFE_INTEGER, Flag, Login, Order, UnixTime
 
 __all__ = ["COLUMNS", "getTradeByOrder", "getTradesByGroup", "getTradesHistoryByLogin", "mngGetTradesByFilter"]
 
@@ -65,7 +65,9 @@ class GetTradeByOrder(Struct, frozen=True):
     "GetTradeByOrder",
     roles=READERS,
     flags=("see_trades",),
-    about=About(TradeFields, (RetCode.RET_NOT_FOUND,), beyond="`update_time`, `balance_version`"),
+    about=About(
+        TradeFields, (Refusal(RetCode.RET_NOT_FOUND, "TRADE_NOT_FOUND"),), beyond="`update_time`, `balance_version`"
+    ),
 )
 async def getTradeByOrder(context: IContext, params: GetTradeByOrder) -> dict[str, Any]:
     """A trade by its number."""
@@ -100,16 +102,17 @@ class GetTradesHistoryByLogin(Struct, frozen=True, rename={"from_": "from"}):
     """Of which account, and from when to when, both inclusive. C{limit} and C{offset} are ours."""
 
     login: Login
-    from_: UnixTime
-    to: UnixTime
+    from_: Annotated[UnixTime, Meta(description="unix seconds, inclusive; 0: from the first")]
+    to: Annotated[UnixTime, Meta(description="unix seconds, inclusive; 0: to the last")]
     limit: Limit | None = None
     offset: Offset = 0
 
 
 @command("GetTradesHistoryByLogin", roles=READERS, flags=("see_trades",), about=About(Table, beyond=_BEYOND))
 async def getTradesHistoryByLogin(context: IContext, params: GetTradesHistoryByLogin) -> dict[str, Any]:
-    """The closed trades of an account, by their close_time."""
-    if params.to < params.from_:
+    """What was booked on an account and not taken back, by its close_time."""
+    to = params.to or SAFE_INTEGER
+    if to < params.from_:
         raise InvalidData("expected it after from", field="to")
     query = TableQuery(
         table=TRADES,
@@ -117,7 +120,7 @@ async def getTradesHistoryByLogin(context: IContext, params: GetTradesHistoryByL
         tradeType=_CLOSED,
         filter=Filter(
             where=[["login", "=", params.login]],
-            whereBetween=[["close_time", [params.from_, params.to]]],
+            whereBetween=[["close_time", [params.from_, to]]],
             orderBy=["close_time", "ASC"],
         ),
         limit=params.limit,

@@ -93,7 +93,12 @@ def alike(first: Entry, request: Request) -> Replay:
 
 def refusalOf(entry: Entry) -> ManagerError | None:
     """The refusal that an entry is, as it was raised; C{None} if it is none."""
-    return ManagerError.fromData(ujson.loads(entry.data)) if entry.event == REFUSAL else None
+    if entry.event != REFUSAL:
+        return None
+    refusal = ManagerError.fromData(ujson.loads(entry.data))
+    if entry.record is not None:
+        refusal.status = ujson.loads(entry.record)["status"]
+    return refusal
 
 
 def _settle(desk: Desk, request: Request) -> Entry:
@@ -105,7 +110,17 @@ def _settle(desk: Desk, request: Request) -> Entry:
         e.details["outcome"] = "refused"
         login = getattr(request, "login", 0)
         # Of no group: it is nobody's event.
-        effect = desk.entry(request, REFUSAL, e.code, "", encode(e.data()), login=login, order=request.existing)
+        effect = desk.entry(
+            request,
+            REFUSAL,
+            e.code,
+            "",
+            encode(e.data()),
+            login=login,
+            order=request.existing,
+            # Where it is not that of the code.
+            record=None if e.status == e.code.status else encode({"status": e.status}),
+        )
     entries = effect if isinstance(effect, list) else [effect]
     first = entries[0]
     if first.balance or first.credit:

@@ -30,6 +30,9 @@ from .requests import (
 
 __all__ = ["RULES"]
 
+# As published, whatever was in the way of each.
+_NOTHING_DELETED = 409
+
 
 def _addAccount(desk: Desk, request: AddAccount) -> Entry:
     group = _group(desk, request, request.group)
@@ -109,6 +112,14 @@ def _deleteAccounts(desk: Desk, request: DeleteAccounts) -> list[Entry]:
         "failed": len(failures),
         "failures": failures,
     }
+    if not closed:
+        raise Refused(
+            "none of these accounts was deleted",
+            RetCode(failures[0]["code"]),
+            error=failures[0]["error"],
+            status=_NOTHING_DELETED,
+            **said,
+        )
     type = EventRecordType.EV_RECORD_DELETE
     # Of no group, and never sent: which accounts there are is not everybody's business.
     first = desk.entry(request, ACCOUNTS_DELETED, type, "", encode(said))

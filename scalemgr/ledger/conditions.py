@@ -98,7 +98,7 @@ def _column(columns: Mapping[str, Column], name: object, at: str) -> Column:
     column = columns.get(name) if isinstance(name, str) else None
     if column is None:
         # In quotes, and cut short: it is whatever somebody wrote.
-        raise InvalidData(f"there is no column {str(name)[:64]!r} to be asked for", field=at)
+        raise InvalidData(f"there is no column {str(name)[:64]!r}, or not for you", field=at)
     return column
 
 

@@ -156,6 +156,9 @@ class Dispatcher:
             # Of what the caller may not touch nothing is told, but whether this answer is for good.
             outcome = error.details.get("outcome")
             details = {} if outcome is None else {"outcome": outcome}
+            if isinstance(error, NotPermitted):
+                # That is about the caller alone.
+                details["detail"] = error.message
             error = ManagerError(_DENIED, error.code, error=command.denied, status=401, **details)
         try:
             if not isinstance(error, ManagerError):

@@ -39,6 +39,7 @@ def test_withheld(name: str, flag: str, value: object) -> None:
     if COMMANDS[name].denied:
         assert (answer["status"], answer["data"]["error"]) == (401, "ADD_BALANCE_ERROR")
         assert answer["data"]["reason"] == "RET_NOT_ENOUGH_RIGHTS"
+        assert flag in answer["data"]["detail"]
     else:
         assert (answer["status"], answer["data"]["error"]) == (403, "RET_NOT_ENOUGH_RIGHTS")
         assert flag in answer["data"]["message"]

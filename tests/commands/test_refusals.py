@@ -51,7 +51,8 @@ def test_whoMayNot(role: int, command: str) -> None:
     """Any other role gets the published refusal, with the finer code and reason beside it."""
     answer = refusal(Daemon(), {"role": role, "login": 1001}, command)
     assert answer["status"] == 401
-    assert answer["data"] == {**PUBLISHED, "code": 7, "reason": "RET_NOT_ENOUGH_RIGHTS"}
+    detail = f"{command} is not for your role"
+    assert answer["data"] == {**PUBLISHED, "code": 7, "reason": "RET_NOT_ENOUGH_RIGHTS", "detail": detail}
     assert list(answer["data"])[:2] == ["error", "message"]
 
 

@@ -246,7 +246,7 @@ READS: dict[str, dict[str, Any]] = {
 }
 FOR_STAFF = {"GetAccountsByGroup", "GetUserBalanceList", "GetGroups"}
 FLAGS = {
-    "see_accounts": {"GetAccountByLogin", "GetUsersByFilter", "GetAccountsByGroup"},
+    "see_accounts": {"GetAccountByLogin", "GetUsersByFilter", "GetAccountsByGroup", "GetGroups"},
     "see_trades": {
         *("GetTradeByOrder", "GetTradesHistoryByLogin", "GetTradesByGroup", "MngGetTradesByFilter", "GetStatement")
     },

@@ -193,11 +193,12 @@ def test_closedInAList() -> None:
 
 
 def test_noneOfAList() -> None:
-    """Of a list of which none can be closed it is kept that none was."""
+    """A list of which none can be closed is refused, for good, with what stands in the way of each."""
     [outcome], book, entries = settle(makeBook(), DeleteAccounts(CRM, (7, 8)))
-    assert [e.event for e in entries] == [ACCOUNTS_DELETED]
-    assert isinstance(outcome, Entry)
-    assert ujson.loads(outcome.data)["deleted"] == 0
+    assert [e.event for e in entries] == ["request:refused"]
+    error = refused(outcome)
+    assert (error.status, error.code) == (409, RetCode.RET_USER_NOT_FOUND)
+    assert (error.details["deleted"], error.details["failed"], error.details["outcome"]) == (0, 2, "refused")
     assert len(book.accounts) == 3
 
 
