@@ -16,9 +16,10 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from scalemgr.commands.base import Command, command
+from scalemgr.finance.book import Book, Draft
 from scalemgr.finance.masks import EVERYTHING
 from scalemgr.finance.money import Currencies
-from scalemgr.finance.records import REFUSAL, Entry
+from scalemgr.finance.records import BALANCE_EVENT, REFUSAL, TRADE_EVENT, Entry
 from scalemgr.finance.requests import AddAccount, AddGroup, Cause, Request
 from scalemgr.finance.settle import Outcome
 from scalemgr.interfaces import ICommand, IContext, ILedger
@@ -33,6 +34,8 @@ from scalemgr.server.dispatch import Dispatcher
 from scalemgr.server.factory import ManagerFactory
 from scalemgr.server.limits import SessionLimits
 from scalemgr.server.protocol import ManagerProtocol
+from scalemgr.wire.codes import EventRecordType
+from scalemgr.wire.messages import encode
 
 #: When every test begins: milliseconds that are no whole second.
 NOW_MS = 1_763_836_800_250
@@ -60,6 +63,86 @@ _FRESH = count(1)
 def fresh() -> str:
     """An extID that no request has had."""
     return f"fresh-{next(_FRESH)}"
+
+
+def onAccount(login: int, version: int, balance: int, credit: int = 0, digits: int = 2) -> dict[str, Any]:
+    """The C{data} of a balance:event, made here and not by what is tested; the amounts are in minor units."""
+    unit = 10**digits
+    return {
+        "login": login,
+        "balance": balance / unit,
+        "credit": credit / unit,
+        "equity": (balance + credit) / unit,
+        "margin": 0.0,
+        "margin_free": (balance + credit) / unit,
+        "margin_level": 0.0,
+        "balance_version": version,
+    }
+
+
+def trades(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of events, the trades: for what is not about the balance:event that follows each one that moves money."""
+    return [event for event in events if event["event"] == TRADE_EVENT]
+
+
+def inShort(lines: Iterable[dict[str, Any]]) -> list[str]:
+    """
+    What a session was sent: an answer by its extID, an event by its seq. Of a balance:event, which must be as
+    published, the balance follows: C{7:10} is entry 7, and there are 10.00 then.
+    """
+    return [_inShort(line) for line in lines]
+
+
+def _inShort(line: dict[str, Any]) -> str:
+    if "event" not in line:
+        return str(line["extID"])
+    if line["event"] != BALANCE_EVENT:
+        return str(line["seq"])
+    data = line["data"]
+    cents = round(data["balance"] * 100), round(data["credit"] * 100)
+    assert data == onAccount(data["login"], data["balance_version"], *cents)
+    assert line["type"] == EventRecordType.EV_RECORD_UPDATE
+    return f"{line['seq']}:{data['balance']:g}"
+
+
+def ofDeposits(first: int, count: int = 1, before: int = 0) -> list[str]:
+    """The events of so many deposits of 10.00 in short, from this seq on; so much was on the account before them."""
+    return [said for n in range(count) for said in (str(first + 2 * n), f"{first + 2 * n + 1}:{before + 10 * (n + 1)}")]
+
+
+def wholeLog(book: Book, causes: Iterable[Entry]) -> list[Entry]:
+    """
+    What the log must have on top of a book, of which these are the entries that requests caused: each of them, and
+    right after each that moves money the balance:event of what the account has then. No other.
+    """
+    draft = Draft(book)
+    for cause in causes:
+        draft.apply(cause)
+        if not (cause.balance or cause.credit):
+            continue
+        account = draft.account(cause.login)
+        assert account is not None
+        group = draft.group(account.group)
+        assert group is not None
+        said = onAccount(account.login, account.balance_version, account.balance, account.credit, group.digits)
+        draft.apply(
+            Entry(
+                seq=cause.seq + 1,
+                time_ms=cause.time_ms,
+                event=BALANCE_EVENT,
+                type=EventRecordType.EV_RECORD_UPDATE,
+                group=account.group,
+                login=account.login,
+                order=0,
+                balance=0,
+                credit=0,
+                principal=cause.principal,
+                key=None,
+                fingerprint=None,
+                data=encode(said),
+            )
+        )
+    return draft.entries
 
 
 class Nothing(Struct, frozen=True):

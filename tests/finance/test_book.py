@@ -92,9 +92,10 @@ def test_balancesAreTheSumOfTheEntries(moves: list[tuple[int, int, int]]) -> Non
 
 
 def test_groupIsFolded() -> None:
-    """A group has the currency of its entry and the decimals that were kept beside it."""
+    """A group has the currency, the decimals and all else of what was kept beside its entry, and no accounts yet."""
     entry = booked(settleOne(Book(), newGroup("coins", currency="BTC", digits=8)))
-    assert folded(Book(), [entry]).group("coins") == Group("coins", "BTC", 8, 0)
+    assert entry.record is not None
+    assert folded(Book(), [entry]).group("coins") == Group("coins", "BTC", 8, 0, 0, entry.record)
 
 
 def test_accountIsFolded() -> None:

@@ -18,6 +18,7 @@ from scalemgr.wire.codes import EventRecordType, RetCode, TradeCommand
 from scalemgr.wire.errors import DuplicateRequest, InvalidData, ManagerError, NotPermitted
 from scalemgr.wire.messages import encode
 
+from ..helpers import wholeLog
 from .books import (
     BEFORE,
     CRM,
@@ -46,8 +47,15 @@ def settle(book: Book, *requests: Request, known: Sequence[Entry] = ()) -> list[
     """What becomes of a batch; the book has its entries then."""
     names: dict[KeyName, Entry] = {(e.principal, e.key): e for e in known if e.key is not None}
     outcomes, draft = settleBatch(book, {}, names, requests, NOW_MS)
+    # Whatever is repeated: the log gets the outcomes that are new, what follows from them, and nothing else.
+    assert draft.entries == wholeLog(book, [outcome for outcome in outcomes if isinstance(outcome, Entry)])
     book.absorb(draft)
     return outcomes
+
+
+def bookOf(*outcomes: Outcome) -> object:
+    """All that a book says once these, and what follows from them, are all that its log has."""
+    return contents(folded(makeBook(), wholeLog(makeBook(), map(booked, outcomes))))
 
 
 def duplicate(outcome: Outcome) -> int:
@@ -75,7 +83,7 @@ def test_repeatInTheSameBatch(request_: Request) -> None:
     book = makeBook()
     first, second, third = settle(book, request_, request_, request_)
     assert second == third == Replay(booked(first))
-    assert contents(book) == contents(folded(makeBook(), [booked(first)]))
+    assert contents(book) == bookOf(first)
 
 
 def test_repeatOfAKnownEntry() -> None:
@@ -91,8 +99,9 @@ def test_repeatsDoNotShiftWhatFollows() -> None:
     """What follows a repeat in its batch is booked as if the repeat were not there."""
     book = makeBook()
     first, _, last = settle(book, deposit(5, cause=KEYED), deposit(5, order=8, cause=KEYED), deposit(7, order=9))
-    assert (booked(first).seq, booked(last).seq) == (1, 2)
-    assert contents(book) == contents(folded(makeBook(), [booked(first), booked(last)]))
+    # The first is followed by its balance:event.
+    assert (booked(first).seq, booked(last).seq) == (1, 3)
+    assert contents(book) == bookOf(first, last)
     assert book.accounts[1001].balance == 1200
 
 
@@ -106,7 +115,7 @@ def test_anotherRequestWithAUsedKey(inBatch: bool) -> None:
         [first] = settle(book, deposit(5, cause=KEYED))
         [second] = settle(book, other, known=[booked(first)])
     assert duplicate(second) == 7
-    assert contents(book) == contents(folded(makeBook(), [booked(first)]))
+    assert contents(book) == bookOf(first)
     # It has not taken the key over.
     assert settle(book, deposit(5, cause=KEYED), known=[booked(first)]) == [Replay(booked(first))]
 
@@ -157,7 +166,7 @@ REFUSED: dict[str, tuple[Request, Book, RetCode, int, int]] = {
     "unknown login": (deposit(5, 4711), makeBook(), RetCode.RET_USER_NOT_FOUND, 4711, 0),
     "disabled": (deposit(5), richBook(enable=0), RetCode.RET_ACCOUNT_DISABLED, 1001, 0),
     "no money": (change(50), richBook(100), RetCode.RET_TRADE_NO_MONEY, 1001, 7),
-    "other kind": (deposit(5, cmd=TradeCommand.OP_BALANCE_OUT), richBook(), RetCode.RET_TRADE_INCORRECT_CMD, 1001, 0),
+    "other kind": (deposit(5, cmd=TradeCommand.OP_BUY), richBook(), RetCode.RET_TRADE_INCORRECT_CMD, 1001, 0),
     "no such order": (change(5, order=9), richBook(), RetCode.RET_NOT_FOUND, 1001, 9),
     "strict": (deposit(5, named=9, strict=True), richBook(), RetCode.RET_NOT_FOUND, 1001, 0),
     "group exists": (newGroup("demo"), makeBook(), RetCode.RET_DUPLICATE_RECORD, 0, 0),
@@ -246,7 +255,7 @@ def test_keyThatIsNotUsedUp(bad: Request, kind: type[Exception]) -> None:
     """What is malformed, not permitted, or a bug of ours, is no entry, and its key can be used for something good."""
     failed, good = settle(book := makeBook(), bad, deposit(9, order=8, cause=KEYED))
     assert type(failed) is kind
-    assert (booked(good).order, book.seq, book.accounts[1001].balance) == (8, 1, 900)
+    assert (booked(good).order, book.seq, book.accounts[1001].balance) == (8, 2, 900)
 
 
 # -- forgetting ---------------------------------------------------------------------------------------
@@ -256,11 +265,12 @@ def test_forgetKeys() -> None:
     """To forget keys is an entry of nobody's event, that says up to where."""
     [_, forget] = settle(book := makeBook(), deposit(5, cause=KEYED), ForgetKeys(CRM, 1))
     assert isinstance(forget, Entry)
-    assert (forget.seq, forget.event, forget.data) == (2, KEYS_FORGOTTEN, '{"up_to":1}')
+    # After the deposit and its balance:event.
+    assert (forget.seq, forget.event, forget.data) == (3, KEYS_FORGOTTEN, '{"up_to":1}')
     assert (forget.type, forget.group, forget.login, forget.order) == (EventRecordType.EV_RECORD_DELETE, "", 0, 0)
     assert forget.event not in BROADCAST
     assert refusalOf(forget) is None
-    assert (book.seq, book.forgotten, book.accounts[1001].balance) == (2, 1, 500)
+    assert (book.seq, book.forgotten, book.accounts[1001].balance) == (3, 1, 500)
 
 
 @pytest.mark.parametrize("inBatch", [True, False])
@@ -274,7 +284,8 @@ def test_forgottenKeyCountsNoMore(inBatch: bool) -> None:
         [first] = settle(book, old)
         settle(book, ForgetKeys(CRM, 1))
         second, third, fourth = settle(book, new, new, old, known=[booked(first)])
-    assert booked(second).seq == 3
+    # After the first one, its balance:event and the forgetting.
+    assert booked(second).seq == 4
     assert third == Replay(booked(second))
     assert duplicate(fourth) == 8
     assert book.accounts[1001].balance == 1100
@@ -285,20 +296,23 @@ def test_onlyOlderKeysAreForgotten() -> None:
     book = makeBook()
     requests = [deposit(1, order=n, cause=key(str(n))) for n in (1, 2, 3)]
     first, second, third = settle(book, *requests)
-    settle(book, ForgetKeys(CRM, 2))
+    assert [booked(outcome).seq for outcome in (first, second, third)] == [1, 3, 5]
+    settle(book, ForgetKeys(CRM, 4))
     known = [booked(first), booked(second), booked(third)]
     again = settle(book, *requests, known=known)
     assert [isinstance(outcome, Replay) for outcome in again] == [False, False, True]
-    assert [booked(outcome).seq for outcome in again[:2]] == [5, 6]
+    assert [booked(outcome).seq for outcome in again[:2]] == [8, 10]
 
 
-@pytest.mark.parametrize(("forgotten", "upTo"), [(0, 0), (0, 4), (0, -1), (2, 2), (2, 1), (2, 5)])
+@pytest.mark.parametrize(("forgotten", "upTo"), [(0, 0), (0, 7), (0, -1), (4, 4), (4, 3), (4, 8)])
 def test_forgettingWhatCannotBe(forgotten: int, upTo: int) -> None:
     """Keys beyond the head cannot be forgotten, and none twice: that is a bug of ours, and no entry."""
     book = makeBook()
     settle(book, *(deposit(1, order=n, cause=key(str(n))) for n in (1, 2, 3)))
     if forgotten:
         settle(book, ForgetKeys(CRM, forgotten))
+    # Three deposits with a balance:event each, and perhaps the forgetting.
+    assert book.seq == 6 + bool(forgotten)
     before = contents(book)
     [outcome] = settle(book, ForgetKeys(CRM, upTo))
     assert type(outcome) is ValueError
@@ -340,5 +354,6 @@ def test_oneEffectAKey(batches: list[list[MoveMoney]]) -> None:
             else:
                 assert type(outcome) is InvalidData
                 assert name not in kept
-    assert book.seq == len(kept)
+    # The others are the balance:events of those that moved money, as C{settle} has seen.
+    assert book.seq == len(kept) + sum(entry.balance != 0 for entry in kept.values())
     assert sum(account.balance for account in book.accounts.values()) == told

@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from scalemgr.finance.masks import Mask
 from scalemgr.finance.money import MINOR_UNITS_MAX
-from scalemgr.finance.records import TRADE_EVENT, Account, FinanceTrade
+from scalemgr.finance.records import BALANCE_EVENT, TRADE_EVENT, Account, FinanceTrade
 from scalemgr.finance.requests import Cause, MoveMoney
 from scalemgr.finance.settle import settleBatch
 from scalemgr.wire.codes import EventRecordType, TradeCommand, TradeState
 
+from ..helpers import onAccount, wholeLog
 from .books import (
     BEFORE,
     CRM,
@@ -35,9 +36,19 @@ from .books import (
 
 
 def test_newDeposit() -> None:
-    """A deposit is one entry that says who asked, what happened, and by how much the balance moved."""
+    """
+    A deposit is one entry that says who asked, what happened, and by how much the balance moved; and after it one that
+    says what the account has now.
+    """
     request = deposit(250.5, order=1242279, comment="Payment gateway deposit", cause=KEYED)
-    entry = booked(settleOne(makeBook(), request))
+    [outcome], draft = settleBatch(makeBook(), {}, {}, [request], NOW_MS)
+    entry = booked(outcome)
+    assert draft.entries == wholeLog(makeBook(), [entry])
+    assert [(e.seq, e.event, e.type, e.key) for e in draft.entries] == [
+        (1, TRADE_EVENT, EventRecordType.EV_RECORD_ADD, "key-1"),
+        (2, BALANCE_EVENT, EventRecordType.EV_RECORD_UPDATE, None),
+    ]
+    assert json.loads(draft.entries[1].data) == onAccount(1001, 1, 25050)
     assert (entry.seq, entry.time_ms) == (1, NOW_MS)
     assert (entry.event, entry.type) == (TRADE_EVENT, EventRecordType.EV_RECORD_ADD)
     assert (entry.group, entry.login, entry.order) == ("demo", 1001, 1242279)

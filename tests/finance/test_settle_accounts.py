@@ -12,29 +12,40 @@ from scalemgr.finance.records import GROUP_EVENT, USER_EVENT, Account, Group
 from scalemgr.finance.requests import Cause
 from scalemgr.finance.settle import settleBatch
 from scalemgr.wire.codes import EventRecordType
+from scalemgr.wire.messages import encode
 
 from .books import EU, KEYED, NOW, NOW_MS, booked, deposit, makeBook, newAccount, newGroup, refused, settleOne, told
 
 # -- groups -------------------------------------------------------------------------------------------
 
 
+def vip() -> Group:
+    """The group C{vip} in USD, of which nothing else was said; of what is known of it, the order plays no part."""
+    return Group("vip", "USD", 2, 0, 0, encode({"group": "vip", "currency": "USD", "digits": 2}))
+
+
 def test_newGroup() -> None:
-    """A group is one entry: what is told is its name and currency, what is kept is all that was said."""
-    entry = booked(settleOne(Book(), newGroup("vip", cause=KEYED, currency="KWD", digits=3, margin_call=50)))
+    """A group is one entry: what is told is all but lists, and its floor, what is kept is all that was said."""
+    request = newGroup("vip", cause=KEYED, currency="KWD", digits=3, margin_call=50, symbols=["EURUSD"])
+    [outcome], draft = settleBatch(Book(), {}, {}, [request], NOW_MS)
+    entry = booked(outcome)
+    assert draft.entries == [entry]
     assert (entry.seq, entry.event, entry.type) == (1, GROUP_EVENT, EventRecordType.EV_RECORD_ADD)
     assert (entry.group, entry.login, entry.order, entry.balance, entry.credit) == ("vip", 0, 0, 0, 0)
     assert (entry.principal, entry.key, entry.time_ms) == ("crm", "key-1", NOW_MS)
-    assert json.loads(entry.data) == {"group": "vip", "currency": "KWD"}
+    told = {"group": "vip", "currency": "KWD", "digits": 3, "margin_call": 50}
+    assert json.loads(entry.data) == {**told, "floor": 0.0}
     assert entry.record is not None
-    assert json.loads(entry.record) == {"group": "vip", "currency": "KWD", "digits": 3, "margin_call": 50}
+    assert json.loads(entry.record) == {**told, "symbols": ["EURUSD"]}
 
 
 def test_fieldsCannotForgeAGroup() -> None:
     """What else is said of a group does not replace its name, currency or decimals."""
     request = newGroup("vip")
     request.fields.update(group="other", currency="EUR", digits=5)
-    _, draft = settleBatch(Book(), {}, {}, [request], NOW_MS)
-    assert draft.groups == {"vip": Group("vip", "USD", 2)}
+    [outcome], draft = settleBatch(Book(), {}, {}, [request], NOW_MS)
+    assert draft.groups == {"vip": vip()}
+    assert json.loads(booked(outcome).data) == {"group": "vip", "currency": "USD", "digits": 2, "floor": 0.0}
 
 
 def test_groupIsMadeOnce() -> None:
@@ -43,7 +54,7 @@ def test_groupIsMadeOnce() -> None:
     assert (error.status, error.code.name) == (409, "RET_DUPLICATE_RECORD")
     outcomes, draft = settleBatch(Book(), {}, {}, [newGroup("vip"), newGroup("vip", currency="EUR")], NOW_MS)
     assert refused(outcomes[1]).code.name == "RET_DUPLICATE_RECORD"
-    assert draft.groups == {"vip": Group("vip", "USD", 2)}
+    assert draft.groups == {"vip": vip()}
 
 
 @pytest.mark.parametrize("name", ["vip", "demo"])
@@ -65,7 +76,9 @@ def test_groupInsideTheMaskIsMade() -> None:
 def test_newAccount() -> None:
     """An account is one entry, told with the published members and kept with its whole profile."""
     request = newAccount(5000, "real-eu", enable=0, name="O'Brien", leverage=100, email="a@b", hash="$argon2id$h")
-    entry = booked(settleOne(makeBook(), request))
+    [outcome], draft = settleBatch(makeBook(), {}, {}, [request], NOW_MS)
+    entry = booked(outcome)
+    assert draft.entries == [entry]
     assert (entry.seq, entry.event, entry.type) == (1, USER_EVENT, EventRecordType.EV_RECORD_ADD)
     assert (entry.group, entry.login, entry.order, entry.balance, entry.credit) == ("real-eu", 5000, 0, 0, 0)
     assert json.loads(entry.data) == {
@@ -155,5 +168,6 @@ def test_wholeBrokerageInOneBatch() -> None:
     requests = [newGroup("vip"), newAccount(0, "vip"), deposit(250, 1001), deposit(5, 1002)]
     outcomes, draft = settleBatch(Book(), {}, {}, requests, NOW_MS)
     assert [booked(o).seq for o in outcomes[:3]] == [1, 2, 3]
-    assert refused(outcomes[3]).code.name == "RET_USER_NOT_FOUND"
+    # Entry 4 is the balance:event of the deposit.
+    assert (refused(outcomes[3]).code.name, draft.seq) == ("RET_USER_NOT_FOUND", 5)
     assert draft.account(1001) == Account(1001, "vip", 1, 25000, 0, 1)

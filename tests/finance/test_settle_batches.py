@@ -12,11 +12,12 @@ from msgspec.structs import replace
 from scalemgr.finance.book import Book
 from scalemgr.finance.masks import EVERYTHING, Mask
 from scalemgr.finance.money import MINOR_UNITS_MAX, Amount
-from scalemgr.finance.records import TRADE_EVENT, Account, Entry, FinanceTrade
+from scalemgr.finance.records import BALANCE_EVENT, TRADE_EVENT, Account, Entry, FinanceTrade
 from scalemgr.finance.requests import AddAccount, AddGroup, Cause, MoveMoney, Request
 from scalemgr.finance.settle import Outcome, settleBatch
 from scalemgr.wire.errors import ManagerError
 
+from ..helpers import wholeLog
 from .books import (
     CRM,
     DEPOSIT,
@@ -87,7 +88,7 @@ def oneByOne(book: Book, requests: list[Request]) -> list[Outcome]:
 
 
 def entriesOf(outcomes: list[Outcome]) -> list[Entry]:
-    """Those of the outcomes that go into the log."""
+    """Those of the outcomes that go into the log; what follows from them is not among them."""
     return [outcome for outcome in outcomes if isinstance(outcome, Entry)]
 
 
@@ -110,9 +111,17 @@ def test_batchIsNoDifferentFromOneByOne(requests: list[Request]) -> None:
 def test_foldOfTheEntriesIsTheDraft(requests: list[Request]) -> None:
     """The book that a batch leads to is the one that its entries alone lead to, after any restart."""
     book = makeBook()
-    outcomes, draft = settleBatch(book, {}, {}, requests, NOW_MS)
+    _, draft = settleBatch(book, {}, {}, requests, NOW_MS)
     book.absorb(draft)
-    assert contents(book) == contents(folded(makeBook(), entriesOf(outcomes)))
+    assert contents(book) == contents(folded(makeBook(), draft.entries))
+
+
+@thorough
+@given(batches())
+def test_moneyIsFollowedByItsBalance(requests: list[Request]) -> None:
+    """The log gets each outcome that is an entry, right after each that moves money its balance:event, nothing else."""
+    outcomes, draft = settleBatch(makeBook(), {}, {}, requests, NOW_MS)
+    assert draft.entries == wholeLog(makeBook(), entriesOf(outcomes))
 
 
 @thorough
@@ -120,7 +129,8 @@ def test_foldOfTheEntriesIsTheDraft(requests: list[Request]) -> None:
 def test_moneyIsConserved(requests: list[Request]) -> None:
     """A balance is the sum of its entries' deltas, and of the amounts of its trades, and is within its bounds."""
     outcomes, draft = settleBatch(makeBook(), {}, {}, requests, NOW_MS)
-    entries = [entry for entry in entriesOf(outcomes) if entry.event == TRADE_EVENT]
+    entries = [entry for entry in draft.entries if entry.balance or entry.credit]
+    assert all(entry.event == TRADE_EVENT and entry.balance for entry in entries)
     trades = tradesOf(outcomes).values()
     for login in (1001, 1002, 1003, 2001):
         account = draft.account(login) or Account(login, "")
@@ -134,14 +144,14 @@ def test_moneyIsConserved(requests: list[Request]) -> None:
 @thorough
 @given(batches())
 def test_entriesAreNumberedWithoutAGap(requests: list[Request]) -> None:
-    """Refusals take no number: entries follow the book's last one, in the order of the requests."""
+    """What is no entry takes no number: entries follow the book's last one, in the order of the requests."""
     book = makeBook()
     book.seq = 41
     outcomes, draft = settleBatch(book, {}, {}, requests, NOW_MS)
-    entries = entriesOf(outcomes)
     assert len(outcomes) == len(requests)
-    assert [entry.seq for entry in entries] == list(range(42, 42 + len(entries)))
-    assert draft.seq == 41 + len(entries)
+    assert [entry.seq for entry in draft.entries] == list(range(42, 42 + len(draft.entries)))
+    assert draft.seq == 41 + len(draft.entries)
+    assert [entry for entry in draft.entries if entry.event != BALANCE_EVENT] == entriesOf(outcomes)
 
 
 @thorough
@@ -183,7 +193,8 @@ def test_bugHurtsItsOwnRequestOnly(broken: Any) -> None:
     outcomes, draft = settleBatch(book, {}, {}, [deposit(5, order=1), broken, deposit(7, order=2)], NOW_MS)
     assert isinstance(outcomes[1], Exception)
     assert not isinstance(outcomes[1], ManagerError)
-    assert [booked(outcomes[i]).seq for i in (0, 2)] == [1, 2]
+    assert [booked(outcomes[i]).seq for i in (0, 2)] == [1, 3]
+    assert draft.entries == wholeLog(book, entriesOf(outcomes))
     assert draft.account(1001) == Account(1001, "demo", 1, 1200, 0, 2)
     assert contents(book) == before
 

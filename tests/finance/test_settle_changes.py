@@ -10,6 +10,7 @@ from scalemgr.finance.records import Account, FinanceTrade
 from scalemgr.finance.settle import settleBatch
 from scalemgr.wire.codes import EventRecordType, TradeCommand, TradeState
 
+from ..helpers import wholeLog
 from .books import (
     BEFORE,
     DEPOSIT,
@@ -28,10 +29,12 @@ from .books import (
 
 @pytest.mark.parametrize(("amount", "moved"), [(250, 15000), (100.01, 1), (100, 0), (99.99, -1), (0.01, -9999)])
 def test_changeMovesTheDifference(amount: float, moved: int) -> None:
-    """To change a deposit moves the balance by the difference, and the version only if there is one."""
+    """To change a deposit moves the balance by the difference, and the version, with a balance:event, only if any."""
     book = richBook()
     outcomes, draft = settleBatch(book, {7: BEFORE}, {}, [change(amount)], NOW_MS)
     entry = booked(outcomes[0])
+    assert draft.entries == wholeLog(book, [entry])
+    assert len(draft.entries) == 1 + (moved != 0)
     assert (entry.type, entry.order) == (EventRecordType.EV_RECORD_UPDATE, 7)
     assert entry.balance == moved
     account = draft.account(1001)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from twisted.logger import LogEvent
 
+from scalemgr.finance.records import BALANCE_EVENT, TRADE_EVENT
+
 from ..helpers import booked, fresh
 from .house import PENDING, VOID, House, SlowReader, Told, both, keepAndFail, late, ok, told
 
@@ -231,5 +233,5 @@ def test_bugAfterTheAppend(house: House, monkeypatch: pytest.MonkeyPatch, failur
         house.two.deposit("b")
         house.wait(1.2)
         assert [(answer.status, answer.outcome) for answer in told(house.two)] == [(500, "pending")] * 2
-    assert [e.key for e in house.ledger.entries(5, 10)] == ["a"]
+    assert [(e.event, e.key) for e in house.ledger.entries(5, 10)] == [(TRADE_EVENT, "a"), (BALANCE_EVENT, None)]
     failures.clear()

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from msgspec import Struct
 from twisted.logger import LogEvent, capturedLogs, eventAsText
 
-from scalemgr.finance.requests import Cause
+from scalemgr.finance.requests import Request
 from scalemgr.interfaces import IContext
 from scalemgr.wire.errors import LedgerFailed
 
-from ..helpers import SYSTEM, Daemon, WatchedLedger, thirdParty
+from ..helpers import SYSTEM, Daemon, WatchedLedger, inShort, ofDeposits, thirdParty
 
 VOID = LedgerFailed("the disk is full", outcome="void")
 PENDING = LedgerFailed("the disk went away", outcome="pending")
@@ -89,7 +88,7 @@ def test_livesOnAfterAFailure(failure: Exception, failures: list[LogEvent]) -> N
     assert session.lines() == []
     daemon.clock.advance(0.05)
     daemon.settle()
-    assert [line.get("extID") for line in session.lines()] == ["b", None]
+    assert inShort(session.lines()) == ["b", *ofDeposits(6)]
     assert daemon.balance() == 1000
     failures.clear()
 
@@ -148,15 +147,13 @@ def test_stopDuringFailures() -> None:
     assert len(stopped) == 1
 
 
-class Unknown(Struct):
+class Unknown(Request, frozen=True):
     """A request of a kind that there is not."""
-
-    cause: Cause = SYSTEM
 
 
 async def broken(context: IContext) -> dict[str, Any]:
     """Ask for what no book can settle."""
-    await context.settled(context.submit(Unknown()))  # type: ignore[arg-type]
+    await context.settled(context.submit(Unknown(SYSTEM)))
     return {}
 
 

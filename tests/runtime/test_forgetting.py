@@ -40,7 +40,7 @@ class Keeper:
         setattr(self.ledger, "forgettable", ask)
 
     def deposits(self, *extIDs: str) -> Session:
-        """Entries 6 and up, made now."""
+        """Entries 6 and up, made now: each deposit, which has the key, and its balance:event, which has none."""
         session = self.daemon.staff()
         for extID in extIDs:
             session.deposit(extID)
@@ -113,7 +113,7 @@ def test_inSteps(keeper: Keeper) -> None:
     keeper.wait(3 * DAY_S)
     keeper.begin()
     assert keeper.forgotten() == []
-    for forgotten in ([7], [7, 9], [7, 9, 10], [7, 9, 10]):
+    for forgotten in ([8], [8, 12], [8, 12, 14], [8, 12, 14]):
         keeper.wait(0.5)
         session.deposit()
         keeper.daemon.settle()
@@ -134,8 +134,8 @@ def test_throughTheLog(keeper: Keeper) -> None:
     keeper.wait(3 * DAY_S)
     keeper.begin()
     keeper.wait(1)
-    [entry] = keeper.ledger.entries(6, 10)
-    assert (entry.seq, entry.event, entry.principal, entry.key) == (7, KEYS_FORGOTTEN, "scalemgr", None)
+    [_, entry] = keeper.ledger.entries(6, 10)
+    assert (entry.seq, entry.event, entry.principal, entry.key) == (8, KEYS_FORGOTTEN, "scalemgr", None)
     assert session.lines() == []
     keeper.forgetting.stop()
 
@@ -151,10 +151,10 @@ def test_oneAtATime(keeper: Keeper) -> None:
     assert keeper.daemon.ledgerThread.waiting() == 1
     keeper.daemon.ledgerThread.release()
     keeper.daemon.settle()
-    assert keeper.forgotten() == [7]
+    assert keeper.forgotten() == [8]
     for _ in range(3):
         keeper.wait(1)
-    assert keeper.forgotten() == [7, 9, 10]
+    assert keeper.forgotten() == [8, 12, 14]
     keeper.forgetting.stop()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import pytest
 from twisted.logger import LogEvent
 
+from scalemgr.finance.records import BALANCE_EVENT, TRADE_EVENT
 from scalemgr.ledger.sqlite import SqliteLedger
 from scalemgr.wire.errors import LedgerFailed
 
-from ..helpers import Daemon, Session, WatchedLedger
+from ..helpers import Daemon, Session, WatchedLedger, inShort, ofDeposits, onAccount
 from ..ledger.helpers import BadDisk
 
 VOID = LedgerFailed("the disk is full", outcome="void")
@@ -63,8 +65,8 @@ def doubt(tmp_path: Path) -> Iterator[Doubt]:
 
 
 def told(session: Session) -> list[str]:
-    """What a session was sent, in short: an answer by its extID, an event by its seq."""
-    return [str(line.get("seq") or line["extID"]) for line in session.lines()]
+    """What a session was sent, in short."""
+    return inShort(session.lines())
 
 
 @pytest.mark.parametrize("extIDs", ["a", "abc"])
@@ -73,8 +75,7 @@ def test_keptIsBroadcastByItself(doubt: Doubt, extIDs: str) -> None:
     doubt.failWith(*extIDs, kept=True)
     doubt.disk.heal()
     doubt.after()
-    events = [str(6 + i) for i in range(len(extIDs))]
-    assert told(doubt.listening) == told(doubt.asking) == events
+    assert told(doubt.listening) == told(doubt.asking) == ofDeposits(6, len(extIDs))
     assert doubt.idle()
     doubt.after(LONG)
     assert doubt.listening.lines() == doubt.asking.lines() == []
@@ -82,14 +83,17 @@ def test_keptIsBroadcastByItself(doubt: Doubt, extIDs: str) -> None:
 
 
 def test_keptIsBroadcastAsItIsKept(doubt: Doubt) -> None:
-    """Such an event is what any other is: its line says what the log says."""
+    """Such events are what any others are: each line says what the log says."""
     doubt.failWith("a", kept=True)
     doubt.disk.heal()
     doubt.after()
-    [line] = doubt.listening.lines()
-    [entry] = doubt.ledger.entries(5, 10)
-    assert (line["event"], line["seq"], line["time"]) == (entry.event, entry.seq, entry.time_ms / 1000)
-    assert (line["data"]["order"], line["data"]["profit"]) == (entry.order, 10.0)
+    lines, entries = doubt.listening.lines(), doubt.ledger.entries(5, 10)
+    assert [entry.event for entry in entries] == [TRADE_EVENT, BALANCE_EVENT]
+    for line, entry in zip(lines, entries, strict=True):
+        assert (line["event"], line["type"], line["seq"]) == (entry.event, entry.type, entry.seq)
+        assert (line["time"], line["data"]) == (entry.time_ms / 1000, json.loads(entry.data))
+    assert (lines[0]["data"]["order"], lines[0]["data"]["profit"]) == (entries[0].order, 10.0)
+    assert lines[1]["data"] == onAccount(1001, 1, 1000)
 
 
 def test_keptComesBeforeTheNextBatch(doubt: Doubt) -> None:
@@ -99,11 +103,11 @@ def test_keptComesBeforeTheNextBatch(doubt: Doubt) -> None:
     for extID in "cd":
         doubt.asking.deposit(extID)
     doubt.after()
-    assert told(doubt.asking) == ["c", "d", "6", "7", "8", "9"]
-    assert told(doubt.listening) == ["6", "7", "8", "9"]
+    assert told(doubt.asking) == ["c", "d", *ofDeposits(6, 4)]
+    assert told(doubt.listening) == ofDeposits(6, 4)
     doubt.asking.deposit("e")
     doubt.daemon.settle()
-    assert told(doubt.listening) == ["10"]
+    assert told(doubt.listening) == ofDeposits(14, before=40)
 
 
 def test_keptComesOnceThoughTheNextBatchFails(doubt: Doubt) -> None:
@@ -113,13 +117,13 @@ def test_keptComesOnceThoughTheNextBatchFails(doubt: Doubt) -> None:
     doubt.disk.failAt("INSERT")
     doubt.asking.deposit("b")
     doubt.after()
-    assert told(doubt.listening) == ["6"]
+    assert told(doubt.listening) == ofDeposits(6)
     [line] = [line for line in doubt.asking.lines() if "event" not in line]
     assert (line["extID"], line["data"]["outcome"]) == ("b", "void")
     doubt.after(LONG)
     doubt.asking.deposit("c")
     doubt.daemon.settle()
-    assert told(doubt.listening) == ["7"]
+    assert told(doubt.listening) == ofDeposits(8, before=10)
 
 
 def test_pendingTwice(doubt: Doubt) -> None:
@@ -129,10 +133,10 @@ def test_pendingTwice(doubt: Doubt) -> None:
     doubt.disk.failAt("COMMIT", happens="COMMIT", dies=True)
     doubt.asking.deposit("b")
     doubt.after()
-    assert told(doubt.listening) == ["6"]
+    assert told(doubt.listening) == ofDeposits(6)
     doubt.disk.heal()
     doubt.after(LONG)
-    assert told(doubt.listening) == ["7"]
+    assert told(doubt.listening) == ofDeposits(8, before=10)
     assert doubt.idle()
 
 
@@ -146,8 +150,8 @@ def test_notKeptIsNotBroadcast(doubt: Doubt) -> None:
     assert doubt.daemon.balance() == 0
     doubt.asking.deposit("c")
     doubt.daemon.settle()
-    assert told(doubt.asking) == ["c", "6"]
-    assert told(doubt.listening) == ["6"]
+    assert told(doubt.asking) == ["c", *ofDeposits(6)]
+    assert told(doubt.listening) == ofDeposits(6)
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -163,18 +167,18 @@ def test_diskThatStaysDead(doubt: Doubt, kept: bool) -> None:
     assert [answer["data"]["outcome"] for answer in doubt.asking.lines()] == ["void"]
     doubt.disk.heal()
     doubt.after(LONG)
-    assert told(doubt.listening) == (["6"] if kept else [])
+    assert told(doubt.listening) == (ofDeposits(6) if kept else [])
     assert doubt.idle()
 
 
 def test_keptAtOnceIsNotFound(doubt: Doubt) -> None:
-    """A commit that reports a failure but turns out to be kept at once is a success: one answer, one event."""
+    """A commit that reports a failure but turns out to be kept at once is a success: one answer, its events once."""
     doubt.disk.failAt("COMMIT", happens="COMMIT")
     doubt.asking.deposit("a")
     doubt.daemon.settle()
-    assert told(doubt.asking) == ["a", "6"]
+    assert told(doubt.asking) == ["a", *ofDeposits(6)]
     doubt.after(LONG)
-    assert told(doubt.listening) == ["6"]
+    assert told(doubt.listening) == ofDeposits(6)
 
 
 @pytest.mark.parametrize("kept", [True, False])

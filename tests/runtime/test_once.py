@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from scalemgr.finance.records import BALANCE_EVENT, TRADE_EVENT
 from scalemgr.runtime.underway import RIVALS_MAX
 
 from ..helpers import booked, token
@@ -33,7 +34,7 @@ def test_join(house: House, first: str, second: str, queued: bool) -> None:
     assert [a.get("replayed") for a in data.values()] == [None, True, True]
     assert {a["data"]["order"] for a in data.values()} == {order}
     entries = [e for e in house.ledger.entries(5, 10) if e.login == 1001]
-    assert [(e.key, e.order) for e in entries] == [("a", order)]
+    assert [(e.event, e.key, e.order) for e in entries] == [(TRADE_EVENT, "a", order), (BALANCE_EVENT, None, 0)]
     assert house.daemon.balance() == 1000
     trade = {a["data"]["balance_version"] for a in data.values() if "profit" in a["data"]}
     assert trade <= {1}

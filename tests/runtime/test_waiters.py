@@ -10,7 +10,7 @@ from scalemgr.runtime.waiters import TICK_S
 from scalemgr.wire.codes import RetCode
 from scalemgr.wire.errors import Overloaded, Refused
 
-from ..helpers import Daemon
+from ..helpers import Daemon, inShort, ofDeposits, trades
 from .tables import UPDATE, Submission, Table, entry
 
 
@@ -158,5 +158,7 @@ def test_lostSessionStillDeposits() -> None:
     assert len(daemon.waiters) == 0
     daemon.settle()
     assert daemon.balance() == 1000
-    assert [line["data"]["profit"] for line in other.lines()] == [10.0]
+    events = other.lines()
+    assert inShort(events) == ofDeposits(6)
+    assert [event["data"]["profit"] for event in trades(events)] == [10.0]
     assert session.raw() == b""
