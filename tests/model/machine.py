@@ -10,15 +10,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from .client import Client
+from .contents import Content, Move
+from .drawn import ABOUT, DEPOSITS, MOVEMENTS, OFFICES, REQUESTS, about
 from .ledgers import Kept
-from .requests import CONTENTS, TOKENS, Content
+from .requests import TOKENS
 from .rest import AtRest
 from .world import World
 
 P = ParamSpec("P")
 
-KEY = st.sampled_from(["a", "b", "c"])
-CONTENT = st.sampled_from(CONTENTS)
+# Few, so that they are used again; and one that nobody has used.
+KEY = st.sampled_from(["a", "b", "c", "d", "new", "new", "new"])
+ANY_KEY = KEY | st.none()
+DEPOSIT = st.sampled_from(DEPOSITS)
+CONTENT = st.sampled_from([*DEPOSITS, *MOVEMENTS, *REQUESTS, *OFFICES])
 TIMEOUT = st.sampled_from([None, 100, 100, 1000])
 HELD = st.sampled_from([[], ["ledger"], ["ledger"], ["reader"], ["ledger", "reader"], ["replay"]])
 # Is the key the extID? How long may it take? And what happens next?
@@ -27,7 +32,8 @@ HOW: st.SearchStrategy[How] = st.tuples(st.booleans(), TIMEOUT, st.sampled_from(
 THREAD = st.sampled_from(["ledger", "ledger", "reader", "replay"])
 WHICH = st.integers(0, 9)
 # What is chosen: few kinds, so that they meet, and what is the name of no event.
-NAMES = st.frozensets(st.sampled_from(["trade:event", "trade:event", "user:event", "EURUSD"]), min_size=1)
+_NAMES = ["trade:event", "trade:event", "balance:event", "user:event", "group:event", "EURUSD"]
+NAMES = st.frozensets(st.sampled_from(_NAMES), min_size=1)
 CHOICE = st.sampled_from(["Subscribe", "Subscribe", "Unsubscribe", "SubscribeAll", "UnsubscribeAll"])
 
 
@@ -88,26 +94,43 @@ class Machine(RuleBasedStateMachine):
 
     # -- asking -----------------------------------------------------------------------------------------
 
-    @rule(who=WHICH, key=KEY, content=CONTENT, how=HOW)
+    @rule(who=WHICH, key=ANY_KEY, content=DEPOSIT, sync=st.booleans(), how=HOW)
     @step
-    def depositSync(self, who: int, key: str | None, content: Content, how: How) -> None:
-        """Somebody asks for a deposit, and for its trade."""
-        self._deposit(self._client(who), key, content, True, how)
-
-    @rule(who=WHICH, key=KEY | st.none(), content=CONTENT, how=HOW)
-    @step
-    def depositPlain(self, who: int, key: str | None, content: Content, how: How) -> None:
+    def deposit(self, who: int, key: str | None, content: Content, sync: bool, how: How) -> None:
         """Somebody asks for a deposit, perhaps without a key."""
-        self._deposit(self._client(who), key, content, False, how)
+        self._ask(self._client(who), key, content, sync, how)
 
-    @rule(who=WHICH, which=WHICH, content=CONTENT, sync=st.booleans(), how=HOW)
+    @rule(who=WHICH, key=ANY_KEY, content=st.sampled_from(MOVEMENTS), sync=st.booleans(), how=HOW)
     @step
-    def change(self, who: int, which: int, content: Content, sync: bool, how: How) -> None:
-        """Somebody changes a deposit, or tries to."""
-        orders = self.world.model.orders()
-        if orders:
-            content = content._replace(order=orders[which % len(orders)])
-            self._deposit(self._client(who), "u", content, sync, how)
+    def move(self, who: int, key: str | None, content: Content, sync: bool, how: How) -> None:
+        """Somebody asks for another movement."""
+        self._ask(self._client(who), key, content, sync, how)
+
+    @rule(who=WHICH, key=ANY_KEY, content=st.sampled_from(REQUESTS), sync=st.booleans(), how=HOW)
+    @step
+    def request(self, who: int, key: str | None, content: Content, sync: bool, how: How) -> None:
+        """Somebody asks for a movement that somebody has to approve of."""
+        self._ask(self._client(who), key, content, sync, how)
+
+    @rule(
+        who=WHICH,
+        key=ANY_KEY,
+        what=st.sampled_from(ABOUT),
+        which=st.integers(0, 30),
+        content=DEPOSIT,
+        sync=st.booleans(),
+        how=HOW,
+    )
+    @step
+    def about(self, who: int, key: str | None, what: str, which: int, content: Move, sync: bool, how: How) -> None:
+        """Somebody changes a movement, takes it back, approves of it or declines it; or tries to."""
+        self._ask(self._client(who), key, about(what, self.world.model.truth, which, content), sync, how)
+
+    @rule(who=WHICH, key=ANY_KEY, content=st.sampled_from(OFFICES), how=HOW)
+    @step
+    def office(self, who: int, key: str | None, content: Content, how: How) -> None:
+        """Somebody opens or closes accounts, or arranges a group."""
+        self._ask(self._client(who), key, content, False, how)
 
     @rule(who=WHICH, which=WHICH, sync=st.booleans(), how=HOW)
     @step
@@ -117,11 +140,13 @@ class Machine(RuleBasedStateMachine):
         asked = [a for (p, _), each in self.world.model.attempts.items() for a in each if p == client.principal]
         if asked:
             one = asked[which % len(asked)]
-            self._deposit(client, one.scope[1], one.content, sync, how)
+            self._ask(client, one.scope[1], one.content, sync, how)
 
-    def _deposit(self, client: Client, key: str | None, content: Content, sync: bool, how: How) -> None:
+    def _ask(self, client: Client, key: str | None, content: Content, sync: bool, how: How) -> None:
         byExtID, timeoutMs, then = how
-        self.world.deposit(client, key, content, sync, byExtID=byExtID, timeoutMs=timeoutMs)
+        if key == "new":
+            key = f"new-{len(self.world.model.attempts)}"
+        self.world.ask(client, key, content, sync, byExtID=byExtID, timeoutMs=timeoutMs)
         if then == "turn":
             self.world.daemon.clock.advance(0)
         elif then == "time":
@@ -228,7 +253,7 @@ class Machine(RuleBasedStateMachine):
     def failNow(self, which: int, who: int, key: str, content: Content, sync: bool) -> None:
         """A commit fails while somebody waits for it."""
         self._fail(which)
-        self.world.deposit(self._client(who), key, content, sync)
+        self.world.ask(self._client(who), key, content, sync)
         self.world.settle()
 
     def _fail(self, which: int) -> None:

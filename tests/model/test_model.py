@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from scalemgr.commands import accounts
 from scalemgr.runtime import replay
 
 from .ledgers import KeptMemory, KeptSqlite
@@ -42,6 +43,19 @@ def _settings(usual: int) -> settings:
         print_blob=True,
         suppress_health_check=list(HealthCheck),
     )
+
+
+class _Hasher:
+    """Hashes passwords as fast as nobody should."""
+
+    def hash(self, password: str) -> str:
+        return f"not {password}"
+
+
+@pytest.fixture(autouse=True)
+def noHashing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To hash passwords takes most of the time, and is somebody else's promise."""
+    monkeypatch.setattr(accounts, "_HASHER", _Hasher())
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,11 @@ from scalemgr.wire.errors import Overloaded
 
 from ..helpers import LIMITS, NOW_MS, SYSTEM, Daemon, Threads
 from .client import Client
+from .contents import Content
+from .drawn import DISABLED
 from .ledgers import Kept
 from .model import Model
-from .requests import DISABLED, Asked, Content
+from .requests import Asked
 
 #: Longer than any request waits, with a lookup after it.
 LONG_S = 10.0
@@ -67,7 +69,7 @@ class World:
         self.clients.remove(client)
         client.lose()
 
-    def deposit(
+    def ask(
         self,
         client: Client,
         key: str | None,
@@ -77,13 +79,16 @@ class World:
         byExtID: bool = True,
         timeoutMs: int | None = None,
     ) -> Asked | None:
-        """Somebody asks for a deposit; C{None} if it cannot be sent."""
+        """Somebody asks for something, if it can be in its Sync form; C{None} if it cannot be sent."""
         scope = client.principal, key
         if client.stalled or (key is None and client.waits(scope)):
             return None
+        if not content.ofMoney:
+            sync, timeoutMs = False, None
+        self.observe()
         until = self.daemon.clock.seconds() + (timeoutMs or 5000) / 1000
         asked = Asked(scope, content, sync, until, self.troubled)
-        client.deposit(asked, byExtID, timeoutMs)
+        client.ask(asked, byExtID, timeoutMs)
         return asked
 
     def openAccounts(self, count: int) -> None:
