@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from scalemgr.wire.codes import TradeCommand
+
 from .contents import AskFor, Content, Decide, Move, TakeBack
-from .offices import Arrange, CloseAccount, CloseAccounts, OpenAccount, RemoveGroup
+from .offices import Arrange, ChangeAccount, CloseAccount, CloseAccounts, OpenAccount, RemoveGroup
 from .truth import ASKED_FOR, BOOKED, DECLINED, TAKEN_BACK, Movement, Truth
 
 #: An account that takes no money, beside those that every daemon under test has.
@@ -13,7 +17,7 @@ _SHORT = 3001
 #: One that is never opened, and an order that is never made.
 _NOBODY, _NOTHING = 9999, 99_999_999
 
-DEPOSITS: list[Content] = [
+DEPOSITS: list[Move] = [
     Move("BalanceIn", 1001, 10.0),
     Move("BalanceIn", 1001, 10.0, "Finance"),
     Move("BalanceIn", 1001, 20.5),
@@ -26,7 +30,7 @@ DEPOSITS: list[Content] = [
     Move("BalanceIn", _SHORT, 10.0),
 ]
 
-MOVEMENTS: list[Content] = [
+MOVEMENTS: list[Move] = [
     Move("BalanceOut", 1001, -5.0),
     Move("BalanceOut", 1001, -5.0, "Finance"),
     Move("BalanceOut", 1001, -12.5),
@@ -61,6 +65,12 @@ OFFICES: list[Content] = [
     OpenAccount(_SHORT, "demo"),
     OpenAccount(_SHORT, "demo", 0),
     OpenAccount(1001, "real-eu"),
+    ChangeAccount(1001, "demo", 0),
+    ChangeAccount(1001, "demo", 1),
+    ChangeAccount(1001, "real-eu", 1),
+    ChangeAccount(1002, "real-new", 1),
+    ChangeAccount(1002, "demo", 1),
+    ChangeAccount(_SHORT, "demo", 1),
     CloseAccount(_SHORT),
     CloseAccount(1002),
     CloseAccount(1001),
@@ -78,39 +88,60 @@ OFFICES: list[Content] = [
 ]
 
 #: Other ones than most, for a key that has been used.
-OTHERS = [Move("BalanceIn", 1001, 20.5), Move("CreditOut", 2001, -10.0, "bonus"), AskFor(2001, 6, 10.0)]
+OTHERS: list[Content] = [Move("BalanceIn", 1001, 20.5), Move("CreditOut", 2001, -10.0, "bonus"), AskFor(2001, 6, 10.0)]
 
-#: What can be asked about a movement that there is.
-ABOUT = ["change", "change", "say", "DeleteBalance", "DeleteCredit", "approve", "approve", "decline", "decline"]
+#: What there is to begin with, so that something can be done about it at once.
+BEFORE: list[tuple[TradeCommand, int, float]] = [
+    (TradeCommand.OP_BALANCE_IN, 1001, 30.0),
+    (TradeCommand.OP_BALANCE_IN, 2001, 15.0),
+    (TradeCommand.OP_CREDIT_IN, 1001, 10.0),
+]
+#: The same of what awaits approval.
+AWAITING: list[tuple[TradeCommand, int, float]] = [
+    (TradeCommand.OP_BALANCE_IN, 1001, 10.0),
+    (TradeCommand.OP_BALANCE_OUT, 1001, -25.0),
+    (TradeCommand.OP_BALANCE_OUT, 1001, -35.0),
+    (TradeCommand.OP_CREDIT_OUT, 1001, -4.0),
+    (TradeCommand.OP_BALANCE_OUT, 2001, -10.0),
+]
+
+DECISIONS = ["MngApproveFinanceRequest", "MngApproveFinanceRequest", "MngDeclineFinanceRequest"]
+_COMMANDS = {6: "BalanceIn", 7: "CreditIn", 8: "BalanceOut", 9: "CreditOut"}
 
 
-def about(what: str, truth: Truth, which: int, content: Move) -> Content:
+def decision(truth: Truth, command: str, which: int) -> Content:
+    """One of a request for money, mostly; it may have been decided on already."""
+    order, _ = _movement(truth, which, lambda movement: movement.state in (ASKED_FOR, DECLINED))
+    approved = command == "MngApproveFinanceRequest"
+    return Decide(command, order, None if approved or which % 2 else "no")
+
+
+def takingBack(truth: Truth, command: str, which: int) -> Content:
+    """Of a movement of the right kind, mostly; it may have been taken back already."""
+    ofCredit = command == "DeleteCredit"
+    fits = (BOOKED, TAKEN_BACK)
+    order, _ = _movement(truth, which, lambda movement: movement.state in fits and movement.ofCredit == ofCredit)
+    return TakeBack(command, order)
+
+
+def change(truth: Truth, which: int, other: Move | None) -> Content:
     """
-    Something about a movement: mostly one of which it can be asked, or could once.
+    Of a movement that can be changed, mostly.
 
-    @param content: what a change may say: of another movement perhaps, and then it is refused.
+    @param other: what it is to become, if it is not to be what it may become.
     """
-    fitting = [order for order, movement in truth.movements.items() if _isFor(what, movement)]
-    orders = fitting if fitting and which % 4 else [*truth.movements, _NOTHING]
-    order = orders[-1 - which // 4 % len(orders)]
-    movement = truth.movements.get(order)
-    if what in ("DeleteBalance", "DeleteCredit"):
-        return TakeBack(what, order)
-    if what == "approve":
-        return Decide("MngApproveFinanceRequest", order)
-    if what == "decline":
-        return Decide("MngDeclineFinanceRequest", order, "no" if which % 2 else None)
-    if what == "change" or movement is None:
-        return Move(content.command, content.login, content.amount, content.comment, order)
-    command = {6: "BalanceIn", 7: "CreditIn", 8: "BalanceOut", 9: "CreditOut"}[movement.cmd]
+    order, movement = _movement(truth, which, lambda movement: movement.state in (BOOKED, TAKEN_BACK))
+    if movement is None or other is not None:
+        other = other or MOVEMENTS[0]
+        return Move(other.command, other.login, other.amount, other.comment, order)
     comment = "other" if movement.ofCredit or which % 2 else None
-    sign = 1 if movement.cmd in (6, 7) else -1
-    return Move(command, movement.login, sign * (2.5, 10.0, 12.0)[which % 3], comment, order)
+    amount = (2.5, 10.0, 12.0)[which % 3] * (1 if movement.cents > 0 else -1)
+    return Move(_COMMANDS[movement.cmd], movement.login, amount, comment, order)
 
 
-def _isFor(what: str, movement: Movement) -> bool:
-    if what in ("approve", "decline"):
-        return movement.state in (ASKED_FOR, DECLINED)
-    if movement.state not in (BOOKED, TAKEN_BACK):
-        return False
-    return what in ("change", "say") or movement.ofCredit == (what == "DeleteCredit")
+def _movement(truth: Truth, which: int, fits: Callable[[Movement], bool]) -> tuple[int, Movement | None]:
+    """The order of a movement, mostly one that fits, and the movement; C{None} if there is none."""
+    fitting = [order for order, movement in truth.movements.items() if fits(movement)]
+    orders = fitting if fitting and which % 5 else [*truth.movements, _NOTHING]
+    order = orders[-1 - which % len(orders)]
+    return order, truth.movements.get(order)

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from .client import Client
 from .contents import Content, Move
-from .drawn import ABOUT, DEPOSITS, MOVEMENTS, OFFICES, REQUESTS, about
+from .drawn import DECISIONS, DEPOSITS, MOVEMENTS, OFFICES, REQUESTS, change, decision, takingBack
 from .ledgers import Kept
 from .requests import TOKENS
 from .rest import AtRest
@@ -23,6 +23,8 @@ P = ParamSpec("P")
 KEY = st.sampled_from(["a", "b", "c", "d", "new", "new", "new"])
 ANY_KEY = KEY | st.none()
 DEPOSIT = st.sampled_from(DEPOSITS)
+MOVE = st.sampled_from([*DEPOSITS, *MOVEMENTS])
+TAKES_BACK = st.sampled_from(["DeleteBalance", "DeleteBalance", "DeleteCredit"])
 CONTENT = st.sampled_from([*DEPOSITS, *MOVEMENTS, *REQUESTS, *OFFICES])
 TIMEOUT = st.sampled_from([None, 100, 100, 1000])
 HELD = st.sampled_from([[], ["ledger"], ["ledger"], ["reader"], ["ledger", "reader"], ["replay"]])
@@ -31,6 +33,7 @@ How = tuple[bool, int | None, str]
 HOW: st.SearchStrategy[How] = st.tuples(st.booleans(), TIMEOUT, st.sampled_from(["", "turn", "turn", "time"]))
 THREAD = st.sampled_from(["ledger", "ledger", "reader", "replay"])
 WHICH = st.integers(0, 9)
+MANY = st.integers(0, 59)
 # What is chosen: few kinds, so that they meet, and what is the name of no event.
 _NAMES = ["trade:event", "trade:event", "balance:event", "user:event", "group:event", "EURUSD"]
 NAMES = st.frozensets(st.sampled_from(_NAMES), min_size=1)
@@ -112,19 +115,23 @@ class Machine(RuleBasedStateMachine):
         """Somebody asks for a movement that somebody has to approve of."""
         self._ask(self._client(who), key, content, sync, how)
 
-    @rule(
-        who=WHICH,
-        key=ANY_KEY,
-        what=st.sampled_from(ABOUT),
-        which=st.integers(0, 30),
-        content=DEPOSIT,
-        sync=st.booleans(),
-        how=HOW,
-    )
+    @rule(who=WHICH, key=ANY_KEY, which=MANY, other=st.none() | st.none() | MOVE, sync=st.booleans(), how=HOW)
     @step
-    def about(self, who: int, key: str | None, what: str, which: int, content: Move, sync: bool, how: How) -> None:
-        """Somebody changes a movement, takes it back, approves of it or declines it; or tries to."""
-        self._ask(self._client(who), key, about(what, self.world.model.truth, which, content), sync, how)
+    def change(self, who: int, key: str | None, which: int, other: Move | None, sync: bool, how: How) -> None:
+        """Somebody changes a movement, or tries to."""
+        self._ask(self._client(who), key, change(self.world.model.truth, which, other), sync, how)
+
+    @rule(who=WHICH, key=ANY_KEY, command=TAKES_BACK, which=MANY, sync=st.booleans(), how=HOW)
+    @step
+    def takeBack(self, who: int, key: str | None, command: str, which: int, sync: bool, how: How) -> None:
+        """Somebody takes a movement back, or tries to."""
+        self._ask(self._client(who), key, takingBack(self.world.model.truth, command, which), sync, how)
+
+    @rule(who=WHICH, key=ANY_KEY, command=st.sampled_from(DECISIONS), which=MANY, sync=st.booleans(), how=HOW)
+    @step
+    def decide(self, who: int, key: str | None, command: str, which: int, sync: bool, how: How) -> None:
+        """Somebody approves of a movement, or declines it."""
+        self._ask(self._client(who), key, decision(self.world.model.truth, command, which), sync, how)
 
     @rule(who=WHICH, key=ANY_KEY, content=st.sampled_from(OFFICES), how=HOW)
     @step

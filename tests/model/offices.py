@@ -50,6 +50,36 @@ class OpenAccount(_Office):
         return 200, {name: said[name] for name in ("login", "group", "leverage", "currency", "update_time")}
 
 
+@dataclass(frozen=True)
+class ChangeAccount(_Office):
+    """An account shall be in this group, enabled or not."""
+
+    login: int
+    group: str
+    enable: int
+    command: str = "MngUpdateAccount"
+
+    def data(self) -> dict[str, Any]:
+        return {**_PROFILE, "login": self.login, "group": self.group, "enable": self.enable}
+
+    def refers(self, truth: Truth, mask: Mask) -> tuple[int, int]:
+        return self.login, 0
+
+    def due(self, truth: Truth, mask: Mask) -> Refusal | Effect:
+        account = truth.account(self.login)
+        if account is None or not mask.covers(account.group):
+            return {"code": RetCode.RET_USER_NOT_FOUND}
+        if self.group not in truth.groups or not mask.covers(self.group):
+            return {"code": RetCode.RET_GROUP_NOT_FOUND}
+        if truth.groups[self.group].currency != truth.groups[account.group].currency:
+            return {"code": RetCode.RET_USR_DIFFERENT_CURRENCY}
+        return USER_EVENT, CHANGE, {"login": self.login, "group": self.group, "enable": self.enable}
+
+    def told(self, entry: Entry, sync: bool) -> tuple[int, dict[str, Any]]:
+        said = json.loads(entry.data)
+        return 200, {name: said[name] for name in ("login", "group", "leverage", "currency", "update_time")}
+
+
 def _notClosable(truth: Truth, mask: Mask, login: int) -> RetCode | None:
     account = truth.account(login)
     if account is None or not mask.covers(account.group):

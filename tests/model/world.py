@@ -6,13 +6,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from scalemgr.finance.requests import AddAccount
+from scalemgr.finance.money import readAmount
+from scalemgr.finance.records import Entry
+from scalemgr.finance.requests import AddAccount, AskForMoney, MoveMoney
 from scalemgr.wire.errors import Overloaded
 
 from ..helpers import LIMITS, NOW_MS, SYSTEM, Daemon, Threads
 from .client import Client
 from .contents import Content
-from .drawn import DISABLED
+from .drawn import AWAITING, BEFORE, DISABLED
 from .ledgers import Kept
 from .model import Model
 from .requests import Asked
@@ -38,8 +40,7 @@ class World:
         self.troubled = False
         self._opened = 0
         self._start()
-        self.daemon.runtime.submit(AddAccount(SYSTEM, DISABLED, "demo", 0, {"name": "Four"}, ""))
-        self.daemon.settle()
+        self._furnish()
         self.observe()
 
     def _start(self, seconds: float = NOW_MS / 1000) -> None:
@@ -49,6 +50,17 @@ class World:
         self.kept.opened()
         # Time does not go back when a daemon begins again.
         self.daemon.clock.advance(seconds - self.daemon.clock.seconds())
+
+    def _furnish(self) -> None:
+        """See that there is something to do."""
+        runtime = self.daemon.runtime
+        submitted = runtime.submit(AddAccount(SYSTEM, DISABLED, "demo", 0, {"name": "Four"}, ""))
+        for make, those in (MoveMoney, BEFORE), (AskForMoney, AWAITING):
+            for cmd, login, amount in those:
+                self.daemon.settle()
+                assert isinstance(submitted.outcome, Entry)
+                submitted = runtime.submit(make(SYSTEM, cmd, login, readAmount(amount), runtime.reserveOrder()))
+        self.daemon.settle()
 
     @property
     def threads(self) -> dict[str, Threads]:
