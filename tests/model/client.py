@@ -245,13 +245,15 @@ class Client:
         scope = entry.principal, entry.key
         # Not if the first asker has had its answer, that nobody knew; then it is not the event of those who repeat.
         waiting = [] if any(a.state == "pending" for a in self._model.attempts[scope]) else self.waits(scope)
-        late = [a for a in waiting if entry.key is not None and not a.content.looksUp and self._isOf(entry, a)]
+        # Nor if its time is up, and it is being found out what can be said; then it is another attempt's.
+        now = self._daemon.clock.seconds()
+        late = [a for a in waiting if entry.key is not None and a.until > now and self._isOf(entry, a)]
         assert not late or self.replaying, f"{line!r} comes before the answer to {late}"
         self.cursor = seq
 
     def _isOf(self, entry: Entry, asked: Asked) -> bool:
-        """Is it the outcome of this, as far as anybody knows?"""
-        return asked.content.said() in self._model.causes[asked.scope]
+        """Is it the outcome of this, as far as anybody knows? What is looked up first may not have come to it yet."""
+        return not asked.content.looksUp and asked.content.said() in self._model.causes[asked.scope]
 
     def _replayed(self, data: dict[str, Any]) -> None:
         assert self.replaying, f"nothing was being replayed, but {data}"

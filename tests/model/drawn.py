@@ -8,12 +8,14 @@ from scalemgr.wire.codes import TradeCommand
 
 from .contents import AskFor, Content, Decide, Move, TakeBack
 from .offices import Arrange, ChangeAccount, CloseAccount, CloseAccounts, OpenAccount, RemoveGroup
-from .truth import ASKED_FOR, BOOKED, DECLINED, TAKEN_BACK, Movement, Truth
+from .truth import BOOKED, TAKEN_BACK, Movement, Truth
 
 #: An account that takes no money, beside those that every daemon under test has.
 DISABLED = 1003
-#: One that is opened and closed, as is 1002, which nobody gives much.
-_SHORT = 3001
+#: One that has some credit and nothing else, and one for which something is awaited and nothing else.
+_CREDITED, AWAITED = 1002, 1004
+#: One that is opened and closed, and the first of those that the daemon itself opens.
+_SHORT, _OPENED = 3001, 5001
 #: One that is never opened, and an order that is never made.
 _NOBODY, _NOTHING = 9999, 99_999_999
 
@@ -26,7 +28,7 @@ DEPOSITS: list[Move] = [
     Move("BalanceIn", _NOBODY, 10.0),
     Move("BalanceIn", DISABLED, 10.0),
     Move("BalanceIn", 1001, 10.001),
-    Move("BalanceIn", 1002, 5.0),
+    Move("BalanceIn", _CREDITED, 5.0),
     Move("BalanceIn", _SHORT, 10.0),
 ]
 
@@ -35,7 +37,7 @@ MOVEMENTS: list[Move] = [
     Move("BalanceOut", 1001, -5.0, "Finance"),
     Move("BalanceOut", 1001, -12.5),
     Move("BalanceOut", 2001, -10.0),
-    Move("BalanceOut", 1002, -5.0),
+    Move("BalanceOut", _CREDITED, -5.0),
     Move("BalanceOut", _NOBODY, -5.001),
     Move("BalanceOut", _SHORT, -10.0),
     Move("CreditIn", 1001, 10.0, "bonus"),
@@ -54,7 +56,7 @@ REQUESTS: list[Content] = [
     AskFor(1001, 9, -3.5),
     AskFor(2001, 6, 10.0),
     AskFor(2001, 8, -4.0),
-    AskFor(1002, 6, 5.0),
+    AskFor(_CREDITED, 6, 5.0),
     AskFor(DISABLED, 6, 10.0),
     AskFor(_NOBODY, 6, 10.0),
     AskFor(1001, 6, 10.001),
@@ -68,15 +70,17 @@ OFFICES: list[Content] = [
     ChangeAccount(1001, "demo", 0),
     ChangeAccount(1001, "demo", 1),
     ChangeAccount(1001, "real-eu", 1),
-    ChangeAccount(1002, "real-new", 1),
-    ChangeAccount(1002, "demo", 1),
+    ChangeAccount(_CREDITED, "real-new", 1),
+    ChangeAccount(_CREDITED, "demo", 1),
     ChangeAccount(_SHORT, "demo", 1),
     CloseAccount(_SHORT),
-    CloseAccount(1002),
+    CloseAccount(_CREDITED),
+    CloseAccount(AWAITED),
     CloseAccount(1001),
     CloseAccount(_NOBODY),
-    CloseAccounts((1002, _SHORT, _NOBODY)),
+    CloseAccounts((_CREDITED, _SHORT, AWAITED, _NOBODY)),
     CloseAccounts((_NOBODY, 1001)),
+    CloseAccounts((_OPENED, _CREDITED)),
     Arrange("AddGroup", "real-new", "USD"),
     Arrange("AddGroup", "real-new", "EUR", 1.0),
     Arrange("UpdateGroup", "demo", "USD", -5.0),
@@ -95,6 +99,7 @@ BEFORE: list[tuple[TradeCommand, int, float]] = [
     (TradeCommand.OP_BALANCE_IN, 1001, 30.0),
     (TradeCommand.OP_BALANCE_IN, 2001, 15.0),
     (TradeCommand.OP_CREDIT_IN, 1001, 10.0),
+    (TradeCommand.OP_CREDIT_IN, _CREDITED, 4.0),
 ]
 #: The same of what awaits approval.
 AWAITING: list[tuple[TradeCommand, int, float]] = [
@@ -103,7 +108,11 @@ AWAITING: list[tuple[TradeCommand, int, float]] = [
     (TradeCommand.OP_BALANCE_OUT, 1001, -35.0),
     (TradeCommand.OP_CREDIT_OUT, 1001, -4.0),
     (TradeCommand.OP_BALANCE_OUT, 2001, -10.0),
+    (TradeCommand.OP_BALANCE_IN, AWAITED, 5.0),
 ]
+
+#: Says which movement, below this.
+WHICH_MAX = 60
 
 DECISIONS = ["MngApproveFinanceRequest", "MngApproveFinanceRequest", "MngDeclineFinanceRequest"]
 _COMMANDS = {6: "BalanceIn", 7: "CreditIn", 8: "BalanceOut", 9: "CreditOut"}
@@ -111,7 +120,7 @@ _COMMANDS = {6: "BalanceIn", 7: "CreditIn", 8: "BalanceOut", 9: "CreditOut"}
 
 def decision(truth: Truth, command: str, which: int) -> Content:
     """One of a request for money, mostly; it may have been decided on already."""
-    order, _ = _movement(truth, which, lambda movement: movement.state in (ASKED_FOR, DECLINED))
+    order, _ = _movement(truth, which, lambda order: order in truth.requests)
     approved = command == "MngApproveFinanceRequest"
     return Decide(command, order, None if approved or which % 2 else "no")
 
@@ -119,8 +128,7 @@ def decision(truth: Truth, command: str, which: int) -> Content:
 def takingBack(truth: Truth, command: str, which: int) -> Content:
     """Of a movement of the right kind, mostly; it may have been taken back already."""
     ofCredit = command == "DeleteCredit"
-    fits = (BOOKED, TAKEN_BACK)
-    order, _ = _movement(truth, which, lambda movement: movement.state in fits and movement.ofCredit == ofCredit)
+    order, _ = _movement(truth, which, lambda order: truth.movements[order].ofCredit == ofCredit)
     return TakeBack(command, order)
 
 
@@ -130,7 +138,7 @@ def change(truth: Truth, which: int, other: Move | None) -> Content:
 
     @param other: what it is to become, if it is not to be what it may become.
     """
-    order, movement = _movement(truth, which, lambda movement: movement.state in (BOOKED, TAKEN_BACK))
+    order, movement = _movement(truth, which, lambda order: truth.movements[order].state in (BOOKED, TAKEN_BACK))
     if movement is None or other is not None:
         other = other or MOVEMENTS[0]
         return Move(other.command, other.login, other.amount, other.comment, order)
@@ -139,9 +147,9 @@ def change(truth: Truth, which: int, other: Move | None) -> Content:
     return Move(_COMMANDS[movement.cmd], movement.login, amount, comment, order)
 
 
-def _movement(truth: Truth, which: int, fits: Callable[[Movement], bool]) -> tuple[int, Movement | None]:
-    """The order of a movement, mostly one that fits, and the movement; C{None} if there is none."""
-    fitting = [order for order, movement in truth.movements.items() if fits(movement)]
-    orders = fitting if fitting and which % 5 else [*truth.movements, _NOTHING]
-    order = orders[-1 - which % len(orders)]
+def _movement(truth: Truth, which: int, fits: Callable[[int], bool]) -> tuple[int, Movement | None]:
+    """The order of a movement, mostly one that fits and was told of lately; with it that movement, if there is one."""
+    fitting = [order for order in truth.movements if fits(order)]
+    orders = fitting if fitting and which % 5 else [_NOTHING, *truth.movements]
+    order = orders[-1 - len(orders) * which**2 // WHICH_MAX**2]
     return order, truth.movements.get(order)

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from .client import Client
 from .contents import Content, Move
-from .drawn import DECISIONS, DEPOSITS, MOVEMENTS, OFFICES, REQUESTS, change, decision, takingBack
+from .drawn import DECISIONS, DEPOSITS, MOVEMENTS, OFFICES, REQUESTS, WHICH_MAX, change, decision, takingBack
 from .ledgers import Kept
 from .requests import TOKENS
 from .rest import AtRest
@@ -33,7 +33,7 @@ How = tuple[bool, int | None, str]
 HOW: st.SearchStrategy[How] = st.tuples(st.booleans(), TIMEOUT, st.sampled_from(["", "turn", "turn", "time"]))
 THREAD = st.sampled_from(["ledger", "ledger", "reader", "replay"])
 WHICH = st.integers(0, 9)
-MANY = st.integers(0, 59)
+MANY = st.integers(0, WHICH_MAX - 1)
 # What is chosen: few kinds, so that they meet, and what is the name of no event.
 _NAMES = ["trade:event", "trade:event", "balance:event", "user:event", "group:event", "EURUSD"]
 NAMES = st.frozensets(st.sampled_from(_NAMES), min_size=1)
@@ -90,6 +90,10 @@ class Machine(RuleBasedStateMachine):
         """These threads take their time from the start."""
         self._hold(held)
         self.age = 0
+
+    def _key(self, key: str | None) -> str | None:
+        """A key as it is used."""
+        return f"new-{len(self.world.model.attempts)}" if key == "new" else key
 
     def _hold(self, threads: list[str]) -> None:
         for thread in threads:
@@ -151,8 +155,7 @@ class Machine(RuleBasedStateMachine):
 
     def _ask(self, client: Client, key: str | None, content: Content, sync: bool, how: How) -> None:
         byExtID, timeoutMs, then = how
-        if key == "new":
-            key = f"new-{len(self.world.model.attempts)}"
+        key = self._key(key)
         self.world.ask(client, key, content, sync, byExtID=byExtID, timeoutMs=timeoutMs)
         if then == "turn":
             self.world.daemon.clock.advance(0)
@@ -260,7 +263,7 @@ class Machine(RuleBasedStateMachine):
     def failNow(self, which: int, who: int, key: str, content: Content, sync: bool) -> None:
         """A commit fails while somebody waits for it."""
         self._fail(which)
-        self.world.ask(self._client(who), key, content, sync)
+        self.world.ask(self._client(who), self._key(key), content, sync)
         self.world.settle()
 
     def _fail(self, which: int) -> None:
@@ -299,6 +302,6 @@ class Machine(RuleBasedStateMachine):
         calm = AtRest(self.world)
         client = self._client(who)
         if (client.principal, key) not in self.world.model.outcomes:
-            calm.first(client, key, content)
+            calm.first(client, self._key(key), content)
         self._hold(held)
         self.age = 0

@@ -74,13 +74,15 @@ class Group(NamedTuple):
 class Truth:
     """
     @ivar accounts: by login; those that were deleted, too.
-    @ivar movements: by order.
+    @ivar movements: by order; who was told of last comes last.
+    @ivar requests: the orders of those that were to be decided on.
     """
 
     def __init__(self) -> None:
         self.groups: dict[str, Group] = {}
         self.accounts: dict[int, Account] = {}
         self.movements: dict[int, Movement] = {}
+        self.requests: set[int] = set()
         # What must follow at once, being a part of what was done by the entry before.
         self._due: deque[Callable[[Entry], None]] = deque()
 
@@ -122,7 +124,7 @@ class Truth:
     # -- money ------------------------------------------------------------------------------------------
 
     def _learnMovement(self, entry: Entry, data: dict[str, Any]) -> None:
-        before = self.movements.get(entry.order)
+        before = self.movements.pop(entry.order, None)
         after = Movement(data["login"], data["cmd"], cents(data["profit"]), data["state"], data["comment"])
         account = self.account(after.login)
         assert (data["order"], after.login) == (entry.order, entry.login), f"{entry} is not what it tells of"
@@ -142,6 +144,8 @@ class Truth:
             if movement is not None and movement.state == ASKED_FOR:
                 account.pending += sign
         self.movements[entry.order] = after
+        if after.state == ASKED_FOR:
+            self.requests.add(entry.order)
         moved = account.balance - was[0], account.credit - was[1]
         assert (entry.balance, entry.credit) == moved, f"{entry} follows {before}, and moves {moved}"
         account.version += moved != (0, 0)

@@ -14,7 +14,7 @@ from scalemgr.wire.errors import Overloaded
 from ..helpers import LIMITS, NOW_MS, SYSTEM, Daemon, Threads
 from .client import Client
 from .contents import Content
-from .drawn import AWAITING, BEFORE, DISABLED
+from .drawn import AWAITED, AWAITING, BEFORE, DISABLED
 from .ledgers import Kept
 from .model import Model
 from .requests import Asked
@@ -54,7 +54,8 @@ class World:
     def _furnish(self) -> None:
         """See that there is something to do."""
         runtime = self.daemon.runtime
-        submitted = runtime.submit(AddAccount(SYSTEM, DISABLED, "demo", 0, {"name": "Four"}, ""))
+        for login, enable in (DISABLED, 0), (AWAITED, 1):
+            submitted = runtime.submit(AddAccount(SYSTEM, login, "demo", enable, {"name": "Another"}, ""))
         for make, those in (MoveMoney, BEFORE), (AskForMoney, AWAITING):
             for cmd, login, amount in those:
                 self.daemon.settle()
