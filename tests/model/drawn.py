@@ -91,6 +91,9 @@ OFFICES: list[Content] = [
     RemoveGroup("demo"),
 ]
 
+#: All that can be asked whatever has happened.
+ALL: list[Content] = [*DEPOSITS, *MOVEMENTS, *REQUESTS, *OFFICES]
+
 #: Other ones than most, for a key that has been used.
 OTHERS: list[Content] = [Move("BalanceIn", 1001, 20.5), Move("CreditOut", 2001, -10.0, "bonus"), AskFor(2001, 6, 10.0)]
 
@@ -114,6 +117,7 @@ AWAITING: list[tuple[TradeCommand, int, float]] = [
 #: Says which movement, below this.
 WHICH_MAX = 60
 
+TAKINGS_BACK = ["DeleteBalance", "DeleteBalance", "DeleteCredit"]
 DECISIONS = ["MngApproveFinanceRequest", "MngApproveFinanceRequest", "MngDeclineFinanceRequest"]
 _COMMANDS = {6: "BalanceIn", 7: "CreditIn", 8: "BalanceOut", 9: "CreditOut"}
 
