@@ -17,6 +17,7 @@ from .drawn import (
     MOVEMENTS,
     OFFICES,
     REQUESTS,
+    RIVALS,
     TAKINGS_BACK,
     WHICH_MAX,
     change,
@@ -105,6 +106,16 @@ class Asking(RuleBasedStateMachine):
     def decide(self, who: int, key: str | None, command: str, which: int, sync: bool, how: How) -> None:
         """Somebody approves of a movement, or declines it."""
         self._ask(self._client(who), key, decision(self.world.model.truth, command, which), sync, how)
+
+    @rule(who=WHICH, other=WHICH, commands=st.sampled_from(RIVALS), which=MANY, sync=st.booleans())
+    @step
+    def rivals(self, who: int, other: int, commands: tuple[str, str], which: int, sync: bool) -> None:
+        """Two things are done to one movement at once: in one batch, if nothing is in the way."""
+        about = decision if commands[0] in DECISIONS else takingBack
+        contents = [about(self.world.model.truth, command, which) for command in commands]
+        for client, content in zip((self._client(who), self._client(other)), contents, strict=True):
+            self._ask(client, "new", content, sync, (False, None, ""))
+        self.world.daemon.clock.advance(0)
 
     @rule(who=WHICH, key=ANY_KEY, content=st.sampled_from(OFFICES), how=HOW)
     @step

@@ -119,6 +119,13 @@ WHICH_MAX = 60
 
 TAKINGS_BACK = ["DeleteBalance", "DeleteBalance", "DeleteCredit"]
 DECISIONS = ["MngApproveFinanceRequest", "MngApproveFinanceRequest", "MngDeclineFinanceRequest"]
+#: What excludes each other, if both is about one movement.
+RIVALS = [
+    ("MngApproveFinanceRequest", "MngDeclineFinanceRequest"),
+    ("MngApproveFinanceRequest", "MngApproveFinanceRequest"),
+    ("DeleteBalance", "DeleteBalance"),
+    ("DeleteCredit", "DeleteCredit"),
+]
 _COMMANDS = {6: "BalanceIn", 7: "CreditIn", 8: "BalanceOut", 9: "CreditOut"}
 
 
