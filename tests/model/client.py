@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from scalemgr.finance.records import Entry
+
 from ..helpers import Daemon, Session
 from .model import EVENTS, Model
 from .requests import MASKS, TOKENS, Answer, Asked, Scope
@@ -31,7 +33,7 @@ class Client:
         self.principal = principal
         self._daemon = daemon
         self._model = model
-        self._deposits: defaultdict[str, list[Asked]] = defaultdict(list)
+        self._waiting: defaultdict[str, list[Asked]] = defaultdict(list)
         self._questions: dict[str, Callable[[Answer], None]] = {}
         self._count = 0
         self.replaying = self.stalled = self.cutOff = False
@@ -45,35 +47,42 @@ class Client:
 
     # -- asking -----------------------------------------------------------------------------------------
 
-    def deposit(self, asked: Asked, byExtID: bool, timeoutMs: int | None) -> None:
+    def ask(self, asked: Asked, byExtID: bool, timeoutMs: int | None) -> None:
         """
-        Ask for a deposit, its key as the extID or beside one that is nobody else's.
+        Ask for something, its key as the extID or beside one that is nobody else's.
 
-        Under one extID, or none, all that is under way asks for the same, or nobody could tell the answers apart.
+        Under one extID, or none, all that is under way asks for the same, or nobody could tell the answers apart;
+        nor could they in two forms, if something has to be looked up first, because nobody knows when it was.
         """
-        key = asked.scope[1]
-        data = {name: value for name, value in asked.content._asdict().items() if value is not None}
+        content, key = asked.content, asked.scope[1]
+        data = content.data()
         if timeoutMs is not None:
             data["timeout_ms"] = timeoutMs
         extID = key
-        others = [each for each in self._deposits[json.dumps(key)] if each.content.said() != asked.content.said()]
+        others = [
+            each
+            for each in self._waiting[json.dumps(key)]
+            if each.content.said() != content.said() or (content.looksUp and each.sync != asked.sync)
+        ]
         if key is not None and (others or not byExtID):
             extID = self._newExtID()
             data["idempotency_key"] = key
-        self._deposits[json.dumps(extID)].append(asked)
+        self._waiting[json.dumps(extID)].append(asked)
         self._model.attempts[asked.scope].append(asked)
-        self._session.send("BalanceInSync" if asked.sync else "BalanceIn", extID, data)
+        self._session.send(asked.command, extID, data)
+        # What is said at once is said to this one.
+        self.read(asked)
 
     def waits(self, scope: Scope) -> list[Asked]:
         """What it still waits for under this key."""
-        return [asked for waiting in self._deposits.values() for asked in waiting if asked.scope == scope]
+        return [asked for waiting in self._waiting.values() for asked in waiting if asked.scope == scope]
 
     def question(self, key: str, byExtID: bool) -> None:
         """Ask what became of a key."""
         scope = self.principal, key
         question = self._model.question(scope, self._daemon.ledger.book.seq)
         slow = self._daemon.readerThread.held
-        waiting = [a for a in self.waits(scope) if a.content.order is None and not a.content.malformed()]
+        waiting = [a for a in self.waits(scope) if not a.content.looksUp and not a.content.malformed()]
 
         def answered(answer: Answer) -> None:
             if (slow or self._daemon.readerThread.held) and answer.data.get("reason") == "RET_ERR_TIMEOUT":
@@ -176,14 +185,18 @@ class Client:
     def lose(self) -> None:
         """The connection breaks. What it was waiting for goes its way."""
         self._session.lose()
-        for waiting in self._deposits.values():
+        for waiting in self._waiting.values():
             for asked in waiting:
                 asked.state = "lost"
 
     # -- hearing ----------------------------------------------------------------------------------------
 
-    def read(self) -> None:
-        """Hold all that has come against the model."""
+    def read(self, last: Asked | None = None) -> None:
+        """
+        Hold all that has come against the model.
+
+        @param last: what an answer must be to, if all else was read before it was asked.
+        """
         for line in self._session.raw().splitlines(keepends=True):
             assert not self.cutOff, f"it was said to be the last line, but then {line!r}"
             found = _ANSWER.fullmatch(line)
@@ -192,21 +205,23 @@ class Client:
             else:
                 extID, status, replayed, text = found.groups()
                 answer = Answer(extID.decode(), int(status), replayed is not None, text, json.loads(text))
-                self._answered(answer)
+                self._answered(answer, last)
         assert self._session.transport.disconnecting == self.cutOff, "the session was closed"
 
-    def _answered(self, answer: Answer) -> None:
+    def _answered(self, answer: Answer, last: Asked | None) -> None:
         if answer.extID in self._questions:
             assert not answer.replayed, answer
             self._questions.pop(answer.extID)(answer)
             return
-        waiting = self._deposits.get(answer.extID, [])
+        waiting = self._waiting.get(answer.extID, [])
         # All that wait under one extID ask for the same; they differ in the form of the answer.
         fitting = [asked for asked in waiting if answer.status != 200 or asked.sync == ("profit" in answer.data)]
         assert fitting, f"nobody waits for {answer}; only {waiting}"
-        # What is said at once is said to the last one, and that its time is up to the one whose time it is.
-        asked = fitting[-1 if answer.status == 429 else 0]
-        if answer.status == 504:
+        asked = fitting[0]
+        if last is not None:
+            asked = last
+        elif answer.status == 504 or answer.data.get("reason") == "RET_ERR_TIMEOUT":
+            # The time of one of them is up.
             asked = min(fitting, key=lambda each: each.until)
         waiting.remove(asked)
         self._model.answered(asked, answer)
@@ -230,9 +245,15 @@ class Client:
         scope = entry.principal, entry.key
         # Not if the first asker has had its answer, that nobody knew; then it is not the event of those who repeat.
         waiting = [] if any(a.state == "pending" for a in self._model.attempts[scope]) else self.waits(scope)
-        late = [a for a in waiting if entry.key is not None and a.content.order is None and a.content.booked(entry)]
+        # Nor if its time is up, and it is being found out what can be said; then it is another attempt's.
+        now = self._daemon.clock.seconds()
+        late = [a for a in waiting if entry.key is not None and a.until > now and self._isOf(entry, a)]
         assert not late or self.replaying, f"{line!r} comes before the answer to {late}"
         self.cursor = seq
+
+    def _isOf(self, entry: Entry, asked: Asked) -> bool:
+        """Is it the outcome of this, as far as anybody knows? What is looked up first may not have come to it yet."""
+        return not asked.content.looksUp and asked.content.said() in self._model.causes[asked.scope]
 
     def _replayed(self, data: dict[str, Any]) -> None:
         assert self.replaying, f"nothing was being replayed, but {data}"
@@ -263,7 +284,7 @@ class Client:
     def checkRest(self) -> None:
         """Everything is answered, everything was heard, and the session holds nothing back."""
         protocol = self._session.protocol
-        assert not any(self._deposits.values()), f"not answered: {dict(self._deposits)}"
+        assert not any(self._waiting.values()), f"not answered: {dict(self._waiting)}"
         assert not self._questions, f"not answered: {list(self._questions)}"
         assert not self.replaying, "the replay does not end"
         assert not protocol._inFlight, "the session waits for answers that were sent"

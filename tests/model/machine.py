@@ -3,49 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
-from .client import Client
+from .asking import KEY, WHICH, Asking, step
+from .contents import Content
+from .drawn import ALL
 from .ledgers import Kept
-from .requests import CONTENTS, TOKENS, Content
+from .requests import TOKENS
 from .rest import AtRest
 from .world import World
 
-P = ParamSpec("P")
-
-KEY = st.sampled_from(["a", "b", "c"])
-CONTENT = st.sampled_from(CONTENTS)
-TIMEOUT = st.sampled_from([None, 100, 100, 1000])
+CONTENT = st.sampled_from(ALL)
 HELD = st.sampled_from([[], ["ledger"], ["ledger"], ["reader"], ["ledger", "reader"], ["replay"]])
-# Is the key the extID? How long may it take? And what happens next?
-How = tuple[bool, int | None, str]
-HOW: st.SearchStrategy[How] = st.tuples(st.booleans(), TIMEOUT, st.sampled_from(["", "turn", "turn", "time"]))
 THREAD = st.sampled_from(["ledger", "ledger", "reader", "replay"])
-WHICH = st.integers(0, 9)
-# What is chosen: few kinds, so that they meet, and what is the name of no event.
-NAMES = st.frozensets(st.sampled_from(["trade:event", "trade:event", "user:event", "EURUSD"]), min_size=1)
-CHOICE = st.sampled_from(["Subscribe", "Subscribe", "Unsubscribe", "SubscribeAll", "UnsubscribeAll"])
 
 
-def step(act: Callable[Concatenate[Any, P], None]) -> Callable[Concatenate[Any, P], None]:
-    """Something happens, and then everything that holds always is looked at."""
-
-    @wraps(act)
-    def stepped(machine: Any, *args: P.args, **kwargs: P.kwargs) -> None:
-        machine.sound = False
-        machine.age += 1
-        act(machine, *args, **kwargs)
-        machine.world.observe()
-        machine.sound = True
-
-    return stepped  # type: ignore[return-value]
-
-
-class Machine(RuleBasedStateMachine):
+class Machine(Asking):
     """
     @ivar keep: makes the ledger.
     @ivar age: how many steps there were since all came to an end.
@@ -71,10 +46,6 @@ class Machine(RuleBasedStateMachine):
         finally:
             self.world.close()
 
-    def _client(self, which: int) -> Client:
-        clients = self.world.clients
-        return clients[which % len(clients)] if clients else self.world.connect("crm")
-
     @initialize(held=HELD)
     @step
     def begin(self, held: list[str]) -> None:
@@ -85,90 +56,6 @@ class Machine(RuleBasedStateMachine):
     def _hold(self, threads: list[str]) -> None:
         for thread in threads:
             self.world.threads[thread].held = True
-
-    # -- asking -----------------------------------------------------------------------------------------
-
-    @rule(who=WHICH, key=KEY, content=CONTENT, how=HOW)
-    @step
-    def depositSync(self, who: int, key: str | None, content: Content, how: How) -> None:
-        """Somebody asks for a deposit, and for its trade."""
-        self._deposit(self._client(who), key, content, True, how)
-
-    @rule(who=WHICH, key=KEY | st.none(), content=CONTENT, how=HOW)
-    @step
-    def depositPlain(self, who: int, key: str | None, content: Content, how: How) -> None:
-        """Somebody asks for a deposit, perhaps without a key."""
-        self._deposit(self._client(who), key, content, False, how)
-
-    @rule(who=WHICH, which=WHICH, content=CONTENT, sync=st.booleans(), how=HOW)
-    @step
-    def change(self, who: int, which: int, content: Content, sync: bool, how: How) -> None:
-        """Somebody changes a deposit, or tries to."""
-        orders = self.world.model.orders()
-        if orders:
-            content = content._replace(order=orders[which % len(orders)])
-            self._deposit(self._client(who), "u", content, sync, how)
-
-    @rule(who=WHICH, which=WHICH, sync=st.booleans(), how=HOW)
-    @step
-    def again(self, who: int, which: int, sync: bool, how: How) -> None:
-        """Somebody asks again for what somebody has asked for."""
-        client = self._client(who)
-        asked = [a for (p, _), each in self.world.model.attempts.items() for a in each if p == client.principal]
-        if asked:
-            one = asked[which % len(asked)]
-            self._deposit(client, one.scope[1], one.content, sync, how)
-
-    def _deposit(self, client: Client, key: str | None, content: Content, sync: bool, how: How) -> None:
-        byExtID, timeoutMs, then = how
-        self.world.deposit(client, key, content, sync, byExtID=byExtID, timeoutMs=timeoutMs)
-        if then == "turn":
-            self.world.daemon.clock.advance(0)
-        elif then == "time":
-            self.world.wait(0.15)
-
-    @rule(who=WHICH, key=KEY, byExtID=st.booleans())
-    @step
-    def question(self, who: int, key: str, byExtID: bool) -> None:
-        """Somebody asks what became of a key."""
-        client = self._client(who)
-        if not client.stalled:
-            client.question(key, byExtID)
-
-    @rule(
-        who=WHICH,
-        back=st.sampled_from([0, 1, 2, 5, 100, -1]),
-        epoch=st.sampled_from(["right"] * 5 + ["wrong"]),
-        names=NAMES,
-    )
-    @step
-    def subscribe(self, who: int, back: int, epoch: str, names: frozenset[str]) -> None:
-        """Somebody asks for events from so far back."""
-        client, ledger = self._client(who), self.world.daemon.ledger
-        if not client.stalled:
-            client.subscribe(max(0, ledger.book.seq - back), ledger.epoch if epoch == "right" else epoch, names)
-
-    @rule(who=WHICH, command=CHOICE, names=NAMES)
-    @step
-    def choose(self, who: int, command: str, names: frozenset[str]) -> None:
-        """Somebody wants other events."""
-        client = self._client(who)
-        if not client.stalled:
-            client.choose(command, names)
-
-    @rule(count=st.integers(1, 2))
-    @step
-    def openAccounts(self, count: int) -> None:
-        """There are new accounts, which is an event of its own kind."""
-        self.world.openAccounts(count)
-
-    @rule(who=WHICH)
-    @step
-    def ping(self, who: int) -> None:
-        """Somebody asks where the log is."""
-        client = self._client(who)
-        if not client.stalled:
-            client.ping()
 
     # -- time -------------------------------------------------------------------------------------------
 
@@ -228,7 +115,7 @@ class Machine(RuleBasedStateMachine):
     def failNow(self, which: int, who: int, key: str, content: Content, sync: bool) -> None:
         """A commit fails while somebody waits for it."""
         self._fail(which)
-        self.world.deposit(self._client(who), key, content, sync)
+        self.world.ask(self._client(who), self._key(key), content, sync)
         self.world.settle()
 
     def _fail(self, which: int) -> None:
@@ -267,6 +154,6 @@ class Machine(RuleBasedStateMachine):
         calm = AtRest(self.world)
         client = self._client(who)
         if (client.principal, key) not in self.world.model.outcomes:
-            calm.first(client, key, content)
+            calm.first(client, self._key(key), content)
         self._hold(held)
         self.age = 0

@@ -1,24 +1,25 @@
 """What must be true, given the log and all that was said.
 
-The model predicts nothing that depends on when a batch is taken. It reads the log, remembers every answer,
-and holds each against all others: what was promised once is held for ever. What must come when nothing is
-in the way is asked for in L{tests.model.rest}.
+The model predicts nothing that depends on when a batch is taken. It reads the log, asks each entry whether it is
+what must become of a request where it stands, remembers every answer, and holds each against all others: what was
+promised once is held for ever. What must come when nothing is in the way is asked for in L{tests.model.rest}.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 from scalemgr.finance.book import Book
 from scalemgr.finance.masks import Mask
-from scalemgr.finance.records import BALANCE_EVENT, GROUP_EVENT, TRADE_EVENT, USER_EVENT, Entry
-from scalemgr.wire.codes import EventRecordType
+from scalemgr.finance.records import BALANCE_EVENT, GROUP_EVENT, REFUSAL, TRADE_EVENT, USER_EVENT, Entry
 from scalemgr.wire.messages import event
 
-from ..helpers import balanceEvent
-from .requests import Answer, Asked, Content, Scope
+from .contents import Content
+from .nameless import Nameless
+from .requests import MASKS, Answer, Asked, Scope
+from .truth import Truth
 
 #: The events that there are.
 EVENTS = frozenset({TRADE_EVENT, USER_EVENT, GROUP_EVENT, BALANCE_EVENT})
@@ -41,63 +42,55 @@ class Question(NamedTuple):
 
 class Model:
     """
-    The truth, and what was said of it.
+    The log, and what was said of it.
 
     @ivar lines: each entry of the log as its event's line; C{None} for those that are not broadcast.
     @ivar outcomes: the entry of each key.
-    @ivar contents: what that entry is the outcome of, where an answer has told.
+    @ivar causes: what it may be the outcome of, by what is said; what was answered leaves one of them.
     @ivar attempts: all that was ever asked under a key.
     """
 
     def __init__(self) -> None:
+        self.truth = Truth()
         self.book = Book()
         self.entries: list[Entry] = []
         self.lines: list[bytes | None] = []
         self.outcomes: dict[Scope, Entry] = {}
-        self.contents: dict[Scope, Content] = {}
+        self.causes: dict[Scope, dict[Hashable, Content]] = {}
         self.attempts: defaultdict[Scope, list[Asked]] = defaultdict(list)
-        self._made: dict[int, Entry] = {}
-        self._latest: dict[int, Entry] = {}
+        self._nameless: defaultdict[str, Nameless] = defaultdict(Nameless)
         self._void: set[int] = set()
         self._said: dict[tuple[Scope, bool], bytes] = {}
         self._first: set[Scope] = set()
-        self._conflicts: defaultdict[Scope, list[tuple[Content, int]]] = defaultdict(list)
 
     # -- the log ----------------------------------------------------------------------------------------
 
     def learn(self, entries: Sequence[Entry]) -> None:
-        """The log has grown by these; no entry that moves money is without its balance:event, not for a moment."""
-        due: Entry | None = None
+        """The log has grown by these."""
         for entry in entries:
             assert entry.seq == len(self.entries) + 1, f"entry {entry.seq} follows entry {len(self.entries)}"
+            if entry.principal != "system" and not self.truth.isFurther():
+                self._learnOutcome(entry)
+            self.truth.learn(entry)
             self.book.apply(entry)
-            if due is not None or entry.event == BALANCE_EVENT:
-                assert entry == due, f"{due} should be there, and {entry} is"
-            due = balanceEvent(self.book, entry)
             self.entries.append(entry)
             told = entry.event in EVENTS
             self.lines.append(event(entry.event, entry.type, entry.data, entry.seq, entry.time_ms) if told else None)
-            if entry.principal != "system" and entry.event != BALANCE_EVENT:
-                self._learnOutcome(entry)
-        assert due is None, f"{due} is missing"
+        self.truth.checkWhole()
 
     def _learnOutcome(self, entry: Entry) -> None:
         scope = entry.principal, entry.key
-        if entry.key is not None:
-            assert scope not in self.outcomes, f"{scope} has two outcomes: {self.outcomes[scope]} and {entry}"
-            self.outcomes[scope] = entry
-        if entry.event == TRADE_EVENT:
-            self._latest[entry.order] = entry
-            if entry.type == EventRecordType.EV_RECORD_ADD:
-                assert entry.order not in self._made, f"order {entry.order} was made twice"
-                assert entry.order not in self._void, f"order {entry.order} was said to be void, and is {entry}"
-                self._made[entry.order] = entry
-        for content, order in self._conflicts.pop(scope, ()):
-            self._checkConflict(entry, content, order)
-        causes = [a for a in self.attempts[scope] if a.mayApply() and a.content.booked(entry)]
-        assert causes, f"nobody asked for {entry}, or it was said to be void: {self.attempts[scope]}"
+        if entry.event == TRADE_EVENT and entry.order not in self.truth.movements:
+            assert entry.order not in self._void, f"order {entry.order} was said to be void, and is {entry}"
+        live = [asked for asked in self.attempts[scope] if asked.mayApply()]
+        could = [asked for asked in live if asked.content.fits(entry, self.truth, MASKS[entry.principal])]
+        assert could, f"nobody asked for {entry}, or it was said to be void, or must not be: {self.attempts[scope]}"
         if entry.key is None:
-            causes[0].state = "known"
+            self._nameless[entry.principal].learn(entry, could)
+            return
+        assert scope not in self.outcomes, f"{scope} has two outcomes: {self.outcomes[scope]} and {entry}"
+        self.outcomes[scope] = entry
+        self.causes[scope] = {asked.content.said(): asked.content for asked in could}
 
     def visible(self, after: int, mask: Mask, events: frozenset[str]) -> int | None:
         """The number of the first event after C{after} that somebody with this mask sees who has chosen these."""
@@ -107,82 +100,75 @@ class Model:
         return None
 
     def checkBook(self, book: Book) -> None:
-        """Compare what the ledger believes with the fold of its log, and that with plain arithmetic."""
+        """Compare what the ledger believes with the fold of its log, and with what its events tell."""
         if book.seq < self.book.seq:
             return  # It is in doubt of the rest.
         assert book.seq == self.book.seq, f"the book is at {book.seq}, the log at {self.book.seq}"
         assert (book.accounts, book.groups) == (self.book.accounts, self.book.groups)
-        sums: defaultdict[int, int] = defaultdict(int)
-        for entry in self._latest.values():
-            sums[entry.login] += entry.trade().profit
-        assert sums.items() <= {login: account.balance for login, account in book.accounts.items()}.items()
+        self.truth.checkBook(book)
 
     def contentOf(self, scope: Scope) -> Content | None:
         """What the outcome of a key is the outcome of, if that can be told."""
-        entry = self.outcomes[scope]
-        asked = [a.content for a in self.attempts[scope] if a.content.booked(entry)]
-        if scope not in self.contents and len({content.said() for content in asked}) == 1:
-            return asked[0]
-        return self.contents.get(scope)
-
-    def orders(self) -> list[int]:
-        """Those of all deposits."""
-        return list(self._made)
+        causes = list(self.causes[scope].values())
+        return causes[0] if len(causes) == 1 else None
 
     # -- what is said -----------------------------------------------------------------------------------
 
     def answered(self, asked: Asked, answer: Answer) -> None:
-        """Hold an answer to a deposit against the log and all that was said before."""
-        if answer.status == 200:
-            self._known(asked, answer, booked=True)
-        elif answer.status == 500 and "outcome" not in answer.data:
+        """Hold an answer to a request against the log and all that was said before."""
+        error = answer.data.get("error")
+        if answer.status in (500, 504) and "outcome" in answer.data:
+            self._failed(asked, answer)
+        elif answer.status == 500:
             # The order that it names could not be looked up in time, and so it was not taken.
-            assert asked.content.order, f"{asked} was answered {answer}"
+            assert asked.content.looksUp, f"{asked} was answered {answer}"
             assert answer.data["reason"] in ("RET_ERR_TIMEOUT", "RET_ERR_DISK"), f"{asked} was answered {answer}"
             asked.state = "nothing"
-        elif answer.status in (500, 504):
-            self._failed(asked, answer)
-        elif answer.data["error"] == "RET_ERR_DUPLICATE":
-            asked.state = "nothing"
-            assert asked.scope[1] is not None, f"{asked} has no key, and was answered {answer}"
-            known = self.outcomes.get(asked.scope)
-            if known is None:
-                self._conflicts[asked.scope].append((asked.content, answer.data["order"]))
-            else:
-                assert answer.data["order"] == known.order, f"{answer} names another order than {known}"
-                self._checkConflict(known, asked.content, answer.data["order"])
+        elif error == "RET_ERR_DUPLICATE":
+            self._conflict(asked, answer)
         elif answer.status == 429:
             asked.state = "overload"
-        elif answer.data["error"] == "INVALID_DATA":
+        elif error == "INVALID_DATA":
             assert asked.content.malformed(), f"{asked} was answered {answer}"
             asked.state = "nothing"
-        else:
-            self._known(asked, answer, booked=False)
-
-    def _known(self, asked: Asked, answer: Answer, *, booked: bool) -> None:
-        """It is done, or refused, for ever."""
-        scope = asked.scope
-        entry = self._made.get(answer.data["order"]) if booked and scope[1] is None else self.outcomes.get(scope)
-        if booked or scope[1] is not None:
-            assert entry is not None, f"{asked} was answered {answer}, which the log does not know"
-            assert (entry.event == TRADE_EVENT) == booked, f"{asked} was answered {answer}, but it is {entry}"
-            assert asked.content.booked(entry), f"{asked} was answered {answer}, but it is {entry}"
-            if booked:
-                assert answer.data["order"] == entry.order, f"{answer} names another order than {entry}"
-                assert not asked.sync or answer.text == entry.data.encode("ascii"), f"{answer} is not {entry}"
-        asked.state = "known"
-        if scope[1] is None:
+        elif error == "RET_NOT_ENOUGH_RIGHTS":
+            assert asked.content.forbidden(MASKS[asked.scope[0]]), f"{asked} was answered {answer}"
+            asked.state = "nothing"
+        elif asked.scope[1] is None:
             assert not answer.replayed, f"{asked} has no key, and was replayed"
-            return
-        content = self.contents.setdefault(scope, asked.content)
-        assert content.said() == asked.content.said(), f"{asked} has the outcome of another request: {content}"
-        said = self._said.setdefault((scope, asked.sync), answer.text)
-        assert said == answer.text, f"{asked} was answered {answer}, and before {said!r}"
+            asked.state = "known"
+            self._nameless[asked.scope[0]].told(asked, answer)
+        else:
+            self._known(asked, answer)
+        if asked.scope[1] is None:
+            self._nameless[asked.scope[0]].check()
+
+    def _known(self, asked: Asked, answer: Answer) -> None:
+        """It is done, or refused, for ever."""
+        scope, said = asked.scope, asked.content.said()
+        entry = self.outcomes.get(scope)
+        assert entry is not None, f"{asked} was answered {answer}, which the log does not know"
+        assert said in self.causes[scope], f"{asked} has the outcome of another request: {self.causes[scope]}"
+        self.causes[scope] = {said: asked.content}
+        assert answer.tells(entry, asked), f"{asked} was answered {answer}, but it is {entry}"
+        asked.state = "known"
+        before = self._said.setdefault((scope, asked.sync), answer.text)
+        assert before == answer.text, f"{asked} was answered {answer}, and before {before!r}"
         if not answer.replayed:
             assert scope not in self._first, f"{asked} was answered as if it were the first time: {answer}"
             self._first.add(scope)
         else:
             assert len(self.attempts[scope]) > 1, f"{asked} was asked once, and replayed"
+
+    def _conflict(self, asked: Asked, answer: Answer) -> None:
+        """Its key is another request's."""
+        asked.state = "nothing"
+        entry = self.outcomes.get(asked.scope)
+        assert asked.scope[1] is not None, f"{asked} has no key, and was answered {answer}"
+        assert entry is not None, f"{asked} was answered {answer}, but its key is nobody's"
+        assert answer.data["order"] == entry.order, f"{answer} names another order than {entry}"
+        self.causes[asked.scope].pop(asked.content.said(), None)
+        assert self.causes[asked.scope], f"{asked} is {entry}, and was answered {answer}"
 
     def _failed(self, asked: Asked, answer: Answer) -> None:
         assert answer.status == 504 or asked.troubled, f"nothing is wrong with the ledger, but {asked}: {answer}"
@@ -191,18 +177,11 @@ class Model:
         if outcome == "void":
             entry = self.outcomes.get(asked.scope)
             assert entry is None, f"{asked} was said to be void, and is {entry}"
-            order = answer.data["order"]
-            if order != asked.content.order:
-                assert order not in self._made, f"order {order} was said to be void, and is {self._made[order]}"
+            order = answer.data.get("order", 0)
+            if order and order != asked.content.names:
+                made = self.truth.movements.get(order)
+                assert made is None, f"order {order} was said to be void, and is {made}"
                 self._void.add(order)
-
-    def _checkConflict(self, entry: Entry, content: Content, order: int) -> None:
-        """Somebody with this content was told that its key is another request's, of this order."""
-        if order == entry.order:
-            first = self.contentOf((entry.principal, entry.key))
-            assert first is None or first.said() != content.said(), f"{content} is {entry}, and was answered 409"
-        elif order not in self._made:
-            self._void.add(order)
 
     def question(self, scope: Scope, booked: int) -> Question:
         """Somebody asks what became of a key, when the book is at this entry."""
@@ -219,7 +198,7 @@ class Model:
         entry = self.outcomes.get(scope)
         if state in ("done", "refused"):
             assert entry is not None, f"{scope} is said to be {state}, and is not in the log"
-            assert (entry.event == TRADE_EVENT) == (state == "done"), f"{scope} is said to be {state}, and is {entry}"
+            assert (entry.event == REFUSAL) == (state == "refused"), f"{scope} is said to be {state}, and is {entry}"
             assert data["order"] == entry.order, f"{data} names another order than {entry}"
             assert state == "refused" or b'"data":' + entry.data.encode("ascii") in text, f"{data} is not {entry}"
             return

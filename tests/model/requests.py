@@ -1,14 +1,15 @@
-"""What the clients of the model test ask, and what they remember of having asked it."""
+"""Those who ask, and what they remember of having asked."""
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
 
 from scalemgr.finance.masks import EVERYTHING, Mask
-from scalemgr.finance.records import TRADE_EVENT, Entry
-from scalemgr.wire.codes import EventRecordType
+from scalemgr.finance.records import REFUSAL, Entry
 
 from ..helpers import token
+from .contents import Content
 
 #: An idempotency key in full: whose, and which. C{None} for a request without one.
 Scope = tuple[str, str | None]
@@ -17,67 +18,13 @@ Scope = tuple[str, str | None]
 MASKS = {"crm": EVERYTHING, "psp": Mask("real-*")}
 TOKENS = {id: token(id, groups=mask.text) for id, mask in MASKS.items()}
 
-#: An account that takes no money, beside those that every daemon under test has.
-DISABLED = 1003
-_GROUPS = {1001: "demo", 1002: "demo", 2001: "real-eu"}
-
-
-class Content(NamedTuple):
-    """
-    What a deposit says.
-
-    @ivar order: the deposit that it changes, or C{None} for a new one.
-    """
-
-    login: int
-    amount: float
-    comment: str | None = None
-    order: int | None = None
-
-    def said(self) -> tuple[Any, ...]:
-        """Equal for contents that are the same request: no comment is the default one, for a new deposit."""
-        comment = "Finance" if self.comment is None and self.order is None else self.comment
-        return self.login, self.amount, comment, self.order
-
-    def malformed(self) -> bool:
-        """Does it have more digits than its currency?"""
-        return round(self.amount, 2) != self.amount
-
-    def acceptable(self, mask: Mask) -> bool:
-        """Is a new deposit of this content booked for somebody with this mask, if it is not malformed?"""
-        return self.login in _GROUPS and mask.covers(_GROUPS[self.login])
-
-    def booked(self, entry: Entry) -> bool:
-        """Can this entry be what became of it?"""
-        if entry.event != TRADE_EVENT:
-            return True
-        trade = entry.trade()
-        return (
-            (trade.login, trade.profit) == (self.login, self.amount * 100)
-            and trade.comment == (self.comment or ("Finance" if self.order is None else trade.comment))
-            and (entry.type == EventRecordType.EV_RECORD_ADD or entry.order == self.order)
-        )
-
-
-#: Few, so that they meet; some say the same in other words, some are refused, one is malformed.
-CONTENTS = [
-    Content(1001, 10.0),
-    Content(1001, 10.0, "Finance"),
-    Content(1001, 20.5),
-    Content(2001, 10.0),
-    Content(2001, 7.25, "seven"),
-    Content(9999, 10.0),
-    Content(DISABLED, 10.0),
-    Content(1001, 10.001),
-]
-
 
 class Asked:
     """
-    One deposit on its way, as the one who asked knows it.
+    One request on its way, as the one who asked knows it.
 
-    @ivar sync: is the trade wanted, or what was accepted?
-    @ivar until: when its time is up.
+    @ivar sync: is it the Sync form?
+    @ivar until: when its time is up, at the earliest.
     @ivar troubled: may the ledger have failed since?
     @ivar state: C{open}, C{lost} with its session, or what it was answered: C{known}, C{void}, C{pending},
         C{overload} or, for any other reason, C{nothing}.
@@ -92,12 +39,19 @@ class Asked:
         self.state = "open"
 
     def __repr__(self) -> str:
-        form = "BalanceInSync" if self.sync else "BalanceIn"
-        return f"<{form} {self.scope} {tuple(self.content)} {self.state}>"
+        return f"<{self.command} {self.scope} {self.content} {self.state}>"
+
+    @property
+    def command(self) -> str:
+        return self.content.command + ("Sync" if self.sync else "")
 
     def mayApply(self) -> bool:
-        """Was nothing said that excludes an effect?"""
+        """Was nothing said of it, or nothing that excludes an effect?"""
         return self.state in ("open", "lost", "pending")
+
+    def mayBe(self) -> bool:
+        """Was nothing said that it had no effect?"""
+        return self.mayApply() or self.state == "known"
 
 
 class Answer(NamedTuple):
@@ -112,3 +66,14 @@ class Answer(NamedTuple):
     replayed: bool
     text: bytes
     data: dict[str, Any]
+
+    def tells(self, entry: Entry, asked: Asked) -> bool:
+        """Is it what must be answered if this entry is the outcome?"""
+        if entry.event != REFUSAL:
+            told = (self.status, self.data) == asked.content.told(entry, asked.sync)
+            return told and (not asked.sync or self.text == entry.data.encode("ascii"))
+        refusal = json.loads(entry.data)
+        if self.data.get("error") == "ADD_BALANCE_ERROR":
+            # As published: whoever may not touch an account is told no more.
+            return self.status == 401 and self.data.items() >= {"code": entry.type, "outcome": "refused"}.items()
+        return self.status >= 400 and self.data == refusal

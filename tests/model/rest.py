@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from scalemgr.finance.records import TRADE_EVENT
-
 from .client import Client
-from .requests import CONTENTS, Asked, Content
+from .contents import UNTRACED, Content
+from .drawn import DEPOSITS, OTHERS
+from .requests import Asked
 from .world import World
 
 
@@ -29,7 +29,7 @@ class AtRest:
             if (principal, key) in self._world.model.outcomes:
                 self._repeat(client, key)
             else:
-                self.first(client, key, CONTENTS[0])
+                self.first(client, key, DEPOSITS[0])
         self._world.rest()
 
     def _client(self, principal: str) -> Client:
@@ -40,35 +40,36 @@ class AtRest:
     def _repeat(self, client: Client, key: str) -> None:
         """It is answered as it was, in either form, and another request under its key is refused."""
         model = self._world.model
-        entry, content = model.outcomes[client.principal, key], model.contentOf((client.principal, key))
+        scope = client.principal, key
         length = len(model.entries)
-        for asked in CONTENTS[2], CONTENTS[3]:
-            if content is not None and content.said() != asked.said():
-                self._hears(client, key, asked, False, 409)
+        for other in OTHERS:
+            if other.said() not in model.causes[scope]:
+                assert self._hears(client, key, other, False) == "nothing"
+        content = model.contentOf(scope)
         if content is not None:
-            status = 200 if entry.event == TRADE_EVENT else None
-            self._hears(client, key, content, True, status)
-            self._hears(client, key, content, False, status)
+            assert self._hears(client, key, content, True) == "known"
+            assert self._hears(client, key, content, False) == "known"
         assert len(model.entries) == length, "a repeat was booked"
 
-    def first(self, client: Client, key: str, content: Content) -> None:
+    def first(self, client: Client, key: str | None, content: Content) -> None:
         """A key that has no outcome yet gets the one that its content deserves."""
-        good = content.acceptable(client.mask)
-        known = good and not content.malformed()
-        self._hears(client, key, content, True, 200 if known else None if not good else 400)
-        assert ((client.principal, key) in self._world.model.outcomes) == (known or not good)
+        model = self._world.model
+        due = content.due(model.truth, client.mask)
+        traced = not isinstance(due, dict) or due["code"] not in UNTRACED
+        length = len(model.entries)
+        assert self._hears(client, key, content, True) == ("known" if traced else "nothing")
+        assert (len(model.entries) > length) == traced, f"{content} should have come to {due}"
 
-    def _hears(self, client: Client, key: str, content: Content, sync: bool, status: int | None) -> None:
-        """Ask, and get this answer; C{None}: whatever the refusal of it is."""
+    def _hears(self, client: Client, key: str | None, content: Content, sync: bool) -> str:
+        """Ask; what has it come to?"""
         asked = self._ask(client, key, content, sync)
         if asked.state == "overload":
             # While the ledger failed there were no new orders; it took this one to find out that there are again.
             asked = self._ask(client, key, content, sync)
-        expected = "nothing" if status in (400, 409) else "known"
-        assert asked.state == expected, f"{asked} was not answered as expected"
+        return asked.state
 
-    def _ask(self, client: Client, key: str, content: Content, sync: bool) -> Asked:
-        asked = self._world.deposit(client, key, content, sync, byExtID=False)
+    def _ask(self, client: Client, key: str | None, content: Content, sync: bool) -> Asked:
+        asked = self._world.ask(client, key, content, sync, byExtID=False)
         assert asked is not None
         self._world.wait(0.1)
         return asked

@@ -6,14 +6,18 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from scalemgr.finance.requests import AddAccount
+from scalemgr.finance.money import readAmount
+from scalemgr.finance.records import Entry
+from scalemgr.finance.requests import AddAccount, AskForMoney, MoveMoney
 from scalemgr.wire.errors import Overloaded
 
 from ..helpers import LIMITS, NOW_MS, SYSTEM, Daemon, Threads
 from .client import Client
+from .contents import Content
+from .drawn import AWAITED, AWAITING, BEFORE, DISABLED
 from .ledgers import Kept
 from .model import Model
-from .requests import DISABLED, Asked, Content
+from .requests import Asked
 
 #: Longer than any request waits, with a lookup after it.
 LONG_S = 10.0
@@ -36,8 +40,7 @@ class World:
         self.troubled = False
         self._opened = 0
         self._start()
-        self.daemon.runtime.submit(AddAccount(SYSTEM, DISABLED, "demo", 0, {"name": "Four"}, ""))
-        self.daemon.settle()
+        self._furnish()
         self.observe()
 
     def _start(self, seconds: float = NOW_MS / 1000) -> None:
@@ -47,6 +50,18 @@ class World:
         self.kept.opened()
         # Time does not go back when a daemon begins again.
         self.daemon.clock.advance(seconds - self.daemon.clock.seconds())
+
+    def _furnish(self) -> None:
+        """See that there is something to do."""
+        runtime = self.daemon.runtime
+        for login, enable in (DISABLED, 0), (AWAITED, 1):
+            submitted = runtime.submit(AddAccount(SYSTEM, login, "demo", enable, {"name": "Another"}, ""))
+        for make, those in (MoveMoney, BEFORE), (AskForMoney, AWAITING):
+            for cmd, login, amount in those:
+                self.daemon.settle()
+                assert isinstance(submitted.outcome, Entry)
+                submitted = runtime.submit(make(SYSTEM, cmd, login, readAmount(amount), runtime.reserveOrder()))
+        self.daemon.settle()
 
     @property
     def threads(self) -> dict[str, Threads]:
@@ -67,7 +82,7 @@ class World:
         self.clients.remove(client)
         client.lose()
 
-    def deposit(
+    def ask(
         self,
         client: Client,
         key: str | None,
@@ -77,13 +92,16 @@ class World:
         byExtID: bool = True,
         timeoutMs: int | None = None,
     ) -> Asked | None:
-        """Somebody asks for a deposit; C{None} if it cannot be sent."""
+        """Somebody asks for something, if it can be in its Sync form; C{None} if it cannot be sent."""
         scope = client.principal, key
         if client.stalled or (key is None and client.waits(scope)):
             return None
+        if not content.ofMoney:
+            sync, timeoutMs = False, None
+        self.observe()
         until = self.daemon.clock.seconds() + (timeoutMs or 5000) / 1000
         asked = Asked(scope, content, sync, until, self.troubled)
-        client.deposit(asked, byExtID, timeoutMs)
+        client.ask(asked, byExtID, timeoutMs)
         return asked
 
     def openAccounts(self, count: int) -> None:
