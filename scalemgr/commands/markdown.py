@@ -77,7 +77,7 @@ def _title(module: str) -> str:
 
 
 def _chapter(command: ICommand, made: Sequence[Example]) -> Iterable[str]:
-    also = f" (also `{'`, `'.join(command.aliases)}`)" if command.aliases else ""
+    also = f" Older name: `{'`, `'.join(command.aliases)}`." if command.aliases else ""
     yield f"\n### {command.name}\n\n{command.summary}{also}\n\n"
     roles = ", ".join(f"`{SessionType(role).name}`" for role in sorted(command.roles)) or "anybody with a token"
     flags = f" Takes the flag {', '.join(f'`{flag}`' for flag in sorted(command.flags))}." if command.flags else ""
@@ -85,13 +85,13 @@ def _chapter(command: ICommand, made: Sequence[Example]) -> Iterable[str]:
     taken = parameters(command.params)
     if taken:
         yield "\n"
-        yield from _table(("parameter", "type", "", ""), map(_parameter, taken))
+        yield from _table(("parameter", "type", "needed", "what it is"), map(_parameter, taken))
     else:
         yield "\nNo parameters.\n"
     about = command.about
     if about.answer is not None:
         yield f"\nAnswer: {_lower(_plain((about.answer.__doc__ or '').strip()))}\n\n"
-        yield from _table(("member", "type", ""), map(_member, parameters(about.answer)))
+        yield from _table(("member", "type", "what it is"), map(_member, parameters(about.answer)))
     if about.errors:
         yield f"\nRefusals: {', '.join(_error(code, command) for code in about.errors)}.\n"
     if about.events:
@@ -102,7 +102,8 @@ def _chapter(command: ICommand, made: Sequence[Example]) -> Iterable[str]:
 
 
 def _parameter(parameter: Parameter) -> tuple[str, str, str, str]:
-    need = "required" if parameter.required else "" if parameter.default is None else _default(parameter.default)
+    optional = "optional" if parameter.default is None else _default(parameter.default)
+    need = "required" if parameter.required else optional
     return f"`{parameter.name}`", parameter.type, need, _about(parameter)
 
 
@@ -111,7 +112,8 @@ def _member(parameter: Parameter) -> tuple[str, str, str]:
 
 
 def _about(parameter: Parameter) -> str:
-    return "; ".join(filter(None, (_plain(parameter.description), parameter.limits)))
+    described = _plain(parameter.description)
+    return described if described == "0 or 1" else "; ".join(filter(None, (described, parameter.limits)))
 
 
 def _default(value: Any) -> str:

@@ -152,7 +152,7 @@ def _foldGroup(book: Book, entry: Entry) -> None:
     record = ujson.loads(text)
     before = book.group(entry.group)
     accounts = 0 if before is None else before.accounts
-    book.put(Group(entry.group, record["currency"], record["digits"], record.get("floor", 0), accounts, text))
+    book.put(Group(entry.group, record["currency"], record["digits"], record.get("floor", 0), accounts, str(text)))
 
 
 def _foldNoGroup(book: Book, entry: Entry) -> None:

@@ -8,7 +8,7 @@ one that is not. It changes nothing: the entries are folded in when it has retur
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, Union
+from typing import Any, Union
 
 import ujson
 
@@ -22,7 +22,6 @@ from .requests import Request, fingerprint
 __all__ = ["Desk", "Rule"]
 
 Rule = Callable[["Desk", Any], Union[Entry, list[Entry]]]
-_Kept = TypeVar("_Kept")
 
 
 class Desk:
@@ -32,17 +31,19 @@ class Desk:
     @ivar book: what is true before the next request.
     @ivar nowMs: the time of the batch, in milliseconds since 1970.
     @param trades: the existing trades that the batch names, by order.
-    @param profiles: the profiles that it changes, by login, as JSON.
+    @param profiles: the profiles that it changes, by login.
     """
 
-    def __init__(self, book: Book, trades: Mapping[int, FinanceTrade], profiles: Mapping[int, str], nowMs: int) -> None:
+    def __init__(
+        self, book: Book, trades: Mapping[int, FinanceTrade], profiles: Mapping[int, dict[str, Any]], nowMs: int
+    ) -> None:
         self.book = book
         self.nowMs = nowMs
         self._trades = trades
         self._profiles = profiles
         # What earlier requests of the batch made of them.
         self._booked: dict[int, Entry] = {}
-        self._said: dict[int, str] = {}
+        self._said: dict[int, Json] = {}
 
     @property
     def now(self) -> int:
@@ -63,9 +64,9 @@ class Desk:
 
     def profile(self, login: int) -> dict[str, Any]:
         """What the log says of an account, with the hash of its password."""
-        text = self._said.get(login) or self._profiles.get(login)
-        assert text is not None, f"the profile of login {login} is not at hand"
-        profile: dict[str, Any] = ujson.loads(text)
+        said = self._said.get(login)
+        profile = self._profiles.get(login) if said is None else ujson.loads(said)
+        assert profile is not None, f"the profile of login {login} is not at hand"
         return profile
 
     def account(self, request: Request, login: int) -> tuple[Account, Group]:

@@ -96,6 +96,7 @@ class StoredAccount(Struct, frozen=True):
     """
     An account with all that is known of it.
 
+    @ivar group: its group, but for the number of accounts in it, which only the book counts.
     @ivar profile: the fields that the wire has besides, spelled as there; never the password.
     """
 

@@ -12,7 +12,7 @@ log, as a booking is: so it repeats, and a late repeat cannot turn a no into a y
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Union
+from typing import Any, Union
 
 import ujson
 from msgspec import Struct
@@ -47,7 +47,7 @@ def settleBatch(
     known: Mapping[KeyName, Entry],
     requests: Sequence[Request],
     nowMs: int,
-    profiles: Mapping[int, str] | None = None,
+    profiles: Mapping[int, dict[str, Any]] | None = None,
 ) -> tuple[list[Outcome], Draft]:
     """
     Decide a batch.
@@ -56,7 +56,7 @@ def settleBatch(
     @param trades: every existing trade that a request of the batch is about, by order.
     @param known: the entry of every key that a request of the batch has and an earlier one used.
     @param nowMs: the time of the batch, in milliseconds since 1970.
-    @param profiles: the profile of every account that a request of the batch changes, by login, as JSON.
+    @param profiles: the profile of every account that a request of the batch changes, by login.
     @return: one outcome a request, and the book as it will be once its C{entries} are committed.
     """
     draft = Draft(book)

@@ -7,6 +7,7 @@ read as of one moment; entries that come meanwhile do not disturb it.
 from __future__ import annotations
 
 import sqlite3
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -14,15 +15,28 @@ from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 
+import ujson
 from msgspec import Struct
 
 from ..finance.book import Book
-from ..finance.records import BROADCAST, GROUP_EVENT, REFUSAL, TRADE_EVENT, USER_EVENT, Account
+from ..finance.money import fromMinor
+from ..finance.records import (
+    BALANCE_EVENT,
+    BROADCAST,
+    GROUP_EVENT,
+    REFUSAL,
+    TRADE_EVENT,
+    USER_EVENT,
+    Account,
+    Entry,
+)
 from ..finance.requests import KeyName
 from .errors import LedgerRefused
+from .frozen import Frozen, condense
 from .log import SqliteLog
+from .projection import Change, read
 from .snapshot import loadSnapshot
-from .views import Frozen, Views, condense
+from .views import Views
 
 __all__ = ["Audit", "verify"]
 
@@ -96,7 +110,7 @@ def _audit(folder: Path, log: SqliteLog, views: Views | None, differences: list[
     except (sqlite3.Error, ValueError, KeyError, AssertionError) as e:
         differences.append(f"log.db: {e}")
     trades = sum(event == TRADE_EVENT for event, _ in fold.contents)
-    differences += fold.doubles
+    differences += fold.doubles + fold.misstatements
     return Audit(
         log.epoch,
         fold.book.seq,
@@ -115,9 +129,12 @@ class _Fold:
     def __init__(self, log: SqliteLog) -> None:
         self.book = Book()
         self.contents: dict[tuple[str, int | str], int] = {}
+        self.gone: set[str] = set()
+        self.movements, self.moved = array("q"), array("q")
         self.keys: dict[KeyName, int] = {}
         self._used: deque[tuple[int, KeyName]] = deque()
         self.doubles: list[str] = []
+        self.misstatements: list[str] = []
         self.events = self.refusals = 0
         self._entries = chain.from_iterable(log.pages(0))
 
@@ -132,14 +149,34 @@ class _Fold:
             if entry is None:
                 raise ValueError(f"entry {self.book.seq + 1} is missing")
             self.book.apply(entry)
-            if entry.event in BROADCAST:
-                self.events += 1
-                key = entry.order or entry.login or entry.group
-                self.contents[entry.event, key] = condense(entry.group, entry.record or entry.data)
+            self.events += entry.event in BROADCAST
+            self._keep(read(entry))
+            if entry.event == BALANCE_EVENT:
+                self.misstatements += _misstated(self.book, entry)
             self.refusals += entry.event == REFUSAL
             if entry.key is not None:
                 self._use((entry.principal, entry.key), entry.seq)
             self._forget()
+
+    def _keep(self, change: Change) -> None:
+        """What the views should keep of an entry."""
+        if change.trade is not None:
+            order, login, _, *facts = change.trade
+            self.contents[TRADE_EVENT, order] = condense(order, login, *facts)
+        if change.movement is not None:
+            *facts, comment = change.movement
+            account = self.book.accounts[change.movement.login]
+            self.movements.append(change.movement.seq)
+            self.moved.append(condense(*facts, account.balance, account.credit, comment))
+        if change.user is not None:
+            group = self.book.groups[change.user.group]
+            self.contents[USER_EVENT, change.user.login] = condense(change.user.record, group.currency, group.digits)
+        if change.group is not None:
+            name, shown, record, *_ = change.group
+            self.contents[GROUP_EVENT, name] = condense(shown, record)
+            self.gone.discard(name)
+        if change.dropped is not None:
+            self.gone.add(change.dropped)
 
     def _use(self, name: KeyName, seq: int) -> None:
         first = self.keys.setdefault(name, seq)
@@ -169,12 +206,65 @@ def _checkViews(frozen: Frozen, fold: _Fold) -> Iterator[str]:
         if kept != fold.contents.get((event, key)):
             how = "is missing" if kept is None else "is not what the log says"
             yield f"views.db: {_NAMES[event]} {key} {how}"
+    yield from _checkGroups(frozen, fold)
+    yield from _checkMovements(frozen, fold)
     for principal, name in sorted(fold.keys.keys() ^ frozen.keys.keys()):
         how = "is missing" if (principal, name) in fold.keys else "is there, which the log does not say"
         yield f"views.db: the key {name!r} of {principal} {how}"
     for principal, name in sorted(fold.keys.keys() & frozen.keys.keys()):
         if fold.keys[principal, name] != frozen.keys[principal, name]:
             yield f"views.db: the key {name!r} of {principal} is of another entry than the log says"
+
+
+def _checkGroups(frozen: Frozen, fold: _Fold) -> Iterator[str]:
+    for group in sorted((frozen.gone ^ fold.gone) & {key for event, key in frozen.contents if event == GROUP_EVENT}):
+        says, is_ = ("is", "is not") if group in fold.gone else ("is not", "is")
+        yield f"views.db: group {group} {is_} deleted, the log says that it {says}"
+    for (login, group), order in sorted(frozen.groupsOfTrades.items(), key=itemgetter(1)):
+        account = fold.book.ever(login)
+        if account is not None and account.group != group and (TRADE_EVENT, order) in fold.contents:
+            yield f"views.db: order {order} of login {login} is in group {group}, the log says {account.group}"
+
+
+def _checkMovements(frozen: Frozen, fold: _Fold) -> Iterator[str]:
+    """Mostly they are equal, and little memory is needed."""
+    if frozen.movements == fold.movements and frozen.moved == fold.moved:
+        return
+    kept, right = (dict(zip(side.movements, side.moved, strict=True)) for side in (frozen, fold))
+    for seq in sorted(kept.keys() | right.keys()):
+        if kept.get(seq) != right.get(seq):
+            how = "is missing" if seq not in kept else "is not what the log says"
+            yield f"views.db: the movement of entry {seq} {how}"
+
+
+def _misstated(book: Book, entry: Entry) -> Iterator[str]:
+    """A balance that was broadcast is that of the account at this place of the log."""
+    account = book.ever(entry.login)
+    group = None if account is None else book.group(account.group)
+    if account is None or group is None:
+        yield f"log.db: entry {entry.seq} says the balance of login {entry.login}, which there is not"
+        return
+    balance, equity = (
+        fromMinor(account.balance, group.digits),
+        fromMinor(account.balance + account.credit, group.digits),
+    )
+    right = {
+        "login": account.login,
+        "balance": balance,
+        "credit": fromMinor(account.credit, group.digits),
+        "equity": equity,
+        "margin": 0.0,
+        "margin_free": equity,
+        "margin_level": 0.0,
+        "balance_version": account.balance_version,
+    }
+    said = ujson.loads(entry.data)
+    for name, value in right.items():
+        if said.get(name) != value:
+            yield (
+                f"log.db: entry {entry.seq} says that {name} of login {account.login} is {said.get(name)}, "
+                f"the entries before it say {value}"
+            )
 
 
 _NAMES = {TRADE_EVENT: "order", USER_EVENT: "the profile of login", GROUP_EVENT: "group"}

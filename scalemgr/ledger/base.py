@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from ..finance.book import Book
 from ..finance.records import Entry, FinanceTrade
@@ -72,8 +73,11 @@ class BaseLedger:
         """Those of the trades that exist, as of the last commit."""
         raise NotImplementedError
 
-    def _profiles(self, logins: Iterable[int]) -> Mapping[int, str]:
-        """The profiles of accounts, as JSON, as of the last commit."""
+    def _profiles(self, logins: Iterable[int]) -> Mapping[int, dict[str, Any]]:
+        """
+        All that is known of those of the accounts that exist, as of the last commit, with their passwords' hashes;
+        its C{get} may raise L{LedgerFailed} for one that cannot be looked up.
+        """
         raise NotImplementedError
 
     def _append(self, entries: list[Entry]) -> None:

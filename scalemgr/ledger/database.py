@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .errors import LedgerRefused
 
-__all__ = ["connect", "schemaVersion", "transaction"]
+__all__ = ["connect", "schemaVersion", "snapshot", "transaction"]
 
 # "scal" and "scav", so that file(1) and a careful person can tell these files from others.
 _APPLICATION_ID = {"log": 0x7363616C, "views": 0x73636176}
@@ -133,3 +133,15 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """A read transaction: all that is read in it is as of one moment."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        # Some failures end it by themselves.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")

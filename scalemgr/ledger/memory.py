@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from itertools import islice
 from threading import Lock
+from typing import Any
 from uuid import uuid4
 from weakref import finalize
 
@@ -73,6 +74,10 @@ class MemoryLedger(BaseLedger):
     def _named(self, orders: Iterable[int]) -> dict[int, FinanceTrade]:
         with self._lock:
             return self._views.trades(orders)
+
+    def _profiles(self, logins: Iterable[int]) -> dict[int, dict[str, Any]]:
+        with self._lock:
+            return self._views.profiles(logins)
 
     def _append(self, entries: list[Entry]) -> None:
         with self._lock:

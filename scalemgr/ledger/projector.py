@@ -55,7 +55,7 @@ def openViews(path: Path, log: SqliteLog) -> Views:
         removeViews(path)
         views = Views(path, log.epoch)
         catchUp(views, log)
-    except (sqlite3.Error, OSError) as e:
+    except (sqlite3.Error, OSError, ValueError) as e:
         raise LedgerRefused(f"{path} cannot be made: {e}") from e
     return views
 

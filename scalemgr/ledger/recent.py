@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from ..finance.records import TRADE_EVENT, Entry
+from ..finance.records import TRADE_EVENT, USER_EVENT, Entry
 from ..finance.requests import KeyName
 
 __all__ = ["Recent"]
@@ -16,12 +16,14 @@ class Recent:
 
     @ivar released: the last entry that was let go: the views have it, and all before it.
     @ivar trades: the last entry of each order.
+    @ivar users: the last entry about each account itself, by login.
     @ivar keys: the entry of each idempotency key.
     """
 
     def __init__(self, released: int) -> None:
         self.released = released
         self.trades: dict[int, Entry] = {}
+        self.users: dict[int, Entry] = {}
         self.keys: dict[KeyName, Entry] = {}
         self._entries: deque[Entry] = deque()
 
@@ -33,6 +35,8 @@ class Recent:
         for entry in entries:
             if entry.event == TRADE_EVENT:
                 self.trades[entry.order] = entry
+            elif entry.event == USER_EVENT:
+                self.users[entry.login] = entry
             if entry.key is not None:
                 self.keys[entry.principal, entry.key] = entry
         self._entries.extend(entries)
@@ -44,6 +48,8 @@ class Recent:
             self.released = entry.seq
             if self.trades.get(entry.order) is entry:
                 del self.trades[entry.order]
+            if self.users.get(entry.login) is entry:
+                del self.users[entry.login]
             name = entry.principal, entry.key or ""
             if self.keys.get(name) is entry:
                 del self.keys[name]

@@ -72,8 +72,11 @@ def _book(header: _Header, content: _Body) -> Book:
     book.nextLogin = header.next_login
     book.forgotten = header.forgotten
     book.groups = {group.group: group for group in content.groups}
+    names = {name: name for name in book.groups}
     for account in content.accounts:
-        # The group's own string, so that a million accounts share it.
-        shared = msgspec.structs.replace(account, group=book.groups[account.group].group)
-        book.accounts[account.login] = shared
+        if account.deleted:
+            # Its group may be gone, too.
+            names.setdefault(account.group, account.group)
+        # One string a group, so that a million accounts share it.
+        book.accounts[account.login] = msgspec.structs.replace(account, group=names[account.group])
     return book

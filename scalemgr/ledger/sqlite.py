@@ -16,8 +16,9 @@ import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+import ujson
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -25,7 +26,7 @@ from ..finance.book import Book
 from ..finance.records import Entry, FinanceTrade, StoredAccount
 from ..finance.requests import KeyName
 from ..interfaces import ILedger
-from ..wire.codes import RetCode
+from ..wire.codes import EventRecordType, RetCode
 from ..wire.errors import LedgerFailed
 from .base import BaseLedger
 from .errors import LedgerRefused
@@ -254,9 +255,13 @@ class SqliteLedger(BaseLedger):
     def trade(self, order: int) -> tuple[FinanceTrade, str] | None:
         # Not as for an account: whoever changes a trade waits for this, and memory has what the views may lack.
         entry = self._recent.trades.get(order)
-        if entry is not None:
-            return entry.trade(), entry.group
-        return self._ask(self._recent.released, lambda views: views.trade(order))
+        if entry is None:
+            found = self._ask(self._recent.released, lambda views: views.trade(order))
+        else:
+            found = entry.trade(), entry.group
+        # The group is the account's as of now, which either may not know yet.
+        account = None if found is None else self.book.ever(found[0].login)
+        return found if found is None or account is None else (found[0], account.group)
 
     def account(self, login: int) -> StoredAccount | None:
         wanted = self.book.seq
@@ -357,6 +362,18 @@ class SqliteLedger(BaseLedger):
         trades = self._recent.trades
         recent = {order: trades[order].trade() for order in orders if order in trades}
         return self._withOlder(recent, orders, Views.trades)
+
+    def _profiles(self, logins: Iterable[int]) -> Mapping[int, dict[str, Any]]:
+        users = self._recent.users
+        ofMemory = {login: users[login] for login in logins if login in users}
+        recent = {
+            login: ujson.loads(entry.record or entry.data)
+            for login, entry in ofMemory.items()
+            if entry.type != EventRecordType.EV_RECORD_DELETE
+        }
+        # Of one that is deleted, the views may not know it yet.
+        wanted = [login for login in logins if login in recent or login not in ofMemory]
+        return self._withOlder(recent, wanted, Views.profiles)
 
     def _withOlder(
         self,

@@ -7,58 +7,37 @@ Of all that deciding needs, only trades to be changed and keys that were used ar
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 import ujson
-from msgspec import Struct
 from twisted.logger import Logger
 
-from ..finance.records import (
-    GROUP_EVENT,
-    KEYS_FORGOTTEN,
-    TRADE_EVENT,
-    USER_EVENT,
-    Account,
-    Entry,
-    FinanceTrade,
-    Group,
-    StoredAccount,
-)
+from ..finance.records import Account, Entry, FinanceTrade, Group, StoredAccount
 from ..finance.requests import KeyName
-from .database import connect, transaction
+from .database import connect, snapshot, transaction
+from .frozen import Frozen, freeze
+from .projection import Changes, Movement, TradeRow
 
-__all__ = ["Frozen", "Views", "condense"]
+__all__ = ["Views"]
 
 _log = Logger()
 
+_CACHE_KIB = 65536
 
-_CONTENTS: dict[str, str] = {
-    TRADE_EVENT: 'SELECT "order", "group", data FROM trade',
-    USER_EVENT: 'SELECT login, "group", record FROM account',
-    GROUP_EVENT: 'SELECT "group", "group", record FROM "group"',
-}
-
-
-def condense(group: str, text: str) -> int:
-    """What an audit remembers of a record."""
-    return hash((group, text))
-
-
-class Frozen(Struct, frozen=True):
-    """
-    The views as of one entry.
-
-    @ivar accounts: all of them, by login.
-    @ivar contents: what is kept of each trade, account and group, condensed, by kind and key.
-    @ivar keys: the entry of each idempotency key.
-    """
-
-    seq: int
-    accounts: dict[int, Account]
-    contents: dict[tuple[str, int | str], int]
-    keys: dict[KeyName, int]
+# Nothing, unless it is in another group.
+_MOVE = """
+UPDATE trade SET "group" = :group
+WHERE login = :login AND (SELECT "group" FROM account WHERE login = :login) <> :group
+"""
+# Not INSERT OR REPLACE, which takes three times as long with so many indexes.
+_TRADE = (
+    f"INSERT INTO trade VALUES ({', '.join('?' * len(TradeRow._fields))}) ON CONFLICT DO UPDATE SET "  # noqa: S608
+    + ", ".join(f'"{name}" = excluded."{name}"' for name in TradeRow._fields[1:])
+)
+_KEY = "INSERT OR IGNORE INTO key (principal, key, seq) VALUES (?, ?, ?)"
+_MOVEMENT = f"INSERT INTO movement VALUES ({', '.join('?' * (len(Movement._fields) + 2))})"  # noqa: S608
 
 
 class Views:
@@ -75,6 +54,9 @@ class Views:
         # NORMAL: a power cut may take the latest rows, which are projected again, but leaves no half ones.
         self._connection = connect(path, "views", synchronous="NORMAL", readOnly=readOnly)
         try:
+            if not readOnly:
+                # A batch touches pages of indexes all over the file; what does not fit is written more than once.
+                self._connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
             if epoch is not None and not readOnly:
                 self._connection.execute("INSERT OR IGNORE INTO view (id, epoch, seq) VALUES (1, ?, 0)", (epoch,))
             row = self._connection.execute("SELECT epoch FROM view").fetchone()
@@ -98,57 +80,85 @@ class Views:
         (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
-        for table in ("trade", "account", '"group"', "key"):
+        for table in ("trade", "account", "profile", '"group"', "movement", "digits", "key"):
             self._connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchall()  # noqa: S608
 
     def project(self, entries: list[Entry]) -> None:
         """Fold in the entries that follow the last one that is in."""
-        trades: dict[int, tuple[int, str, str]] = {}
-        moved: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
-        groups: dict[str, str] = {}
-        accounts: dict[int, tuple[int, str, str]] = {}
-        keys: list[tuple[str, str, int]] = []
-        forgotten = 0
-        for entry in entries:
-            if entry.key is not None:
-                keys.append((entry.principal, entry.key, entry.seq))
-            if entry.event == TRADE_EVENT:
-                trades[entry.order] = (entry.order, entry.group, entry.data)
-                if entry.balance or entry.credit:
-                    change = moved[entry.login]
-                    change[0] += entry.balance
-                    change[1] += entry.credit
-                    change[2] += 1
-            elif entry.event == USER_EVENT:
-                accounts[entry.login] = (entry.login, entry.group, entry.record or entry.data)
-            elif entry.event == GROUP_EVENT:
-                groups[entry.group] = entry.record or entry.data
-            elif entry.event == KEYS_FORGOTTEN:
-                forgotten = ujson.loads(entry.data)["up_to"]
-        run = self._connection.executemany
+        changes = Changes.of(entries)
         with transaction(self._connection):
             (before,) = self._connection.execute("SELECT seq FROM view").fetchone()
             if before + 1 != entries[0].seq:
                 raise ValueError(f"entry {entries[0].seq} does not follow entry {before}")
-            run('INSERT OR REPLACE INTO "group" VALUES (?, ?)', groups.items())
-            run(
-                'INSERT INTO account (login, "group", record) VALUES (?, ?, ?)'
-                ' ON CONFLICT (login) DO UPDATE SET "group" = excluded."group", record = excluded.record',
-                accounts.values(),
+            self._putUsers(changes)
+            self._putTrades(changes)
+            self._connection.execute("DELETE FROM key WHERE seq <= ?", (changes.forgotten,))
+            new = sorted(key for key in changes.keys if key[2] > changes.forgotten)
+            added = self._connection.executemany(
+                "INSERT OR IGNORE INTO key (principal, key, seq) VALUES (?, ?, ?)", new
             )
-            # In the order of the keys, so that neighbours are written together.
-            run("INSERT OR REPLACE INTO trade VALUES (?, ?, ?)", [trades[order] for order in sorted(trades)])
-            run(
-                "UPDATE account SET balance = balance + ?, credit = credit + ?,"
-                " balance_version = balance_version + ? WHERE login = ?",
-                [(*moved[login], login) for login in sorted(moved)],
-            )
-            self._connection.execute("DELETE FROM key WHERE seq <= ?", (forgotten,))
-            new = sorted(key for key in keys if key[2] > forgotten)
-            added = run("INSERT OR IGNORE INTO key (principal, key, seq) VALUES (?, ?, ?)", new)
             if added.rowcount < len(new):
                 self._accuse(new)
             self._connection.execute("UPDATE view SET seq = ?", (entries[-1].seq,))
+
+    def _putUsers(self, changes: Changes) -> None:
+        """Accounts, then groups: an account has the decimals that its group had when it was last spoken of."""
+        run = self._connection.executemany
+        rows = []
+        for login, (user, group) in changes.users.items():
+            currency, digits = self._currency(user.group) if group is None else (group.currency, group.digits)
+            rows.append((login, user.group, user.enable, currency, digits))
+            self._connection.execute(_MOVE, {"login": login, "group": user.group})
+        run(
+            'INSERT INTO account (login, "group", enable, currency, digits) VALUES (?, ?, ?, ?, ?)'
+            ' ON CONFLICT (login) DO UPDATE SET "group" = excluded."group", enable = excluded.enable',
+            rows,
+        )
+        run(
+            "INSERT OR REPLACE INTO profile VALUES (?, ?)",
+            [(login, user.record) for login, (user, _) in changes.users.items()],
+        )
+        run("UPDATE account SET deleted = 1 WHERE login = ?", [(login,) for login in changes.closed])
+        run(
+            'INSERT OR REPLACE INTO "group" ("group", shown, record, deleted) VALUES (?, ?, ?, ?)',
+            [group[:4] for group in changes.groups.values()],
+        )
+        run('UPDATE "group" SET deleted = 1 WHERE "group" = ?', [(name,) for name in changes.dropped])
+        used = {row[4] for row in rows} | {trade.digits for trade in changes.trades.values()}
+        run("INSERT OR IGNORE INTO digits VALUES (?)", [(digits,) for digits in used])
+
+    def _currency(self, group: str) -> tuple[str, int]:
+        row = self._connection.execute(
+            "SELECT json_extract(record, '$.currency'), json_extract(record, '$.digits')"
+            ' FROM "group" WHERE "group" = ?',
+            (group,),
+        ).fetchone()
+        if row is None:
+            raise ValueError(f"there is an account in the group {group!r}, which was never made")
+        return row[0], row[1]
+
+    def _putTrades(self, changes: Changes) -> None:
+        """In the order of the keys, so that neighbours are written together."""
+        run = self._connection.executemany
+        trades, moved = changes.trades, changes.moved
+        run(_TRADE, [trades[order] for order in sorted(trades)])
+        if not moved:
+            return
+        run(_MOVEMENT, changes.running(self._balances(moved)))
+        run(
+            "UPDATE account SET balance = balance + ?, credit = credit + ?, balance_version = balance_version + ?,"
+            " pending = pending + ? WHERE login = ?",
+            [(m.balance, m.credit, m.versions, m.pending, login) for login, m in sorted(moved.items())],
+        )
+
+    def _balances(self, logins: Iterable[int]) -> dict[int, tuple[int, int]]:
+        # All in one row: see log.py.
+        (text,) = self._connection.execute(
+            "SELECT json_group_array(json_array(login, balance, credit)) FROM account"
+            " WHERE login IN (SELECT value FROM json_each(?))",
+            (ujson.dumps(list(logins)),),
+        ).fetchone()
+        return {login: (balance, credit) for login, balance, credit in ujson.loads(text)}
 
     def _accuse(self, new: list[tuple[str, str, int]]) -> None:
         """A key was used twice: what must never be has happened, and is in the log for good. The first one counts."""
@@ -186,45 +196,36 @@ class Views:
         return {(principal, key): seq for principal, key, seq in rows}
 
     def account(self, login: int) -> StoredAccount | None:
-        """An account as it is."""
+        """An account as it is, unless it is deleted."""
         row = self._connection.execute(
-            'SELECT a."group", a.record, a.balance, a.credit, a.balance_version, g.record'
-            ' FROM account a JOIN "group" g USING ("group") WHERE login = ?',
+            'SELECT a."group", a.enable, a.balance, a.credit, a.balance_version, a.pending,'
+            " a.currency, a.digits, p.record, g.record"
+            ' FROM account a JOIN profile p USING (login) JOIN "group" g USING ("group")'
+            " WHERE login = ? AND NOT a.deleted",
             (login,),
         ).fetchone()
         if row is None:
             return None
-        group, record, balance, credit, version, groupRecord = row
+        *facts, currency, digits, record, groupRecord = row
         profile = ujson.loads(record)
         profile.pop("password_hash", None)
-        ofGroup = ujson.loads(groupRecord)
-        return StoredAccount(
-            Account(login, group, profile["enable"], balance, credit, version),
-            Group(group, ofGroup["currency"], ofGroup["digits"]),
-            profile,
-        )
+        floor = ujson.loads(groupRecord).get("floor", 0)
+        account = Account(login, *facts)
+        return StoredAccount(account, Group(account.group, currency, digits, floor, record=groupRecord), profile)
+
+    def profiles(self, logins: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """All that is known of those accounts that exist, by login; with the password's hash."""
+        (text,) = self._connection.execute(
+            "SELECT json_group_array(json_array(login, json(record))) FROM account JOIN profile USING (login)"
+            " WHERE login IN (SELECT value FROM json_each(?)) AND NOT deleted",
+            (ujson.dumps(list(logins)),),
+        ).fetchone()
+        return dict(ujson.loads(text))
 
     def frozen(self) -> Frozen:
         """What an audit compares, as of one moment."""
-        self._connection.execute("BEGIN")
-        try:
-            rows = self._connection.execute(
-                "SELECT login, \"group\", json_extract(record, '$.enable'), balance, credit, balance_version"
-                " FROM account"
-            )
-            accounts = {row[0]: Account(*row) for row in rows}
-            contents = {
-                (event, key): condense(group, text)
-                for event, query in _CONTENTS.items()
-                for key, group, text in self._connection.execute(query)
-            }
-            keys = {
-                (principal, key): seq
-                for seq, principal, key in self._connection.execute("SELECT seq, principal, key FROM key")
-            }
-            return Frozen(self.seq(), accounts, contents, keys)
-        finally:
-            self._connection.execute("COMMIT")
+        with snapshot(self._connection):
+            return freeze(self._connection)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -156,7 +156,7 @@ def test_whoMayOpen(role: int, status: int) -> None:
     """Managers and admins open accounts; nobody else does."""
     daemon = Daemon()
     before = daemon.kept()
-    answer = opened(daemon, daemon.connect(token(role=role)))
+    answer = opened(daemon, daemon.connect(token(role=role, login=1001)))
     assert answer["status"] == status
     assert (daemon.kept() == before) is (status != 200)
 

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from scalemgr.finance.records import BALANCE_EVENT, TRADE_EVENT
 from scalemgr.wire.codes import EventRecordType
 
-from ..helpers import NOW_MS, Daemon, Session, booked, token
+from ..helpers import NOW_MS, Daemon, Session, booked, inShort, onAccount, token
 
 NOW = NOW_MS // 1000
 
@@ -50,7 +51,7 @@ def test_published() -> None:
     asPublished(session)
     assert session.raw() == b""
     daemon.settle()
-    answer, event = session.lines()
+    answer, event, balance = session.lines()
     assert answer == {"extID": "deposit-req-1001", "status": 200, "data": {**PUBLISHED, **BESIDES}}
     assert list(answer) == ["extID", "status", "data"]
     assert event == {
@@ -60,7 +61,14 @@ def test_published() -> None:
         "seq": 6,
         "time": NOW_MS / 1000,
     }
-    assert (daemon.balance(1001), daemon.balance(1002), daemon.ledger.book.seq) == (25_000, 0, 6)
+    assert balance == {
+        "event": "balance:event",
+        "type": EventRecordType.EV_RECORD_UPDATE,
+        "data": onAccount(1001, 1, 25_000),
+        "seq": 7,
+        "time": NOW_MS / 1000,
+    }
+    assert (daemon.balance(1001), daemon.balance(1002), daemon.ledger.book.seq) == (25_000, 0, 7)
 
 
 def test_onlyTheData() -> None:
@@ -69,10 +77,12 @@ def test_onlyTheData() -> None:
     session, listening = daemon.staff(), daemon.staff()
     asPublished(session)
     daemon.settle()
-    answer, event, _ = session.raw().split(b"\r\n")
+    answer, event, balance, rest = session.raw().split(b"\r\n")
     data = answer.removeprefix(b'{"extID":"deposit-req-1001","status":200,"data":').removesuffix(b"}")
     assert event.startswith(b'{"event":"trade:event","type":0,"data":' + data + b',"seq":6,"time":')
-    assert listening.raw() == event + b"\r\n"
+    assert balance.startswith(b'{"event":"balance:event","type":1,"data":{"login":1001,"balance":250.0,')
+    assert rest == b""
+    assert listening.raw() == event + b"\r\n" + balance + b"\r\n"
 
 
 def test_entry() -> None:
@@ -85,10 +95,15 @@ def test_entry() -> None:
     session.deposit(17)
     daemon.settle()
     entries = daemon.ledger.entries(5, 10)
-    assert [entry.key for entry in entries] == ["by extID", "its own key", None, "17"]
+    assert [entry.event for entry in entries] == [TRADE_EVENT, BALANCE_EVENT] * 4
     assert {entry.principal for entry in entries} == {"gateway"}
-    assert [entry.balance for entry in entries] == [1000] * 4
-    assert len({entry.fingerprint for entry in entries}) == 1
+    deposits = [entry for entry in entries if entry.event == TRADE_EVENT]
+    assert [entry.key for entry in deposits] == ["by extID", "its own key", None, "17"]
+    assert [entry.balance for entry in deposits] == [1000] * 4
+    assert len({entry.fingerprint for entry in deposits}) == 1
+    # What follows from them is nobody's request, and moves nothing.
+    rest = [(entry.key, entry.fingerprint, entry.balance) for entry in entries if entry.event == BALANCE_EVENT]
+    assert rest == [(None, None, 0)] * 4
 
 
 def test_defaults() -> None:
@@ -141,20 +156,22 @@ def test_ordersAndVersions() -> None:
 
 
 def test_balanceIn() -> None:
-    """BalanceIn answers with what was accepted, as published, and the event follows."""
+    """BalanceIn answers with what was accepted, as published, and the events follow."""
     daemon = Daemon()
     session = daemon.staff()
     session.deposit("x", 250.0, "BalanceIn", comment="c")
     daemon.settle()
-    answer, event = session.lines()
+    answer, event, balance = session.lines()
     accepted = {"accepted": True, "order": 1, "state": 10, "login": 1001, "cmd": 6, "amount": 250.0}
     assert answer == {"extID": "x", "status": 200, "data": {**accepted, "balance_version": 1}}
     assert (event["data"]["order"], event["data"]["state"], event["data"]["profit"]) == (1, 3, 250.0)
+    assert inShort([balance]) == ["7:250"]
     session.deposit("y", 300.0, "BalanceIn", order=1)
     daemon.settle()
-    answer, event = session.lines()
+    answer, event, balance = session.lines()
     assert answer["data"] == {**accepted, "state": 11, "amount": 300.0, "balance_version": 2}
-    assert event["type"] == EventRecordType.EV_RECORD_UPDATE
+    assert (event["event"], event["type"]) == ("trade:event", EventRecordType.EV_RECORD_UPDATE)
+    assert inShort([balance]) == ["9:300"]
 
 
 def test_acceptedMeansDurable() -> None:

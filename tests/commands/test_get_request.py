@@ -8,7 +8,7 @@ import pytest
 
 from scalemgr.wire.errors import LedgerFailed
 
-from ..helpers import Daemon, Session, WatchedLedger, booked, token
+from ..helpers import Daemon, Session, WatchedLedger, booked, inShort, token, trades
 
 VOID = LedgerFailed("the disk is full", outcome="void")
 PENDING = LedgerFailed("the disk went away", outcome="pending")
@@ -31,7 +31,9 @@ def test_done(command: str) -> None:
     session, listening = daemon.staff(), daemon.staff()
     session.deposit("k", 59.97, command, comment="it's")
     daemon.settle()
-    [event] = listening.lines()
+    lines = listening.lines()
+    assert inShort(lines) == ["6", "7:59.97"]
+    [event] = trades(lines)
     session.lines()
     assert state(session, daemon) == {"state": "done", "order": 1, "data": event["data"]}
 

@@ -29,7 +29,7 @@ def test_addGroup(currency: str, digits: int) -> None:
     narrow.raw()
     answer = ask(daemon, "AddGroup", {"group": "vip-1", "currency": currency})
     assert answer["status"] == 200
-    assert answer["data"] == {"group": "vip-1", "currency": currency}
+    assert answer["data"] == {"group": "vip-1", "currency": currency, "digits": digits, "floor": 0.0}
     group = daemon.ledger.book.group("vip-1")
     assert group is not None
     assert (group.currency, group.digits) == (currency, digits)
@@ -63,7 +63,7 @@ def test_goodGroupName(group: str) -> None:
     """Any other name comes back as it was, and accounts can be opened in it by a mask that spells it."""
     daemon = Daemon()
     answer = ask(daemon, "AddGroup", {"group": group, "currency": "USD"}, groups=group)
-    assert answer["data"] == {"group": group, "currency": "USD"}
+    assert answer["data"] == {"group": group, "currency": "USD", "digits": 2, "floor": 0.0}
 
 
 def test_groupExists() -> None:
@@ -87,7 +87,7 @@ def test_groupOutsideTheMask() -> None:
 @pytest.mark.parametrize(("role", "status"), [(0, 403), (1, 200), (2, 403), (3, 200), (4, 403)])
 def test_whoMayAddGroups(role: int, status: int) -> None:
     """Managers and admins make groups; nobody else does."""
-    assert ask(Daemon(), "AddGroup", {"group": "vip", "currency": "USD"}, role=role)["status"] == status
+    assert ask(Daemon(), "AddGroup", {"group": "vip", "currency": "USD"}, role=role, login=1001)["status"] == status
 
 
 # -- trades -------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def test_whoMayAsk() -> None:
     daemon = Daemon()
     ask(daemon, "BalanceInSync", {"login": 1001, "amount": 1})
     for command, data in (("GetTradeByOrder", {"order": 1}), ("GetAccountByLogin", {"login": 1001})):
-        statuses = [ask(daemon, command, data, role=role)["status"] for role in (0, 1, 2, 3, 4, 9)]
+        statuses = [ask(daemon, command, data, role=role, login=1001)["status"] for role in (0, 1, 2, 3, 4, 9)]
         assert statuses == [403, 200, 200, 200, 403, 403]
 
 
@@ -150,10 +150,10 @@ def test_whoMayAsk() -> None:
 def test_ping() -> None:
     """A ping tells the time, the log's name and its head, to anybody with a token."""
     daemon = Daemon()
-    first = ask(daemon, "Ping", {}, role=0)["data"]
+    first = ask(daemon, "Ping", {}, role=0, login=1001)["data"]
     assert first == {"time": daemon.clock.seconds(), "epoch": daemon.ledger.epoch, "seq": 5}
     ask(daemon, "BalanceInSync", {"login": 1001, "amount": 1})
     daemon.clock.advance(1.5)
     second = ask(daemon, "Ping", {})["data"]
-    assert (second["seq"], second["epoch"]) == (6, first["epoch"])
+    assert (second["seq"], second["epoch"]) == (7, first["epoch"])
     assert second["time"] - first["time"] == pytest.approx(1.5)

@@ -125,7 +125,7 @@ def test_malformedDoesNotCount(command: str, bad: str) -> None:
 def test_forbiddenDoesNotCount() -> None:
     """Nor has one that the caller was not allowed to make."""
     daemon = Daemon()
-    assert ask(daemon, line('{"login":1001,"amount":5}'), role=0)["status"] == 401
+    assert ask(daemon, line('{"login":1001,"amount":5}'), role=0, login=1001)["status"] == 401
     assert ask(daemon, line('{"login":1001,"amount":5}'))["status"] == 200
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from scalemgr.finance.records import BALANCE_EVENT, TRADE_EVENT
 from scalemgr.wire.codes import EventRecordType, TradeCommand, TradeState
 
-from ..helpers import Daemon, booked, fresh, token
+from ..helpers import Daemon, booked, fresh, inShort, ofDeposits, token, trades
 
 
 def test_update() -> None:
@@ -14,18 +15,21 @@ def test_update() -> None:
     daemon = Daemon()
     session = daemon.staff()
     order = booked(daemon, session, "a", 250.0, comment="first", open_time=100)["order"]
-    for amount, comment, balance in ((300.0, "second", 30_000), (20.0, "third", 2_000)):
+    for seq, amount, comment, balance in ((8, 300.0, "second", 30_000), (10, 20.0, "third", 2_000)):
         daemon.clock.advance(60)
         session.deposit(fresh(), amount, order=order, comment=comment)
         daemon.settle()
-        answer, event = session.lines()
+        answer, event, told = session.lines()
+        assert inShort([event, told]) == [str(seq), f"{seq + 1}:{amount:g}"]
         data = answer["data"]
         assert (event["type"], event["data"]) == (EventRecordType.EV_RECORD_UPDATE, data)
         assert (data["order"], data["profit"], data["comment"]) == (order, amount, comment)
         assert (data["cmd"], data["state"]) == (TradeCommand.OP_BALANCE_IN, TradeState.TS_CLOSED_NORMAL)
         assert (data["open_time"], data["update_time"]) == (100, int(daemon.clock.seconds()))
         assert daemon.balance() == balance
-    assert [entry.balance for entry in daemon.ledger.entries(5, 10)] == [25_000, 5_000, -28_000]
+    entries = daemon.ledger.entries(5, 10)
+    assert [entry.event for entry in entries] == [TRADE_EVENT, BALANCE_EVENT] * 3
+    assert [entry.balance for entry in entries if entry.event == TRADE_EVENT] == [25_000, 5_000, -28_000]
 
 
 def test_updateLeavesTheRest() -> None:
@@ -84,7 +88,8 @@ def test_updatesInOneBatch(command: str) -> None:
     name = "amount" if command == "BalanceIn" else "profit"
     lines = one.lines()
     assert [(line.get("extID"), line["data"].get(name)) for line in lines[:2]] == [("same", 2.0), ("more", 4.0)]
-    assert [(line["type"], line["data"]["profit"]) for line in lines[2:]] == [(1, 2.0), (1, 3.0), (1, 4.0)]
+    assert [(line["type"], line["data"]["profit"]) for line in trades(lines[2:])] == [(1, 2.0), (1, 3.0), (1, 4.0)]
+    assert inShort(lines[2:]) == ["8", "9:2", "10", "11:3", "12", "13:4"]
     assert [(line.get("extID"), line["data"].get(name)) for line in two.lines()[:1]] == [("same", 3.0)]
     assert daemon.balance() == 400
 
@@ -98,7 +103,9 @@ def test_unknownOrder() -> None:
     session = daemon.staff()
     session.deposit("x", order=1242279)
     daemon.settle()
-    answer, event = session.lines()
+    lines = session.lines()
+    assert inShort(lines) == ["x", *ofDeposits(6)]
+    answer, event, _ = lines
     assert (answer["status"], answer["data"]["order"], event["type"]) == (200, 1, EventRecordType.EV_RECORD_ADD)
     assert daemon.balance() == 1000
 

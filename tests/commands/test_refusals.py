@@ -8,10 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from scalemgr.finance.money import MINOR_UNITS_MAX
-from scalemgr.finance.records import REFUSAL, TRADE_EVENT
+from scalemgr.finance.records import BALANCE_EVENT, REFUSAL, TRADE_EVENT
 from scalemgr.finance.requests import AddAccount, AddGroup
 
-from ..helpers import NOW_MS, SYSTEM, Daemon, fresh, token
+from ..helpers import NOW_MS, SYSTEM, Daemon, fresh, inShort, token
 
 COMMANDS = pytest.mark.parametrize("command", ["BalanceIn", "BalanceInSync"])
 
@@ -49,7 +49,7 @@ def test_whoMay(role: int, command: str) -> None:
 @pytest.mark.parametrize("role", [0, 4, 5, 9, 10, 11])
 def test_whoMayNot(role: int, command: str) -> None:
     """Any other role gets the published refusal, with the finer code and reason beside it."""
-    answer = refusal(Daemon(), {"role": role}, command)
+    answer = refusal(Daemon(), {"role": role, "login": 1001}, command)
     assert answer["status"] == 401
     assert answer["data"] == {**PUBLISHED, "code": 7, "reason": "RET_NOT_ENOUGH_RIGHTS"}
     assert list(answer["data"])[:2] == ["error", "message"]
@@ -57,7 +57,7 @@ def test_whoMayNot(role: int, command: str) -> None:
 
 def test_roleBeforeData() -> None:
     """Who may not deposit is not told what would be wrong with the deposit."""
-    answer = refusal(Daemon(), {"role": 0}, "BalanceInSync", amount=-1, login="x")
+    answer = refusal(Daemon(), {"role": 0, "login": 1001}, "BalanceInSync", amount=-1, login="x")
     assert (answer["status"], answer["data"]["error"]) == (401, "ADD_BALANCE_ERROR")
 
 
@@ -141,5 +141,6 @@ def test_refusedAmongOthers(command: str) -> None:
     daemon.settle()
     lines = session.lines()
     assert [(line["extID"], line["status"]) for line in lines[:3]] == [("a", 200), ("b", 401), ("c", 200)]
-    assert [line["seq"] for line in lines[3:]] == [6, 8]
-    assert [entry.event for entry in daemon.ledger.entries(5, 9)] == [TRADE_EVENT, REFUSAL, TRADE_EVENT]
+    assert inShort(lines[3:]) == ["6", "7:10", "9", "10:10"]
+    booked = [TRADE_EVENT, BALANCE_EVENT]
+    assert [entry.event for entry in daemon.ledger.entries(5, 9)] == [*booked, REFUSAL, *booked]

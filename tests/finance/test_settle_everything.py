@@ -73,7 +73,7 @@ class Keeper:
                 )
             numbered.append(request)
         trades: dict[int, FinanceTrade] = {e.order: e.trade() for e in self.log if e.event == TRADE_EVENT}
-        profiles = {e.login: e.record for e in self.log if e.event == USER_EVENT and e.record is not None}
+        profiles = {e.login: ujson.loads(e.record) for e in self.log if e.event == USER_EVENT and e.record is not None}
         before = contents(self.book)
         outcomes, draft = settleBatch(self.book, trades, {}, numbered, NOW_MS, profiles)
         assert contents(self.book) == before

@@ -31,7 +31,7 @@ PROFILE = '{"login":1001,"group":"demo","enable":1,"name":"Ann","city":"Oslo","r
 
 def settle(book: Book, *requests: Request) -> tuple[list[Outcome], Book, list[Entry]]:
     """What becomes of them, the book then, and what is kept."""
-    outcomes, draft = settleBatch(book, {}, {}, requests, NOW_MS, {1001: PROFILE})
+    outcomes, draft = settleBatch(book, {}, {}, requests, NOW_MS, {1001: ujson.loads(PROFILE)})
     book.absorb(draft)
     return outcomes, book, draft.entries
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from queue import Queue
 
 import pytest
+from msgspec.structs import replace
 from zope.interface.verify import verifyObject
 
 from scalemgr.finance.records import Entry
@@ -162,7 +163,10 @@ def test_questions(ledger: ILedger) -> None:
     stored = ledger.account(1001)
     assert stored is not None
     assert stored.account == ledger.book.account(1001)
-    assert stored.group == ledger.book.group("demo")
+    ofBook = ledger.book.group("demo")
+    assert ofBook is not None
+    # How many accounts are in it is the book's to know.
+    assert stored.group == replace(ofBook, accounts=0)
     assert stored.profile["name"] == "Client 1001"
     assert not [name for name in stored.profile if "password" in name]
     assert ledger.trade(second + 1) is None

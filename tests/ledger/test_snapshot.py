@@ -193,6 +193,11 @@ SHAPES = {
         ("login", "group", "enable", "balance", "credit", "balance_version"),
         ("seq", "next_login", "forgotten"),
     ),
+    3: (
+        ("group", "currency", "digits", "floor", "accounts", "record"),
+        ("login", "group", "enable", "balance", "credit", "balance_version", "pending", "deleted"),
+        ("seq", "next_login", "forgotten"),
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from scalemgr.finance.requests import MoveMoney
 from scalemgr.interfaces import IContext, ISubmission
 from scalemgr.wire.codes import EventRecordType, TradeCommand
 
-from ..helpers import Daemon, Session, thirdParty
+from ..helpers import Daemon, Session, inShort, thirdParty
 
 ADD, UPDATE = EventRecordType.EV_RECORD_ADD, EventRecordType.EV_RECORD_UPDATE
 
@@ -63,10 +64,11 @@ def test_ownEvent(how: str) -> None:
     raw = session.raw()
     assert b"__deferred" not in raw
     assert b"intermediate" not in raw
-    answer, event, rest = raw.split(b"\r\n")
+    answer, event, balance, rest = raw.split(b"\r\n")
     data = answer.removeprefix(b'{"extID":"x","status":200,"data":').removesuffix(b"}")
     assert event.startswith(b'{"event":"trade:event","type":0,"data":%s,"seq":6' % data)
     assert b'"comment":"bonus"' in data
+    assert inShort([json.loads(balance)]) == ["7:5"]
     assert rest == b""
 
 
@@ -83,7 +85,8 @@ def test_builtIn(command: str) -> None:
     session.deposit("d", command=command, timeout_ms=100)
     daemon.clock.pump([0.05] * 4)
     raw = session.raw()
-    assert raw.count(b"\r\n") == 5
+    # Four answers, and the two events of the first deposit.
+    assert raw.count(b"\r\n") == 6
     assert b"deferred" not in raw + listening.raw()
 
 
@@ -99,10 +102,12 @@ def test_eventOfSomebodyElse() -> None:
     session.send("ThirdParty", "x")
     other.deposit("a", 1.0)
     daemon.settle()
-    assert [line.get("event") for line in session.lines()] == ["trade:event"]
+    assert [line.get("event") for line in session.lines()] == ["trade:event", "balance:event"]
     other.deposit("b", 2.0)
     daemon.settle()
-    answer, event = session.lines()
+    lines = session.lines()
+    assert inShort(lines) == ["x", "8", "9:3"]
+    answer, event, _ = lines
     assert (answer["extID"], answer["data"]["order"], answer["data"]["profit"]) == ("x", 2, 2.0)
     assert event["data"] == answer["data"]
 

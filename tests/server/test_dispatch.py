@@ -101,7 +101,7 @@ def test_roles(role: int) -> None:
         thirdParty(lambda context: ran.append(role) or {}, "Some", roles=frozenset({2, 9})),
         thirdParty(lambda context: {}, "Any", roles=frozenset()),
     ]
-    session = Daemon(also=commands).connect(token(role=role))
+    session = Daemon(also=commands).connect(token(role=role, login=1001))
     session.send("Some", "a")
     session.send("Any", "b")
     some, anybody = session.answers()
@@ -118,10 +118,11 @@ def test_staffByDefault() -> None:
     statuses = {}
     for role in range(12):
         if role not in (6, 7, 8):
-            session = daemon.connect(token(role=role))
+            session = daemon.connect(token(role=role, login=1001))
             session.send("ThirdParty", "a")
             statuses[role] = session.answers()[0]["status"]
     assert {role for role, status in statuses.items() if status == 200} == {1, 2, 3}
+    assert {status for role, status in statuses.items() if role not in (1, 2, 3)} == {403}
 
 
 # -- failures -----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from zope.interface import alsoProvides
 from scalemgr.server.limits import Bounded
 from scalemgr.wire.errors import Overloaded
 
-from ..helpers import LIMITS, Daemon, Session, Threads, token
+from ..helpers import LIMITS, Daemon, Session, Threads, inShort, ofDeposits, token
 
 LINE_MAX = 300
 
@@ -206,11 +206,12 @@ def stall(session: Session) -> None:
     session.transport.producer.pauseProducing()
 
 
-def eventBytes() -> int:
-    """How long the event of one deposit is."""
+def eventBytes(count: int) -> int:
+    """How long the events of so many deposits are."""
     daemon = Daemon()
     session, reader = daemon.staff(), daemon.staff()
-    session.deposit("0")
+    for i in range(count):
+        session.deposit(str(i))
     daemon.settle()
     return len(reader.raw())
 
@@ -218,8 +219,7 @@ def eventBytes() -> int:
 @pytest.mark.parametrize("spare", [-1, 0, 1])
 def test_slowReader(spare: int) -> None:
     """Events pile up for a reader that does not read, to the byte; past the bound it hears which was its last."""
-    each = eventBytes()
-    daemon = limited(bufferBytesMax=3 * each + spare)
+    daemon = limited(bufferBytesMax=eventBytes(3) + spare)
     reader, asking = daemon.staff(), daemon.staff()
     stall(reader)
     for i in range(3):
@@ -229,11 +229,12 @@ def test_slowReader(spare: int) -> None:
         reader.transport.producer.resumeProducing()
     lines = reader.lines()
     if spare >= 0:
-        assert [line["seq"] for line in lines] == [6, 7, 8]
+        assert inShort(lines) == ofDeposits(6, 3)
         assert not reader.transport.disconnecting
     else:
-        assert [line.get("seq") for line in lines] == [6, 7, None]
-        assert lines[-1] == {"event": "lagged", "data": {"seq": 7}}
+        # Not even the first of the two events of a deposit comes without the other.
+        assert inShort(lines[:-1]) == ofDeposits(6, 2)
+        assert lines[-1] == {"event": "lagged", "data": {"seq": 9}}
         assert reader.transport.disconnecting
     asking.deposit("more")
     daemon.settle()
@@ -244,22 +245,20 @@ def test_slowReader(spare: int) -> None:
 
 def test_slowReaderIsToldTwice() -> None:
     """A transport says at each write that it is full: what piles up is counted all the same."""
-    each = eventBytes()
-    daemon = limited(bufferBytesMax=2 * each)
+    daemon = limited(bufferBytesMax=eventBytes(2))
     reader, asking = daemon.staff(), daemon.staff()
     for i in range(3):
         stall(reader)
         asking.deposit(str(i))
         daemon.settle()
-    assert reader.lines()[-1] == {"event": "lagged", "data": {"seq": 7}}
+    assert reader.lines()[-1] == {"event": "lagged", "data": {"seq": 9}}
     assert reader.transport.disconnecting
 
 
 def test_slowReaderWhoCatchesUp() -> None:
     """Only what piles up at one time counts: a reader that reads on begins anew, and misses nothing."""
-    each = eventBytes()
-    # The numbers grow to two digits.
-    daemon = limited(bufferBytesMax=2 * each + 20)
+    # Just the last two deposits, whose numbers are the longest.
+    daemon = limited(bufferBytesMax=eventBytes(10) - eventBytes(8))
     reader, asking = daemon.staff(), daemon.staff()
     for i in range(5):
         stall(reader)
@@ -267,7 +266,7 @@ def test_slowReaderWhoCatchesUp() -> None:
             asking.deposit(str(2 * i + j))
         daemon.settle()
         reader.transport.producer.resumeProducing()
-    assert [line["seq"] for line in reader.lines()] == list(range(6, 16))
+    assert inShort(reader.lines()) == ofDeposits(6, 10)
     assert not reader.transport.disconnecting
 
 

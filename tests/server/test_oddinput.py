@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ..helpers import token
+from ..helpers import onAccount, token
 from .badlines import GOOD, envelope, member, roomy
 
 
@@ -18,8 +18,10 @@ def booked(line: bytes) -> tuple[dict[str, Any], bytes]:
     session.sendRaw(line + b"\r\n")
     daemon.settle()
     raw = session.raw()
-    answer, event = (json.loads(part) for part in raw.split(b"\r\n")[:-1])
+    answer, event, balance = (json.loads(part) for part in raw.split(b"\r\n")[:-1])
     assert answer["status"] == 200
+    assert [(line["event"], line["seq"]) for line in (event, balance)] == [("trade:event", 6), ("balance:event", 7)]
+    assert balance["data"] == onAccount(1001, 1, daemon.balance())
     assert event["data"] == answer["data"]
     stored = daemon.ledger.trade(answer["data"]["order"])
     assert stored is not None
@@ -71,7 +73,7 @@ def test_commentsThatAreGood(comment: str) -> None:
         assert answer["data"]["comment"] == comment
         assert raw.isascii()
         assert b"'" not in raw
-        assert raw.count(b"\n") == raw.count(b"\r") == 2
+        assert raw.count(b"\n") == raw.count(b"\r") == 3
 
 
 @pytest.mark.parametrize("extID", [7, -1, 2**53, 1.5, "x", "1", "", "x" * 200, "é" * 100, None])
@@ -91,9 +93,10 @@ def test_serviceMembers(name: str, service: str) -> None:
     line = f'{{"command":"BalanceInSync","extID":"x","data":{{{GOOD},"{name}":{service}}},"{name}":{service}}}'
     _, raw = booked(line.encode())
     assert name.encode() not in raw
-    stranger = roomy().connect(token(role=0))
+    stranger = roomy().connect(token(role=0, login=1001))
     stranger.sendRaw(line.replace("{", f'{{"__token":"{stranger.token}",', 1).encode() + b"\r\n")
-    assert [answer["status"] for answer in stranger.lines()] == [401]
+    [refusal] = stranger.lines()
+    assert (refusal["status"], refusal["data"]["reason"]) == (401, "RET_NOT_ENOUGH_RIGHTS")
 
 
 def test_unknownMembers() -> None:

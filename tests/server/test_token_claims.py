@@ -21,7 +21,7 @@ def assertUnusable(claims: dict[str, Any]) -> None:
 )
 def test_role(role: object, number: int) -> None:
     """A role is a published number, or its name with or without C{SESSION_}, in any case."""
-    assert believed({"id": "crm", "role": role}).role == number
+    assert believed({"id": "crm", "role": role, "login": 1001}).role == number
 
 
 @pytest.mark.parametrize("role", [None, -1, 6, 99, True, 1.0, "", "1", "root", "SESSION_", [], ["admin"], {}])
