@@ -25,14 +25,25 @@ class Entry(Struct, frozen=True):
     login: int
     order: int
     balance: int
+    credit: int
     principal: str
     key: str | None
     data: str
 
     @property
     def isTrade(self) -> bool:
-        """Was money moved?"""
+        """Is it about a movement of money, or a request for one?"""
         return self.event == "trade:event"
+
+    @property
+    def isRefusal(self) -> bool:
+        """Was a request refused?"""
+        return self.event == "request:refused"
+
+    @property
+    def moves(self) -> bool:
+        """Was money moved?"""
+        return bool(self.balance or self.credit)
 
     @property
     def isBroadcast(self) -> bool:
@@ -67,7 +78,7 @@ class Key(Struct):
     """
     Everything about one key of one principal.
 
-    @ivar attempts: the deposits, in the order of their journal.
+    @ivar attempts: what was to be done, in the order of their journal.
     @ivar questions: what was asked about it.
     @ivar effects: the trades that the log has for it.
     @ivar refusals: the other entries that it has.
@@ -91,7 +102,7 @@ def attempts(client: str, records: Sequence[Record]) -> list[Attempt]:
             made[record.n] = Attempt(client, principal, record, at)
         elif isinstance(record, Heard):
             asked = made[record.n]
-            answer = understand(asked.sent.command, record.line)
+            answer = understand(asked.sent.command, record.line, asked.sent.changes)
             made[record.n] = Attempt(client, principal, asked.sent, asked.sentAt, answer, at)
     return list(made.values())
 
