@@ -16,8 +16,8 @@ from .journal import Sent
 
 __all__ = ["CHECKS", "checkKey"]
 
-# What is said to those who may not know, instead of what the log has.
-_MASK = "ADD_BALANCE_ERROR"
+# What is said instead of what the log has to those who may not know which accounts there are.
+_MASK, _MASKED = "ADD_BALANCE_ERROR", "RET_USER_NOT_FOUND"
 
 
 def checkKey(key: Key) -> list[str]:
@@ -67,8 +67,11 @@ def refusalsAreKept(key: Key) -> Iterator[str]:
         assert attempt.answer is not None
         if not key.refusals:
             yield f"{attempt}, and the log has no refusal"
-        elif ujson.loads(attempt.answer.data)["error"] != _MASK and attempt.answer.data != key.refusals[0].data:
-            yield f"{attempt} told {attempt.answer.data}, entry {key.refusals[0].seq} says {key.refusals[0].data}"
+            continue
+        kept, told = key.refusals[0], ujson.loads(attempt.answer.data)
+        masked = ujson.loads(kept.data)["reason"] == _MASKED and told["error"] == _MASK
+        if not masked and attempt.answer.data != kept.data:
+            yield f"{attempt} told {attempt.answer.data}, entry {kept.seq} says {kept.data}"
 
 
 def repeatsAreEqual(key: Key) -> Iterator[str]:

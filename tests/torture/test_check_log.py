@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from .books import Account
 from .check_log import checkBalances, checkLog, checkStrangers
 from .check_reader import checkReader
 from .history import keys
@@ -45,28 +46,21 @@ def test_wholeLog(read: Script) -> None:
     read.replayed(4)
     assert checkReader("reader", read.reading, read.log, EPOCH) == []
     assert checkLog(read.log) == []
-    assert checkBalances(read.log, {1001: (300, 3), 1002: (0, 0)}) == []
+    assert checkBalances(read.log, {1001: Account(300, 0, 3), 1002: Account()}) == []
 
 
 def test_gap(script: Script) -> None:
     """A number that the log leaves out is found."""
-    script.book(seq=1)
-    script.book(seq=3)
+    script.book(key="a", seq=1)
+    script.book(key="b", seq=3)
     assert checkLog(script.log) == ["the log has entry 3 where 2 should be"]
 
 
-def test_orderTwice(script: Script) -> None:
-    """An order that two trades have is found."""
-    script.book(order=7)
-    script.book(order=7)
-    assert checkLog(script.log) == ["order 7 is in the log 2 times"]
-
-
-def test_movesOtherwise(script: Script) -> None:
-    """An entry that moves another amount than it says is found, and a refusal that moves any."""
-    script.book(100, balance=99)
-    script.book(0, event="request:refused", balance=5)
-    assert [sentence[:16] for sentence in checkLog(script.log)] == ["entry 1 moves 99", "entry 2 moves 5 "]
+def test_keyTwice(script: Script) -> None:
+    """A key that two entries have is found."""
+    script.book()
+    script.refuse()
+    assert checkLog(script.log) == ["key crm/k has 2 entries"]
 
 
 def test_stranger(script: Script) -> None:
@@ -77,13 +71,30 @@ def test_stranger(script: Script) -> None:
     assert wrong == ["entry 1 has no key", "key crm/whose: in the log, and nobody sent it"]
 
 
-@pytest.mark.parametrize("told", [{1001: (201, 2)}, {1001: (200, 3)}, {}])
-def test_balanceDiffers(script: Script, told: dict[int, tuple[int, int]]) -> None:
-    """A balance or a version that is not the sum of the entries is found."""
+@pytest.mark.parametrize(
+    "told", [{1001: Account(101, 50, 2)}, {1001: Account(100, 51, 2)}, {1001: Account(100, 50, 3)}, {}]
+)
+def test_balanceDiffers(script: Script, told: dict[int, Account]) -> None:
+    """A balance, a credit or a version that is not the sum of the entries is found."""
     script.book()
-    script.book()
+    script.book(50, cmd=7)
     (wrong,) = checkBalances(script.log, told)
-    assert wrong.endswith("the log comes to (200, 2)")
+    assert wrong.endswith("the log comes to Account(balance=100, credit=50, version=2)")
+
+
+def test_chosen(read: Script) -> None:
+    """A reader gets the events that it has chosen, all of them, and no other."""
+    entry = read.balance()
+    read.hear(entry)
+    assert checkReader("reader", read.reading, read.log, EPOCH) == []
+    read.reading[:] = []
+    read.subscribe(0)
+    read.hear(entry)
+    read.replayed(5)
+    assert checkReader("reader", read.reading, read.log, EPOCH, ["balance:event"]) == []
+    read.hear(read.book())
+    (wrong,) = checkReader("reader", read.reading, read.log, EPOCH, ["balance:event"])
+    assert wrong.startswith("reader: an event that the log does not have")
 
 
 def test_missed(read: Script) -> None:

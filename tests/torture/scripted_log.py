@@ -1,0 +1,133 @@
+"""A log made by hand, entry by entry: right, unless what is said of an entry is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import ujson
+from msgspec.structs import replace
+
+from .books import Account, Books
+from .check_books import onAccount
+from .effects import BOOKED, DECLINED, DELETED, PENDING
+from .history import Entry
+
+__all__ = ["ScriptedLog", "json"]
+
+
+def json(value: object) -> str:
+    """As it is in the log."""
+    return msgspec.json.encode(value).decode()
+
+
+class ScriptedLog:
+    """
+    A log of one account.
+
+    @ivar log: its entries.
+    """
+
+    def __init__(self) -> None:
+        self.log: list[Entry] = []
+
+    # -- single entries, whose fields may be given ------------------------------------------------------
+
+    def open(self, login: int = 1001) -> Entry:
+        """An account is opened."""
+        return self._add("user:event", 0, None, json({"login": login}), login=login)
+
+    def book(
+        self,
+        cents: int = 100,
+        key: str | None = "k",
+        *,
+        cmd: int = 0,
+        state: int = BOOKED,
+        comment: str = "Finance",
+        change: int | None = None,
+        **more: Any,
+    ) -> Entry:
+        """A movement, as it is now, and nothing that follows it; C{change}: what it moves, if that is not all of it."""
+        order = more.pop("order", len(self.log) + 11)
+        cmd = cmd or (6 if cents >= 0 else 8)
+        if change is None:
+            change = cents if state == BOOKED else 0
+        trade = {
+            "order": order,
+            "login": 1001,
+            "cmd": cmd,
+            "state": state,
+            "profit": cents / 100,
+            "comment": comment,
+            "balance_version": self._account().version + (change != 0),
+        }
+        moves = {"credit": change} if cmd in (7, 9) else {"balance": change}
+        return self._add("trade:event", more.pop("type", 0), key, json(trade), **{"order": order, **moves, **more})
+
+    def refuse(self, key: str = "k", reason: str = "RET_USER_NOT_FOUND", order: int = 0, **details: object) -> Entry:
+        """A refusal."""
+        said = {"error": reason, "message": "no", "reason": reason, **details, "outcome": "refused"}
+        return self._add("request:refused", 0, key, json(said), order=order)
+
+    def balance(self, **more: Any) -> Entry:
+        """The balance event that follows the last entry."""
+        time_ms = self.log[-1].time_ms if self.log else 0
+        entry = self._add("balance:event", 1, None, ujson.dumps(onAccount(1001, self._account())), time_ms=time_ms)
+        self.log[-1] = replace(entry, **more)
+        return self.log[-1]
+
+    # -- what somebody wants done, with all its entries -------------------------------------------------
+
+    def move(self, cents: int = 100, key: str = "k", cmd: int = 0) -> Entry:
+        """A movement."""
+        return self._followed(self.book(cents, key, cmd=cmd))
+
+    def change(self, order: int, cents: int, key: str = "k", **more: Any) -> Entry:
+        """Another amount for it."""
+        return self._step(order, key, BOOKED, cents, type=1, **more)
+
+    def takeBack(self, order: int, key: str = "k", **more: Any) -> Entry:
+        """It is taken back."""
+        return self._step(order, key, DELETED, type=2, **more)
+
+    def request(self, cents: int = 100, key: str = "k", cmd: int = 0) -> Entry:
+        """A request for approval."""
+        return self.book(cents, key, cmd=cmd, state=PENDING)
+
+    def approve(self, order: int, key: str = "k", **more: Any) -> Entry:
+        """It is approved."""
+        return self._step(order, key, BOOKED, type=1, **more)
+
+    def decline(self, order: int, key: str = "k", **more: Any) -> Entry:
+        """It is declined."""
+        return self._step(order, key, DECLINED, type=1, **more)
+
+    # ---------------------------------------------------------------------------------------------------
+
+    def _step(self, order: int, key: str, state: int, cents: int | None = None, **more: Any) -> Entry:
+        before = self._books().trades[order]
+        after = before.cents if cents is None else cents
+        change = (after if state == BOOKED else 0) - (before.cents if before.state == BOOKED else 0)
+        more = {"cmd": before.cmd, "change": change, **more}
+        return self._followed(self.book(after, key, order=order, state=state, **more))
+
+    def _followed(self, entry: Entry) -> Entry:
+        if entry.moves:
+            self.balance()
+        return entry
+
+    def _add(self, event: str, type: int, key: str | None, data: str, **more: Any) -> Entry:
+        seq = len(self.log) + 1
+        entry = Entry(seq, seq * 1000 + 250, event, type, 1001, 0, 0, 0, "crm", key, data)
+        self.log.append(replace(entry, **more))
+        return self.log[-1]
+
+    def _books(self) -> Books:
+        books = Books()
+        for entry in self.log:
+            books.apply(entry)
+        return books
+
+    def _account(self) -> Account:
+        return self._books().accounts.get(1001, Account())
