@@ -9,7 +9,7 @@ from .asked import CREDIT
 from .effects import cents
 from .history import Entry
 
-__all__ = ["Account", "Books", "Trade"]
+__all__ = ["Account", "Books", "Trade", "tradeOf"]
 
 
 class Account(Struct):
@@ -21,12 +21,18 @@ class Account(Struct):
 
 
 class Trade(Struct, frozen=True):
-    """A movement, or a request for one."""
+    """
+    A movement, or a request for one.
+
+    @ivar opened: its C{open_time}.
+    """
 
     login: int
     cmd: int
     cents: int
     state: int
+    comment: str = ""
+    opened: int = 0
 
     @property
     def isCredit(self) -> bool:
@@ -62,4 +68,5 @@ class Books:
 def tradeOf(entry: Entry) -> Trade:
     """The trade that an entry tells of."""
     data = ujson.loads(entry.data)
-    return Trade(data["login"], data["cmd"], cents(data["profit"]), data["state"])
+    amount = cents(data["profit"])
+    return Trade(data["login"], data["cmd"], amount, data["state"], data["comment"], data["open_time"])

@@ -106,7 +106,7 @@ def _checkTrade(entry: Entry, books: Books) -> Iterator[str]:
     step = entry.type, None if before is None else before.state, after.state
     if step not in _STEPS:
         yield f"entry {entry.seq} of type {step[0]} takes order {entry.order} from state {step[1]} to {step[2]}"
-    if before is not None and (before.login, before.cmd) != (after.login, after.cmd):
+    if before is not None and _identity(before) != _identity(after):
         yield f"entry {entry.seq} makes another trade of order {entry.order}: {entry.data}"
     elif before is not None and step[1:] != (BOOKED, BOOKED) and before.cents != after.cents:
         yield f"entry {entry.seq} changes the amount of order {entry.order} from {before.cents} to {after.cents}"
@@ -117,6 +117,11 @@ def _checkTrade(entry: Entry, books: Books) -> Iterator[str]:
     version = books.accounts.get(entry.login, Account()).version
     if entry.moves and ujson.loads(entry.data)["balance_version"] != version + 1:
         yield f"entry {entry.seq} does not have version {version + 1}: {entry.data}"
+
+
+def _identity(trade: Trade) -> tuple[int, int, int]:
+    """What never changes."""
+    return trade.login, trade.cmd, trade.opened
 
 
 def _booked(trade: Trade) -> int:
@@ -132,9 +137,13 @@ def _checkAccount(entry: Entry, account: Account) -> Iterator[str]:
 def _checkRule(entry: Entry, key: Key, books: Books) -> Iterator[str]:
     """What was booked was not to be refused, and what was refused was."""
     if entry.isTrade:
-        asked = [a.sent for a in key.attempts if isEffectOf(entry, a.sent)][:1]
-        if reasons := [reason for sent in asked if (reason := reasonAgainst(sent, books))]:
-            yield f"entry {entry.seq} was to be refused with {reasons[0]}: {entry.data}"
+        before = books.trades.get(entry.order)
+        # Of what is not what anybody asked for, the check of keys tells.
+        for sent in [a.sent for a in key.attempts if isEffectOf(entry, a.sent)][:1]:
+            if reason := reasonAgainst(sent, books):
+                yield f"entry {entry.seq} was to be refused with {reason}: {entry.data}"
+            if before is not None and sent.comment is None and tradeOf(entry).comment != before.comment:
+                yield f"entry {entry.seq} has another comment than {before.comment!r}: {entry.data}"
     elif entry.isRefusal:
         refusal = ujson.loads(entry.data)
         reasons = sorted({reasonAgainst(attempt.sent, books) for attempt in key.attempts})

@@ -46,6 +46,7 @@ class ScriptedLog:
         state: int = BOOKED,
         comment: str = "Finance",
         change: int | None = None,
+        opened: int = 1,
         **more: Any,
     ) -> Entry:
         """A movement, as it is now, and nothing that follows it; C{change}: what it moves, if that is not all of it."""
@@ -60,6 +61,7 @@ class ScriptedLog:
             "state": state,
             "profit": cents / 100,
             "comment": comment,
+            "open_time": opened,
             "balance_version": self._account().version + (change != 0),
         }
         moves = {"credit": change} if cmd in (7, 9) else {"balance": change}

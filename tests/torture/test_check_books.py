@@ -164,11 +164,31 @@ def test_madeTwice(script: Script) -> None:
     assert "entry 4 of type 0 takes order 12 from state 3 to 3" in wrong(script)
 
 
-def test_otherTrade(script: Script) -> None:
-    """A change that makes a movement of another kind, or of another account, of a trade is found."""
+@pytest.mark.parametrize("other", [{"cmd": 7}, {"opened": 2}])
+def test_otherTrade(script: Script, other: dict[str, int]) -> None:
+    """A change that makes a movement of another kind, or one that was made at another time, of a trade is found."""
     made = script.move(key="a")
-    script.change(made.order, 100, "b", cmd=7)
+    script.change(made.order, 100, "b", **other)
     assert any(sentence.startswith("entry 4 makes another trade of order 12") for sentence in wrong(script))
+
+
+def test_otherComment(script: Script) -> None:
+    """A comment that changes with nobody asking for another one is found: in a change, a deletion, a decision."""
+    made, request = script.move(key="a"), script.request(key="r")
+    script.ask(200, key="b", order=made.order)
+    script.askOf(made.order, "DeleteBalance", "c")
+    script.askOf(request.order, "MngApproveFinanceRequest", "d")
+    script.ask(300, key="e", order=request.order, comment="asked for")
+    script.change(made.order, 200, "b", comment="one")
+    script.takeBack(made.order, "c", comment="two")
+    script.approve(request.order, "d", comment="three")
+    script.change(request.order, 300, "e", comment="asked for")
+    found = [sentence.partition(":")[0] for sentence in wrong(script)]
+    assert found == [
+        "entry 5 has another comment than 'Finance'",
+        "entry 7 has another comment than 'one'",
+        "entry 9 has another comment than 'Finance'",
+    ]
 
 
 def test_otherAmountApproved(script: Script) -> None:
