@@ -10,6 +10,7 @@ __all__ = [
     "DECLINE",
     "MOVES",
     "NAMES",
+    "OFFICE",
     "TAKES_BACK",
     "UNKNOWN_LOGINS",
     "UNKNOWN_ORDERS",
@@ -30,6 +31,9 @@ CREATE = "MngCreateFinanceRequest"
 APPROVE = "MngApproveFinanceRequest"
 DECLINE = "MngDeclineFinanceRequest"
 
+#: The commands of accounts and groups, which have one form only and make no trade.
+OFFICE = ("AddGroup", "UpdateGroup", "DeleteGroup", "MngAddAccount", "MngDeleteAccount", "DeleteUsersList")
+
 #: Nobody has these.
 UNKNOWN_LOGINS = range(999_001, 999_010)
 
@@ -48,4 +52,10 @@ NAMES = {
     CREATE: "asked for approval",
     APPROVE: "approvals",
     DECLINE: "declines",
+    "AddGroup": "groups made",
+    "UpdateGroup": "groups changed",
+    "DeleteGroup": "groups deleted",
+    "MngAddAccount": "accounts opened",
+    "MngDeleteAccount": "accounts closed",
+    "DeleteUsersList": "lists closed",
 }

@@ -15,12 +15,12 @@ from scalemgr.client.blocking import BlockingClient
 from scalemgr.server.keys import makeSecret, sign
 
 from .actor import Actor, acting
-from .books import Account
+from .books import Account, booksOf, cents
 from .client import ClientSettings
 from .daemon import Daemon, DaemonFailed, environment, freePort, python
 from .disk import Disk, disk
-from .effects import cents
 from .havoc import Havoc, Plan
+from .history import SETTER, entries
 from .subscriber import SubscriberSettings
 from .verdict import READERS, Evidence, Verdict, judge
 
@@ -74,7 +74,7 @@ class _Scene:
             self._daemon.start()
             evidence.epoch, logins = self._provide()
             self._moving(havoc, evidence.epoch, logins)
-            evidence.balances = self._balances(logins)
+            evidence.balances = self._balances()
             self._daemon.end(SIGTERM)
             self._wrong += self._audit()
         except (DaemonFailed, OSError, sqlite3.Error) as e:
@@ -146,7 +146,7 @@ class _Scene:
     # -- what it asks itself ----------------------------------------------------------------------------
 
     def _asker(self) -> BlockingClient:
-        return BlockingClient("127.0.0.1", self._daemon.port, token=self._token("torture"))
+        return BlockingClient("127.0.0.1", self._daemon.port, token=self._token(SETTER))
 
     def _provide(self) -> tuple[str, list[int]]:
         """A group and accounts in it; the name of the log, and the logins."""
@@ -158,8 +158,9 @@ class _Scene:
             ]
             return str(_ask(asker, "Ping", {})["epoch"]), logins
 
-    def _balances(self, logins: list[int]) -> dict[int, Account]:
-        """What is on each account, as the daemon says at the end."""
+    def _balances(self) -> dict[int, Account]:
+        """What is on each account that is open, as the daemon says at the end."""
+        logins = booksOf(entries(self._ledger / "log.db")).groupOf
         with self._asker() as asker:
             told = {login: _ask(asker, "GetAccountByLogin", {"login": login}) for login in logins}
         return {

@@ -8,9 +8,10 @@ from typing import Any
 import ujson
 
 from .asked import APPROVE, DECLINE
-from .books import Account, Books, Trade, tradeOf
-from .effects import BOOKED, DECLINED, DELETED, PENDING, isEffectOf
+from .books import BOOKED, DECLINED, DELETED, PENDING, Account, Books, Trade, tradeOf
+from .effects import isEffectOf
 from .history import Entry, Key
+from .office import checkClosings
 from .rules import reasonAgainst
 
 __all__ = ["checkBooks", "checkOnce", "onAccount"]
@@ -32,8 +33,10 @@ def checkBooks(log: Sequence[Entry], byKey: Mapping[tuple[str, str], Key]) -> li
     books = Books()
     wrong: list[str] = []
     due: Entry | None = None
+    closing: list[int] = []
     for entry in log:
         wrong += _checkBalanceEvent(entry, due, books)
+        wrong += _checkClosed(entry, closing, books)
         key = byKey.get((entry.principal, entry.key)) if entry.key is not None else None
         if entry.isTrade:
             wrong += _checkTrade(entry, books)
@@ -42,9 +45,13 @@ def checkBooks(log: Sequence[Entry], byKey: Mapping[tuple[str, str], Key]) -> li
         if key is not None:
             wrong += _checkRule(entry, key, books)
         books.apply(entry)
+        if entry.event == "accounts:deleted":
+            wrong += checkClosings(entry, books)
+            closing = [row["login"] for row in ujson.loads(entry.data)["rows"] if row["deleted"]]
         if entry.moves:
             wrong += _checkAccount(entry, books.accounts[entry.login])
         due = entry if entry.moves else None
+    wrong += [f"the log ends where login {login} should be closed" for login in closing[:1]]
     if due is not None:
         wrong.append(f"entry {due.seq} moved money, and the log ends without its balance event")
     return wrong
@@ -100,6 +107,24 @@ def _checkBalanceEvent(entry: Entry, due: Entry | None, books: Books) -> Iterato
         yield f"entry {entry.seq} is {is_}, and the balance event of entry {due.seq} is {wanted}"
 
 
+def _checkClosed(entry: Entry, closing: list[int], books: Books) -> Iterator[str]:
+    """
+    Nobody gets a login again, and the accounts of a list are closed right after it.
+
+    @param closing: those that are still to be closed; this one is taken from it.
+    """
+    closes = entry.event == "user:event" and entry.type == _DELETE
+    if entry.event == "user:event" and entry.type == _ADD and entry.login in books.accounts:
+        yield f"entry {entry.seq} opens login {entry.login} again"
+    if closing and not (closes and entry.key is None and entry.login == closing[0]):
+        yield f"entry {entry.seq} comes where login {closing[0]} should be closed"
+        closing.clear()
+    elif closing:
+        closing.pop(0)
+    elif closes and entry.key is None:
+        yield f"entry {entry.seq} closes login {entry.login}, which nobody asked for"
+
+
 def _checkTrade(entry: Entry, books: Books) -> Iterator[str]:
     """It goes one of the ways there are, and moves what comes of that."""
     before, after = books.trades.get(entry.order), tradeOf(entry)
@@ -136,13 +161,18 @@ def _checkAccount(entry: Entry, account: Account) -> Iterator[str]:
 
 def _checkRule(entry: Entry, key: Key, books: Books) -> Iterator[str]:
     """What was booked was not to be refused, and what was refused was."""
-    if entry.isTrade:
+    if entry.isOutcome:
         before = books.trades.get(entry.order)
         # Of what is not what anybody asked for, the check of keys tells.
         for sent in [a.sent for a in key.attempts if isEffectOf(entry, a.sent)][:1]:
             if reason := reasonAgainst(sent, books):
                 yield f"entry {entry.seq} was to be refused with {reason}: {entry.data}"
-            if before is not None and sent.comment is None and tradeOf(entry).comment != before.comment:
+            if (
+                before is not None
+                and entry.isTrade
+                and sent.comment is None
+                and tradeOf(entry).comment != before.comment
+            ):
                 yield f"entry {entry.seq} has another comment than {before.comment!r}: {entry.data}"
     elif entry.isRefusal:
         refusal = ujson.loads(entry.data)

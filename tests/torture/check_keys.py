@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import ujson
 
 from .answers import Kind
+from .asked import OFFICE
 from .effects import isEffectOf, tells
 from .history import Attempt, Entry, Key
 from .journal import Sent
@@ -165,7 +166,7 @@ def answersAreKnown(key: Key) -> Iterator[str]:
         yield f"{attempt} {attempt.answer.data}"
     for attempt in _answered(key.attempts, Kind.VOID, Kind.PENDING):
         assert attempt.answer is not None
-        if not attempt.answer.order:
+        if not attempt.answer.order and attempt.sent.kind not in OFFICE:
             yield f"{attempt} names no order: {attempt.answer.data}"
 
 

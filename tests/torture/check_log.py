@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from .answers import Kind
-from .books import Account
+from .books import Account, booksOf
 from .history import Attempt, Entry, Key
 
 __all__ = ["checkBalances", "checkLog", "checkStrangers", "checkVoids"]
@@ -45,19 +45,14 @@ def checkStrangers(byKey: Mapping[tuple[str, str], Key], log: Sequence[Entry]) -
 
 def checkBalances(log: Sequence[Entry], told: Mapping[int, Account]) -> list[str]:
     """
-    Each account has the sum of its entries.
+    Each account that is open has the sum of its entries.
 
     @param told: what is on it by login, as the daemon says.
     """
-    sums = {login: Account() for login in told}
-    for entry in log:
-        if entry.moves:
-            account = sums.setdefault(entry.login, Account())
-            account.balance += entry.balance
-            account.credit += entry.credit
-            account.version += 1
+    books = booksOf(log)
+    sums = {login: account for login, account in books.accounts.items() if login in books.groupOf}
     return [
-        f"login {login}: the daemon says {told.get(login)}, the log comes to {sums[login]}"
-        for login in sorted(sums)
-        if told.get(login) != sums[login]
+        f"login {login}: the daemon says {told.get(login)}, the log comes to {sums.get(login)}"
+        for login in sorted(sums.keys() | told.keys())
+        if told.get(login) != sums.get(login)
     ]

@@ -140,6 +140,8 @@ class Client:
         if answer is not None and answer.kind in CERTAIN and not wish.certain:
             wish.certain = True
             if answer.kind is Kind.DONE and not self._stopping:
+                if wish.kind == "MngAddAccount":
+                    self._holdings.logins.append(msgspec.json.decode(answer.data)["login"])
                 self._holdings.done(wish.kind, wish.login, wish.order, wish.cmd, answer.order)
             if self._open.pop(wish.number, None) is not None:
                 self._settled.append(wish)

@@ -6,14 +6,13 @@ from typing import Any
 
 import ujson
 
-from .asked import APPROVE, CREATE, DECLINE, MOVES, TAKES_BACK
+from .asked import APPROVE, CREATE, DECLINE, MOVES, OFFICE, TAKES_BACK
+from .books import BOOKED, DECLINED, DELETED, PENDING, cents
 from .history import Attempt, Entry
 from .journal import Sent
+from .office import isOfficeEffect, officeTells
 
-__all__ = ["BOOKED", "DECLINED", "DELETED", "PENDING", "cents", "isEffectOf", "tells"]
-
-#: The states of a trade here: booked, taken back, awaiting approval, declined.
-BOOKED, DELETED, PENDING, DECLINED = 3, 6, 17, 18
+__all__ = ["isEffectOf", "tells"]
 
 _ADD, _UPDATE, _DELETE = 0, 1, 2
 _DEFAULT_COMMENT = "Finance"
@@ -21,13 +20,10 @@ _DEFAULT_COMMENT = "Finance"
 _ACCEPTED_NEW, _ACCEPTED_CHANGE, _ACCEPTED_DELETE = 10, 11, 12
 
 
-def cents(amount: float) -> int:
-    """An amount as it is on the wire, in minor units."""
-    return round(amount * 100)
-
-
 def isEffectOf(entry: Entry, sent: Sent) -> bool:
     """Is this entry what was asked for? It says so by its type, its state, and what was asked."""
+    if sent.kind in OFFICE:
+        return isOfficeEffect(entry, sent)
     if not entry.isTrade:
         return False
     trade = ujson.loads(entry.data)
@@ -60,6 +56,8 @@ def tells(attempt: Attempt, entry: Entry) -> bool:
     """Is this the answer about this entry? The sync form is the trade itself, the plain form what was accepted."""
     assert attempt.answer is not None
     sent = attempt.sent
+    if sent.kind in OFFICE:
+        return officeTells(attempt, entry)
     if sent.isSync:
         return attempt.answer.data == entry.data
     trade = ujson.loads(entry.data)

@@ -12,7 +12,11 @@ from msgspec import Struct, field
 from .answers import Answer, Kind, understand
 from .journal import Began, Heard, Record, Sent
 
-__all__ = ["Attempt", "Entry", "Key", "attempts", "entries", "keys"]
+__all__ = ["SETTER", "Attempt", "Entry", "Key", "attempts", "entries", "keys"]
+
+
+#: Who sets the scene: makes the first group and its accounts.
+SETTER = "torture"
 
 
 class Entry(Struct, frozen=True):
@@ -34,6 +38,11 @@ class Entry(Struct, frozen=True):
     def isTrade(self) -> bool:
         """Is it about a movement of money, or a request for one?"""
         return self.event == "trade:event"
+
+    @property
+    def isOutcome(self) -> bool:
+        """Is it what became of a request that was not refused?"""
+        return self.event in ("trade:event", "user:event", "group:event", "accounts:deleted")
 
     @property
     def isRefusal(self) -> bool:
@@ -80,7 +89,7 @@ class Key(Struct):
 
     @ivar attempts: what was to be done, in the order of their journal.
     @ivar questions: what was asked about it.
-    @ivar effects: the trades that the log has for it.
+    @ivar effects: the entries that the log has for it, less those that say no.
     @ivar refusals: the other entries that it has.
     """
 
@@ -118,9 +127,9 @@ def keys(made: Sequence[Attempt], log: Sequence[Entry]) -> dict[tuple[str, str],
         mine = of(attempt.principal, attempt.sent.key)
         (mine.questions if attempt.sent.command == "GetRequest" else mine.attempts).append(attempt)
     for entry in log:
-        if entry.key is None:
+        if entry.key is None or (entry.principal == SETTER and not entry.isTrade):
             continue
-        if entry.isTrade:
+        if entry.isOutcome:
             of(entry.principal, entry.key).effects.append(entry)
         elif not entry.isBroadcast:
             of(entry.principal, entry.key).refusals.append(entry)

@@ -26,6 +26,7 @@ class Holdings:
 
     @ivar movements: those that this client made, or approved.
     @ivar requests: everybody's requests for approval.
+    @ivar logins: the accounts that this client opened.
     @ivar fresh: those of them that this client has not thought about yet.
     """
 
@@ -33,6 +34,7 @@ class Holdings:
         self.movements: list[Movement] = []
         self.requests: list[Movement] = []
         self.fresh: list[Movement] = []
+        self.logins: list[int] = []
         self._known: dict[int, Movement] = {}
 
     def hear(self, trade: Mapping[str, Any]) -> None:

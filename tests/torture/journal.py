@@ -39,6 +39,8 @@ class Sent(Struct, frozen=True, tag="sent", omit_defaults=True):
     @ivar ms: when, in milliseconds since 1970.
     @ivar order: the order that is named, or 0.
     @ivar cmd: of a request for approval: the movement that is asked for.
+    @ivar name: a group; C{mark}: a number that no other wish has, which the group or the account is made with.
+    @ivar logins: those of a list.
     """
 
     n: int
@@ -52,6 +54,9 @@ class Sent(Struct, frozen=True, tag="sent", omit_defaults=True):
     ms: int = 0
     order: int = 0
     cmd: int = 0
+    name: str = ""
+    mark: int = 0
+    logins: tuple[int, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -76,7 +81,8 @@ class Sent(Struct, frozen=True, tag="sent", omit_defaults=True):
     @property
     def content(self) -> tuple[object, ...]:
         """What is asked for, whatever the form: equal for the repeats of one request."""
-        return self.kind, self.login, self.cents, self.comment, self.order, self.cmd
+        money = self.login, self.cents, self.comment, self.order, self.cmd
+        return self.kind, *money, self.name, self.mark, self.logins
 
 
 class Heard(Struct, frozen=True, tag="heard"):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .asked import APPROVE, CREATE, MOVES, TAKES_BACK
-from .books import Books, Trade
-from .effects import BOOKED, PENDING
+from .asked import APPROVE, CREATE, MOVES, OFFICE, TAKES_BACK
+from .books import BOOKED, PENDING, Books, Trade
 from .journal import Sent
+from .office import officeReason
 
 __all__ = ["reasonAgainst"]
 
@@ -14,8 +14,10 @@ def reasonAgainst(sent: Sent, books: Books) -> str:
     """The C{reason} of its refusal as things stand; nothing, if it is to be done."""
     if sent.kind in MOVES or sent.kind == CREATE:
         return _againstMovement(sent, books)
+    if sent.kind in OFFICE:
+        return officeReason(sent, books)
     trade = books.trades.get(sent.order)
-    if trade is None:
+    if trade is None or trade.login not in books.groupOf:
         return "RET_NOT_FOUND"
     if sent.kind in TAKES_BACK:
         if trade.cmd not in TAKES_BACK[sent.kind]:
@@ -28,7 +30,7 @@ def reasonAgainst(sent: Sent, books: Books) -> str:
 
 
 def _againstMovement(sent: Sent, books: Books) -> str:
-    if sent.login not in books.accounts:
+    if sent.login not in books.groupOf:
         return "RET_USER_NOT_FOUND"
     if sent.kind == CREATE:
         return ""

@@ -8,9 +8,8 @@ import msgspec
 import ujson
 from msgspec.structs import replace
 
-from .books import Account, Books
+from .books import BOOKED, DECLINED, DELETED, PENDING, Account, Books, booksOf
 from .check_books import onAccount
-from .effects import BOOKED, DECLINED, DELETED, PENDING
 from .history import Entry
 
 __all__ = ["ScriptedLog", "json"]
@@ -33,9 +32,29 @@ class ScriptedLog:
 
     # -- single entries, whose fields may be given ------------------------------------------------------
 
-    def open(self, login: int = 1001) -> Entry:
+    def open(self, login: int = 1001, key: str | None = None, mark: int = 0, group: str = "real-usd") -> Entry:
         """An account is opened."""
-        return self._add("user:event", 0, None, json({"login": login}), login=login)
+        said = {"login": login, "name": f"n{mark}", "group": group, "leverage": 100, "currency": "USD"}
+        return self._add("user:event", 0, key, json({**said, "update_time": 1}), login=login)
+
+    def close(self, login: int = 1001, key: str | None = "k") -> Entry:
+        """It is closed."""
+        return self._add("user:event", 2, key, json({"login": login}), login=login)
+
+    def group(self, name: str, key: str | None = "k", type: int = 0, mark: int = 0) -> Entry:
+        """A group, as it is now."""
+        return self._add("group:event", type, key, json({"group": name, "margin_call": mark}), login=0)
+
+    def closeList(self, rows: dict[int, str], key: str = "k") -> Entry:
+        """What became of a list of accounts: why each could not be closed, if it could not; nothing follows."""
+        failures = [{"login": login, "reason": reason} for login, reason in rows.items() if reason]
+        said = {
+            "rows": [{"login": login, "deleted": not reason} for login, reason in rows.items()],
+            "deleted": len(rows) - len(failures),
+            "failed": len(failures),
+            "failures": failures,
+        }
+        return self._add("accounts:deleted", 2, key, json(said), login=0)
 
     def book(
         self,
@@ -126,10 +145,7 @@ class ScriptedLog:
         return self.log[-1]
 
     def _books(self) -> Books:
-        books = Books()
-        for entry in self.log:
-            books.apply(entry)
-        return books
+        return booksOf(self.log)
 
     def _account(self) -> Account:
         return self._books().accounts.get(1001, Account())

@@ -8,7 +8,9 @@ from typing import Any
 
 from scalemgr.client.session import ClientSession, Reply, WireError
 
+from .asked import OFFICE
 from .journal import Heard, Sent, Trouble
+from .office import dataOf
 
 __all__ = ["Session"]
 
@@ -96,6 +98,10 @@ def _data(sent: Sent) -> dict[str, Any]:
     if sent.command == "GetRequest":
         return {sent.by: sent.key}
     data: dict[str, Any] = {}
+    if sent.kind in OFFICE:
+        data = dataOf(sent)
+    elif sent.timeout_ms is not None:
+        data["timeout_ms"] = sent.timeout_ms
     if sent.cents:
         data |= {"login": sent.login, "amount": sent.cents / 100}
     if sent.order:
@@ -104,8 +110,6 @@ def _data(sent: Sent) -> dict[str, Any]:
         data["cmd"] = sent.cmd
     if sent.comment is not None:
         data["comment"] = sent.comment
-    if sent.timeout_ms is not None:
-        data["timeout_ms"] = sent.timeout_ms
     if sent.by == "idempotency_key":
         data["idempotency_key"] = sent.key
     return data

@@ -46,7 +46,6 @@ def test_wholeLog(read: Script) -> None:
     read.replayed(4)
     assert checkReader("reader", read.reading, read.log, EPOCH) == []
     assert checkLog(read.log) == []
-    assert checkBalances(read.log, {1001: Account(300, 0, 3), 1002: Account()}) == []
 
 
 def test_gap(script: Script) -> None:
@@ -71,13 +70,24 @@ def test_stranger(script: Script) -> None:
     assert wrong == ["entry 1 has no key", "key crm/whose: in the log, and nobody sent it"]
 
 
+def test_closedAccount(script: Script) -> None:
+    """An account that is closed is told of no more; one that is told of and is closed is found."""
+    script.open()
+    script.close()
+    assert checkBalances(script.log, {}) == []
+    (wrong,) = checkBalances(script.log, {1001: Account()})
+    assert wrong.endswith("the log comes to None")
+
+
 @pytest.mark.parametrize(
     "told", [{1001: Account(101, 50, 2)}, {1001: Account(100, 51, 2)}, {1001: Account(100, 50, 3)}, {}]
 )
 def test_balanceDiffers(script: Script, told: dict[int, Account]) -> None:
-    """A balance, a credit or a version that is not the sum of the entries is found."""
+    """A balance, a credit or a version that is not the sum of the entries is found, and an account that is not told."""
+    script.open()
     script.book()
     script.book(50, cmd=7)
+    assert checkBalances(script.log, {1001: Account(100, 50, 2)}) == []
     (wrong,) = checkBalances(script.log, told)
     assert wrong.endswith("the log comes to Account(balance=100, credit=50, version=2)")
 

@@ -66,6 +66,7 @@ def test_noDiscrepancy(tmp_path: Path, script: Script) -> None:
     assert str(said) == (
         "3 kills, 0 sigterms, 0 stops, 0 full disks, 0 holds, 2 deposits, 1 withdrawals, 0 credits in, 0 credits out, "
         "0 changes, 0 balances taken back, 0 credits taken back, 0 asked for approval, 0 approvals, 0 declines, "
+        "0 groups made, 0 groups changed, 0 groups deleted, 0 accounts opened, 0 accounts closed, 0 lists closed, "
         "0 contested, 5 requests, 0 unanswered, 1 retries, 1 replays, 0 voids, 1 pendings, 0 busy, 1 refusals, "
         "1 duplicates, 1 questions, 3 events: no discrepancy"
     )

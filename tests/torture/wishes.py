@@ -9,9 +9,10 @@ from random import Random
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .asked import APPROVE, CREATE, CREDIT, DECLINE, MOVES, TAKES_BACK, UNKNOWN_LOGINS, UNKNOWN_ORDERS
+from .asked import APPROVE, CREATE, CREDIT, DECLINE, MOVES, OFFICE, TAKES_BACK, UNKNOWN_LOGINS, UNKNOWN_ORDERS
 from .holdings import Holdings, Movement
 from .journal import Sent
+from .office import CLIENT_GROUPS
 
 __all__ = ["Mix", "Wish"]
 
@@ -28,8 +29,7 @@ class Wish(Struct):
 
     @ivar number: its own.
     @ivar by: where the key is put, C{extID} or C{idempotency_key}.
-    @ivar kind: the command, in its plain form. With C{login}, C{cents}, C{comment}, C{order} and C{cmd}: what is
-        asked for, as in L{Sent}.
+    @ivar kind: the command, in its plain form. With C{login} and all up to C{logins}: what is asked for, as in L{Sent}.
     @ivar certain: has it been answered for good?
     @ivar inFlight: attempts that are under way.
     @ivar due: when to try again, in seconds of the monotonic clock.
@@ -45,6 +45,9 @@ class Wish(Struct):
     comment: str | None = None
     order: int = 0
     cmd: int = 0
+    name: str = ""
+    mark: int = 0
+    logins: tuple[int, ...] = ()
     certain: bool = False
     inFlight: int = 0
     due: float = 0.0
@@ -103,7 +106,7 @@ class Mix:
         roll = self._random.random()
         return Sent(
             n,
-            wish.kind if self._chance(0.3) else f"{wish.kind}Sync",
+            wish.kind if wish.kind in OFFICE or self._chance(0.3) else f"{wish.kind}Sync",
             wish.key,
             wish.by,
             wish.login,
@@ -113,6 +116,9 @@ class Mix:
             int(time.time() * 1000),
             wish.order,
             wish.cmd,
+            wish.name,
+            wish.mark,
+            wish.logins,
         )
 
     def question(self, n: int, wish: Wish) -> Sent:
@@ -123,6 +129,7 @@ class Mix:
 
     def _draw(self) -> Callable[[], Wish]:
         draws = {self._movement: 58, self._change: 12, self._takeBack: 14, self._create: 10, self._decideAny: 6}
+        draws |= {self._group: 2, self._account: 3}
         return self._random.choices(list(draws), list(draws.values()))[0]
 
     def _thought(self) -> Wish | None:
@@ -168,6 +175,25 @@ class Mix:
             return self._new(APPROVE, order=order)
         return self._new(DECLINE, comment=self._random.choice(_COMMENTS), order=order)
 
+    def _group(self) -> Wish:
+        """One of a few, of which every client wants something else."""
+        kind = self._random.choice(("AddGroup", "UpdateGroup", "DeleteGroup"))
+        mark = 0 if kind == "DeleteGroup" else self._cents()
+        return replace(self._new(kind), name=self._random.choice(CLIENT_GROUPS), mark=mark)
+
+    def _account(self) -> Wish:
+        """A new account, which is slow to make; or one or some of one's own are closed, if nothing is on them."""
+        mine = self._holdings.logins
+        if self._chance(0.15):
+            group = self._random.choice((*CLIENT_GROUPS, "real-usd", "real-usd"))
+            return replace(self._new("MngAddAccount"), name=group, mark=self._cents())
+        if not mine:
+            return self._movement()
+        if self._chance(0.5):
+            return self._new("MngDeleteAccount", self._random.choice(mine))
+        logins = [self._random.choice(mine if self._chance(0.9) else UNKNOWN_LOGINS) for _ in range(3)]
+        return replace(self._new("DeleteUsersList"), logins=tuple(dict.fromkeys(logins)))
+
     # -- what it is made of -----------------------------------------------------------------------------
 
     def _new(
@@ -191,6 +217,8 @@ class Mix:
         return known.order if self._chance(0.96) else self._random.choice(UNKNOWN_ORDERS)
 
     def _login(self) -> int:
+        if self._holdings.logins and self._chance(0.05):
+            return self._random.choice(self._holdings.logins[-5:])
         return self._random.choice(UNKNOWN_LOGINS if self._chance(0.04) else self._logins)
 
     def _comment(self, kind: str) -> str | None:
