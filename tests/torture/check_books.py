@@ -101,8 +101,8 @@ def _checkBalanceEvent(entry: Entry, due: Entry | None, books: Books) -> Iterato
     # As items, for their order counts.
     if list(ujson.loads(entry.data).items()) != list(expected.items()):
         yield f"entry {entry.seq} says {entry.data}, the log comes to {ujson.dumps(expected)}"
-    is_ = entry.type, entry.login, entry.order, entry.principal, entry.key, entry.time_ms
-    wanted = _UPDATE, due.login, 0, due.principal, None, due.time_ms
+    is_ = entry.type, entry.login, entry.order, entry.principal, entry.key, entry.time_ms, entry.group
+    wanted = _UPDATE, due.login, 0, due.principal, None, due.time_ms, due.group
     if is_ != wanted:
         yield f"entry {entry.seq} is {is_}, and the balance event of entry {due.seq} is {wanted}"
 
@@ -135,6 +135,8 @@ def _checkTrade(entry: Entry, books: Books) -> Iterator[str]:
         yield f"entry {entry.seq} makes another trade of order {entry.order}: {entry.data}"
     elif before is not None and step[1:] != (BOOKED, BOOKED) and before.cents != after.cents:
         yield f"entry {entry.seq} changes the amount of order {entry.order} from {before.cents} to {after.cents}"
+    if entry.group != books.groupOf.get(entry.login):
+        yield f"entry {entry.seq} is of group {entry.group!r}, and its account is of {books.groupOf.get(entry.login)!r}"
     change = _booked(after) - (0 if before is None else _booked(before))
     moves = (0, change) if after.isCredit else (change, 0)
     if (entry.balance, entry.credit) != moves:

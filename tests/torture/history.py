@@ -33,6 +33,7 @@ class Entry(Struct, frozen=True):
     principal: str
     key: str | None
     data: str
+    group: str
 
     @property
     def isTrade(self) -> bool:

@@ -140,7 +140,8 @@ class ScriptedLog:
 
     def _add(self, event: str, type: int, key: str | None, data: str, **more: Any) -> Entry:
         seq = len(self.log) + 1
-        entry = Entry(seq, seq * 1000 + 250, event, type, 1001, 0, 0, 0, "crm", key, data)
+        group = "" if event in ("request:refused", "accounts:deleted") else "real-usd"
+        entry = Entry(seq, seq * 1000 + 250, event, type, 1001, 0, 0, 0, "crm", key, data, group)
         self.log.append(replace(entry, **more))
         return self.log[-1]
 

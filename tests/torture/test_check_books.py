@@ -90,7 +90,8 @@ def test_balanceEventSaysOtherwise(script: Script, right: str, other: str) -> No
 
 
 @pytest.mark.parametrize(
-    "other", [{"type": 0}, {"login": 1002}, {"order": 12}, {"principal": "x"}, {"key": "x"}, {"time_ms": 9}]
+    "other",
+    [{"group": "x"}, {"type": 0}, {"login": 1002}, {"order": 12}, {"principal": "x"}, {"key": "x"}, {"time_ms": 9}],
 )
 def test_balanceEventOfAnother(script: Script, other: dict[str, object]) -> None:
     """A balance event of another type, account, time or caller than what moved the money, or with a key, is found."""
@@ -188,6 +189,19 @@ def test_otherComment(script: Script) -> None:
         "entry 5 has another comment than 'Finance'",
         "entry 7 has another comment than 'one'",
         "entry 9 has another comment than 'Finance'",
+    ]
+
+
+def test_otherGroup(script: Script) -> None:
+    """An entry of another group than its account's, so that others see it, is found, and one of no account."""
+    script.book(key="a", group="x")
+    script.balance(group="x")
+    script.book(key="b", state=17)
+    script.close()
+    script.book(key="c", state=17)
+    assert wrong(script) == [
+        "entry 2 is of group 'x', and its account is of 'real-usd'",
+        "entry 6 is of group 'real-usd', and its account is of None",
     ]
 
 

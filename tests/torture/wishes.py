@@ -163,7 +163,8 @@ class Mix:
 
     def _create(self) -> Wish:
         cmd = self._random.choice(list(_COMMANDS))
-        return self._new(CREATE, self._login(), self._signed(cmd), self._random.choice(_SAID), cmd=cmd)
+        # What awaits approval keeps an account open even if nothing is on it.
+        return self._new(CREATE, self._login(own=0.3), self._signed(cmd), self._random.choice(_SAID), cmd=cmd)
 
     def _decideAny(self) -> Wish:
         """A decision on anything that was ever asked for, or on a movement that nobody asked for."""
@@ -189,6 +190,7 @@ class Mix:
             return replace(self._new("MngAddAccount"), name=group, mark=self._cents())
         if not mine:
             return self._movement()
+        mine = mine[-5:] if self._chance(0.8) else mine
         if self._chance(0.5):
             return self._new("MngDeleteAccount", self._random.choice(mine))
         logins = [self._random.choice(mine if self._chance(0.9) else UNKNOWN_LOGINS) for _ in range(3)]
@@ -216,8 +218,9 @@ class Mix:
     def _order(self, known: Movement) -> int:
         return known.order if self._chance(0.96) else self._random.choice(UNKNOWN_ORDERS)
 
-    def _login(self) -> int:
-        if self._holdings.logins and self._chance(0.05):
+    def _login(self, own: float = 0.03) -> int:
+        """Any account; with this chance, if there is one, an account of one's own."""
+        if self._holdings.logins and self._chance(own):
             return self._random.choice(self._holdings.logins[-5:])
         return self._random.choice(UNKNOWN_LOGINS if self._chance(0.04) else self._logins)
 
