@@ -185,7 +185,7 @@ class Mix:
     def _account(self) -> Wish:
         """A new account, which is slow to make; or one or some of one's own are closed, if nothing is on them."""
         mine = self._holdings.logins
-        if self._chance(0.15):
+        if self._chance(0.08):
             group = self._random.choice((*CLIENT_GROUPS, "real-usd", "real-usd"))
             return replace(self._new("MngAddAccount"), name=group, mark=self._cents())
         if not mine:
