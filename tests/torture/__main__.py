@@ -22,7 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=(__doc__ or "").split(":")[0] + ".")
     parser.add_argument("--kills", type=int, default=200, help="how often it is killed; the rest goes with that")
     parser.add_argument("--seconds", type=float, default=3600.0, help="after so many, nothing more is done to it")
-    parser.add_argument("--clients", type=int, default=4, help="processes that deposit")
+    parser.add_argument("--clients", type=int, default=4, help="processes that move money")
     parser.add_argument("--seed", type=int, default=None, help="for what is drawn; another run still differs in time")
     parser.add_argument("--folder", type=Path, help="a new folder that is kept; else one that is kept if need be")
     parser.add_argument("--no-mount", action="store_true", help="limit the files of the daemon, mount no small disk")

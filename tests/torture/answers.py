@@ -67,11 +67,16 @@ _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _DATA = msgspec.json.Decoder(_Data)
 
 
-def understand(command: str, line: str) -> Answer:
-    """What this line says as an answer to this command."""
+def understand(command: str, line: str, looksUp: bool = False) -> Answer:
+    """
+    What this line says as an answer to this command.
+
+    @param looksUp: does it name a movement to change? That has to be looked up before anything is done, and if
+        it cannot be, nothing is said of what became of the key.
+    """
     envelope = _ENVELOPE.decode(line)
     data = _DATA.decode(envelope.data)
-    kind = _kind(command, envelope.status, data)
+    kind = _kind(command, envelope.status, data, looksUp)
     return Answer(
         kind,
         envelope.status,
@@ -83,7 +88,7 @@ def understand(command: str, line: str) -> Answer:
     )
 
 
-def _kind(command: str, status: int, data: _Data) -> Kind:
+def _kind(command: str, status: int, data: _Data, looksUp: bool) -> Kind:
     if status in (429, 503):
         return Kind.BUSY
     if command == "GetRequest":
@@ -91,11 +96,28 @@ def _kind(command: str, status: int, data: _Data) -> Kind:
         return {200: Kind.STATE, 500: Kind.BUSY, 504: Kind.BUSY}.get(status, Kind.ODD)
     if status in (500, 504) and data.outcome in ("void", "pending"):
         return Kind(data.outcome)
-    return _BY_ERROR.get((status, data.error), Kind.ODD)
+    if command == "DeleteUsersList" and (status, data.error) in _CLOSED:
+        return Kind.DONE
+    if looksUp and (status, data.error, data.outcome) in _NOT_FOUND_OUT:
+        return Kind.BUSY
+    return _BY_ERROR.get((status, data.error, data.outcome), Kind.ODD)
 
 
+_REFUSED = "refused"
 _BY_ERROR = {
-    (200, ""): Kind.DONE,
-    (401, "ADD_BALANCE_ERROR"): Kind.REFUSED,
-    (409, "RET_ERR_DUPLICATE"): Kind.DUPLICATE,
+    (200, "", ""): Kind.DONE,
+    (400, "RET_TRADE_INCORRECT_ORDER", _REFUSED): Kind.REFUSED,
+    (400, "RET_TRADE_INCORRECT_STATE", _REFUSED): Kind.REFUSED,
+    (401, "ADD_BALANCE_ERROR", _REFUSED): Kind.REFUSED,
+    (404, "RET_GROUP_NOT_FOUND", _REFUSED): Kind.REFUSED,
+    (404, "RET_USER_NOT_FOUND", _REFUSED): Kind.REFUSED,
+    (404, "TRADE_NOT_FOUND", _REFUSED): Kind.REFUSED,
+    (409, "DELETE_GROUP_ERROR", _REFUSED): Kind.REFUSED,
+    (409, "RET_DUPLICATE_RECORD", _REFUSED): Kind.REFUSED,
+    (409, "RET_TRADE_NO_MONEY", _REFUSED): Kind.REFUSED,
+    (409, "RET_USR_HAS_TRADES", _REFUSED): Kind.REFUSED,
+    (409, "RET_ERR_DUPLICATE", ""): Kind.DUPLICATE,
 }
+# Of a list of accounts some, or none, could be closed: why the first could not is told as an error.
+_CLOSED = {(207, ""), (409, "RET_USER_NOT_FOUND"), (409, "RET_USR_HAS_TRADES")}
+_NOT_FOUND_OUT = {(500, "RET_ERR_DISK", ""), (500, "RET_ERR_TIMEOUT", "")}

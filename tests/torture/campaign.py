@@ -1,4 +1,4 @@
-"""A campaign from its first deposit to its verdict."""
+"""A campaign from its first movement of money to its verdict."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from scalemgr.client.blocking import BlockingClient
 from scalemgr.server.keys import makeSecret, sign
 
 from .actor import Actor, acting
+from .books import Account, booksOf, cents
 from .client import ClientSettings
 from .daemon import Daemon, DaemonFailed, environment, freePort, python
 from .disk import Disk, disk
 from .havoc import Havoc, Plan
+from .history import SETTER, entries
 from .subscriber import SubscriberSettings
-from .verdict import Evidence, Verdict, judge
+from .verdict import READERS, Evidence, Verdict, judge
 
 __all__ = ["Campaign", "run"]
 
@@ -71,8 +73,8 @@ class _Scene:
         try:
             self._daemon.start()
             evidence.epoch, logins = self._provide()
-            self._depositing(havoc, evidence.epoch, logins)
-            evidence.balances = self._balances(logins)
+            self._moving(havoc, evidence.epoch, logins)
+            evidence.balances = self._balances()
             self._daemon.end(SIGTERM)
             self._wrong += self._audit()
         except (DaemonFailed, OSError, sqlite3.Error) as e:
@@ -82,9 +84,9 @@ class _Scene:
         evidence.said = self._daemon.said()
         return evidence
 
-    def _depositing(self, havoc: Havoc, epoch: str, logins: list[int]) -> None:
-        reader = self._reader("reader", epoch, hangUp=True)
-        with acting([reader], self._wrong), acting(self._clients(logins), self._wrong):
+    def _moving(self, havoc: Havoc, epoch: str, logins: list[int]) -> None:
+        readers = [self._reader("reader", epoch), self._reader("balances", epoch)]
+        with acting(readers, self._wrong), acting(self._clients(logins), self._wrong):
             havoc.wreak(self._campaign.plan)
         # One more, who was not there before: it gets everything by replay.
         with acting([self._reader("newcomer", epoch, hangUp=False)], self._wrong):
@@ -123,7 +125,7 @@ class _Scene:
             for n in range(count)
         ]
 
-    def _reader(self, name: str, epoch: str, *, hangUp: bool) -> Actor:
+    def _reader(self, name: str, epoch: str, *, hangUp: bool = True) -> Actor:
         settings = SubscriberSettings(
             str(self._folder / f"{name}.journal"),
             self._daemon.port,
@@ -131,6 +133,7 @@ class _Scene:
             epoch,
             self._random.getrandbits(32),
             hangUp,
+            READERS[name],
         )
         return self._actor("subscriber", settings)
 
@@ -143,7 +146,7 @@ class _Scene:
     # -- what it asks itself ----------------------------------------------------------------------------
 
     def _asker(self) -> BlockingClient:
-        return BlockingClient("127.0.0.1", self._daemon.port, token=self._token("torture"))
+        return BlockingClient("127.0.0.1", self._daemon.port, token=self._token(SETTER))
 
     def _provide(self) -> tuple[str, list[int]]:
         """A group and accounts in it; the name of the log, and the logins."""
@@ -155,11 +158,15 @@ class _Scene:
             ]
             return str(_ask(asker, "Ping", {})["epoch"]), logins
 
-    def _balances(self, logins: list[int]) -> dict[int, tuple[int, int]]:
-        """Balance in minor units and version, as the daemon says at the end."""
+    def _balances(self) -> dict[int, Account]:
+        """What is on each account that is open, as the daemon says at the end."""
+        logins = booksOf(entries(self._ledger / "log.db")).groupOf
         with self._asker() as asker:
             told = {login: _ask(asker, "GetAccountByLogin", {"login": login}) for login in logins}
-        return {login: (round(data["balance"] * 100), data["balance_version"]) for login, data in told.items()}
+        return {
+            login: Account(cents(data["balance"]), cents(data["credit"]), data["balance_version"])
+            for login, data in told.items()
+        }
 
 
 def _ask(asker: BlockingClient, command: str, data: dict[str, Any]) -> dict[str, Any]:

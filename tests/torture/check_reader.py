@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import ujson
 
 from .history import Entry
 from .journal import Line, Record, Subscribed, Trouble
+from .subscriber import CHANNELS
 
 __all__ = ["checkReader"]
 
 
-def checkReader(name: str, records: Sequence[Record], log: Sequence[Entry], epoch: str) -> list[str]:
-    """All that is wrong with what a reader noted."""
-    expected = {entry.seq: lineOf(entry) for entry in log if entry.isBroadcast}
+def checkReader(
+    name: str, records: Sequence[Record], log: Sequence[Entry], epoch: str, channels: Collection[str] = CHANNELS
+) -> list[str]:
+    """
+    All that is wrong with what a reader noted.
+
+    @param channels: the events that it has chosen.
+    """
+    expected = {entry.seq: lineOf(entry) for entry in log if entry.isBroadcast and entry.event in channels}
     reading = _Reading(expected, epoch)
     for record in records:
         if isinstance(record, Subscribed):

@@ -1,4 +1,4 @@
-"""A process that deposits, notes what it asks and hears, and asks again until each answer is certain.
+"""A process that moves money, notes what it asks and hears, and asks again until each answer is certain.
 
 It has two sessions with several requests under way on each. When its standard input ends, it wants nothing
 new: it settles what is open, then asks for everything once more, and ends.
@@ -15,7 +15,8 @@ from random import Random
 import msgspec
 from msgspec import Struct
 
-from .answers import CERTAIN, understand
+from .answers import CERTAIN, Answer, Kind, understand
+from .holdings import Holdings
 from .journal import Began, Journal, Lost, Sent, Trouble
 from .session import Session
 from .wishes import Mix, Wish
@@ -54,9 +55,10 @@ class Client:
         self._settings = settings
         self._journal = journal
         self._random = Random(settings.seed)
-        self._mix = Mix(self._random, settings.prefix, settings.logins, settings.share)
+        self._holdings = Holdings()
+        self._mix = Mix(self._random, settings.prefix, settings.logins, settings.share, self._holdings)
         self._sessions: list[Session] = []
-        # By amount, which no two wishes have in common.
+        # By number.
         self._open: dict[int, Wish] = {}
         self._settled: list[Wish] = []
         # The wish of each attempt that is under way; a question has none.
@@ -81,7 +83,7 @@ class Client:
             return False
         if not self._reviewing:
             self._reviewing = True
-            self._open, self._settled = {wish.cents: wish for wish in self._settled}, []
+            self._open, self._settled = {wish.number: wish for wish in self._settled}, []
             for wish in self._open.values():
                 wish.certain = False
                 wish.due = 0.0
@@ -121,19 +123,27 @@ class Client:
             if isinstance(one, Trouble):
                 continue
             sent = session.waiting.pop(session.answered.pop(one.n))
-            self._tell(one.n, understand(sent.command, one.line).kind in CERTAIN)
+            self._tell(one.n, understand(sent.command, one.line, sent.changes))
+        pending, session.pending = session.pending, []
+        for trade in pending:
+            self._holdings.hear(trade)
         if why:
             self._lose(session, why)
 
-    def _tell(self, n: int, certain: bool) -> None:
+    def _tell(self, n: int, answer: Answer | None) -> None:
+        """An attempt was answered, or never will be."""
         wish = self._wishes.pop(n)
         if wish is None:
             return
         wish.inFlight -= 1
         wish.due = time.monotonic() + self._random.uniform(0.02, 0.3)
-        if certain and not wish.certain:
+        if answer is not None and answer.kind in CERTAIN and not wish.certain:
             wish.certain = True
-            if self._open.pop(wish.cents, None) is not None:
+            if answer.kind is Kind.DONE and not self._stopping:
+                if wish.kind == "MngAddAccount":
+                    self._holdings.logins.append(msgspec.json.decode(answer.data)["login"])
+                self._holdings.done(wish.kind, wish.login, wish.order, wish.cmd, answer.order)
+            if self._open.pop(wish.number, None) is not None:
                 self._settled.append(wish)
 
     def _lose(self, session: Session, why: str) -> None:
@@ -143,7 +153,7 @@ class Client:
         if session.waiting:
             self._journal.note(Lost([sent.n for sent in session.waiting.values()], why))
         for sent in session.waiting.values():
-            self._tell(sent.n, False)
+            self._tell(sent.n, None)
 
     # -- what to send -----------------------------------------------------------------------------------
 
@@ -175,7 +185,7 @@ class Client:
                 return self._place(wish, question=True)
             return self._place(self._mix.other(wish) if roll < 0.08 else wish)
         new = self._mix.wishes()
-        self._open.update((wish.cents, wish) for wish in new)
+        self._open.update((wish.number, wish) for wish in new)
         return [placed for wish in new for _ in range(1 + wish.twice) for placed in self._place(wish)]
 
     def _place(self, wish: Wish, question: bool = False) -> list[tuple[Session, Sent]]:

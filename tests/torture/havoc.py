@@ -1,4 +1,4 @@
-"""What is done to the daemon while the clients deposit."""
+"""What is done to the daemon while the clients move money."""
 
 from __future__ import annotations
 

@@ -12,7 +12,11 @@ from msgspec import Struct, field
 from .answers import Answer, Kind, understand
 from .journal import Began, Heard, Record, Sent
 
-__all__ = ["Attempt", "Entry", "Key", "attempts", "entries", "keys"]
+__all__ = ["SETTER", "Attempt", "Entry", "Key", "attempts", "entries", "keys"]
+
+
+#: Who sets the scene: makes the first group and its accounts.
+SETTER = "torture"
 
 
 class Entry(Struct, frozen=True):
@@ -25,24 +29,36 @@ class Entry(Struct, frozen=True):
     login: int
     order: int
     balance: int
+    credit: int
     principal: str
     key: str | None
     data: str
+    group: str
 
     @property
     def isTrade(self) -> bool:
-        """Was money moved?"""
+        """Is it about a movement of money, or a request for one?"""
         return self.event == "trade:event"
 
     @property
-    def isBalance(self) -> bool:
-        """Does it say what an account has, after the entry before it?"""
-        return self.event == "balance:event"
+    def isOutcome(self) -> bool:
+        """Is it what became of a request that was not refused?"""
+        return self.event in ("trade:event", "user:event", "group:event", "accounts:deleted")
+
+    @property
+    def isRefusal(self) -> bool:
+        """Was a request refused?"""
+        return self.event == "request:refused"
+
+    @property
+    def moves(self) -> bool:
+        """Was money moved?"""
+        return bool(self.balance or self.credit)
 
     @property
     def isBroadcast(self) -> bool:
         """Is it an event? A refusal is an entry, but nobody is told."""
-        return self.isBalance or self.event in ("trade:event", "user:event", "group:event")
+        return self.event in ("trade:event", "user:event", "group:event", "balance:event")
 
 
 class Attempt(Struct, frozen=True):
@@ -72,9 +88,9 @@ class Key(Struct):
     """
     Everything about one key of one principal.
 
-    @ivar attempts: the deposits, in the order of their journal.
+    @ivar attempts: what was to be done, in the order of their journal.
     @ivar questions: what was asked about it.
-    @ivar effects: the trades that the log has for it.
+    @ivar effects: the entries that the log has for it, less those that say no.
     @ivar refusals: the other entries that it has.
     """
 
@@ -96,7 +112,7 @@ def attempts(client: str, records: Sequence[Record]) -> list[Attempt]:
             made[record.n] = Attempt(client, principal, record, at)
         elif isinstance(record, Heard):
             asked = made[record.n]
-            answer = understand(asked.sent.command, record.line)
+            answer = understand(asked.sent.command, record.line, asked.sent.changes)
             made[record.n] = Attempt(client, principal, asked.sent, asked.sentAt, answer, at)
     return list(made.values())
 
@@ -112,9 +128,9 @@ def keys(made: Sequence[Attempt], log: Sequence[Entry]) -> dict[tuple[str, str],
         mine = of(attempt.principal, attempt.sent.key)
         (mine.questions if attempt.sent.command == "GetRequest" else mine.attempts).append(attempt)
     for entry in log:
-        if entry.key is None:
+        if entry.key is None or (entry.principal == SETTER and not entry.isTrade):
             continue
-        if entry.isTrade:
+        if entry.isOutcome:
             of(entry.principal, entry.key).effects.append(entry)
         elif not entry.isBroadcast:
             of(entry.principal, entry.key).refusals.append(entry)

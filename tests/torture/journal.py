@@ -13,6 +13,8 @@ from typing import Union
 import msgspec
 from msgspec import Struct
 
+from .asked import CREATE, MOVES, UNKNOWN_ORDERS
+
 __all__ = ["Began", "Heard", "Journal", "Line", "Lost", "Record", "Sent", "Subscribed", "Trouble", "read"]
 
 
@@ -33,8 +35,12 @@ class Sent(Struct, frozen=True, tag="sent", omit_defaults=True):
     @ivar n: its number, for L{Heard} and L{Lost}.
     @ivar key: the idempotency key.
     @ivar by: where the key is put, C{extID} or C{idempotency_key}.
-    @ivar cents: the amount, in minor units.
+    @ivar cents: the amount, in minor units; negative for what goes out.
     @ivar ms: when, in milliseconds since 1970.
+    @ivar order: the order that is named, or 0.
+    @ivar cmd: of a request for approval: the movement that is asked for.
+    @ivar name: a group; C{mark}: a number that no other wish has, which the group or the account is made with.
+    @ivar logins: those of a list.
     """
 
     n: int
@@ -46,11 +52,37 @@ class Sent(Struct, frozen=True, tag="sent", omit_defaults=True):
     comment: str | None = None
     timeout_ms: int | None = None
     ms: int = 0
+    order: int = 0
+    cmd: int = 0
+    name: str = ""
+    mark: int = 0
+    logins: tuple[int, ...] = ()
 
     @property
-    def content(self) -> tuple[int, int, str | None]:
+    def kind(self) -> str:
+        """The command, whatever its form."""
+        return self.command.removesuffix("Sync")
+
+    @property
+    def isSync(self) -> bool:
+        """Is the trade wanted for an answer?"""
+        return self.command != self.kind
+
+    @property
+    def changes(self) -> bool:
+        """Does it name a movement to be changed?"""
+        return self.kind in MOVES and self.order > 0
+
+    @property
+    def makes(self) -> bool:
+        """Does it make a trade, with a number that no other attempt has?"""
+        return self.kind == CREATE or (self.kind in MOVES and (not self.order or self.order in UNKNOWN_ORDERS))
+
+    @property
+    def content(self) -> tuple[object, ...]:
         """What is asked for, whatever the form: equal for the repeats of one request."""
-        return self.login, self.cents, self.comment
+        money = self.login, self.cents, self.comment, self.order, self.cmd
+        return self.kind, *money, self.name, self.mark, self.logins
 
 
 class Heard(Struct, frozen=True, tag="heard"):

@@ -4,59 +4,66 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-from msgspec.structs import replace
+import ujson
 
 from .check_keys import checkKey
-from .check_log import checkVoids, followUp
+from .check_log import checkVoids
 from .check_reader import lineOf
-from .history import Attempt, Entry, attempts, keys
+from .history import Attempt, Entry, Key, attempts, keys
 from .journal import Began, Heard, Line, Record, Sent, Subscribed
+from .scripted_log import ScriptedLog, json
 
 __all__ = ["EPOCH", "Script"]
 
 EPOCH = "e1"
 
 
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-class Script:
+class Script(ScriptedLog):
     """
     One client, one reader and one log, step by step.
 
-    @ivar log: its entries.
     @ivar records: the client's journal.
     @ivar reading: the reader's.
     """
 
     def __init__(self) -> None:
-        self.log: list[Entry] = []
+        super().__init__()
         self.records: list[Record] = [Began("crm")]
         self.reading: list[Record] = []
 
     # -- the client -------------------------------------------------------------------------------------
 
-    def ask(self, cents: int = 100, command: str = "BalanceInSync", key: str = "k", ms: int = 0) -> int:
+    def ask(self, cents: int = 100, command: str = "BalanceInSync", key: str = "k", ms: int = 0, **more: Any) -> int:
         """An attempt; its number."""
         n = len(self.records)
-        self.records.append(Sent(n, command, key, "extID", 1001, cents, ms=ms))
+        self.records.append(Sent(n, command, key, "extID", more.pop("login", 1001), cents, ms=ms, **more))
         return n
+
+    def askOf(self, order: int, command: str, key: str = "k", **more: Any) -> int:
+        """An attempt at something that names an order and no amount."""
+        return self.ask(0, command, key, order=order, **more)
 
     def tell(self, n: int, status: int, data: dict[str, Any] | str, **more: Any) -> None:
         """An answer to it."""
-        text = data if isinstance(data, str) else _json(data)
-        extra = "".join(f',"{name}":{_json(value)}' for name, value in more.items())
+        text = data if isinstance(data, str) else json(data)
+        extra = "".join(f',"{name}":{json(value)}' for name, value in more.items())
         self.records.append(Heard(n, f'{{"extID":"x","status":{status}{extra},"data":{text}}}'))
 
     def done(self, n: int, entry: Entry, *, replayed: bool = False) -> None:
         """It was told that it is booked."""
         self.tell(n, 200, entry.data, replayed=replayed)
 
+    def accepted(self, n: int, entry: Entry, state: int = 10, **more: Any) -> None:
+        """The same in the plain form."""
+        trade = ujson.loads(entry.data)
+        told = {"order": entry.order, "state": state, "login": entry.login, "cmd": trade["cmd"]}
+        told |= {"amount": trade["profit"], "balance_version": trade["balance_version"]}
+        self.tell(n, 200, {"accepted": True, **told, **more})
+
     def refused(self, n: int, *, replayed: bool = False, message: str = "no") -> None:
-        """It was told no."""
-        self.tell(n, 401, {"error": "ADD_BALANCE_ERROR", "message": message}, replayed=replayed)
+        """It was told no, and not why."""
+        said = {"error": "ADD_BALANCE_ERROR", "message": message, "outcome": "refused"}
+        self.tell(n, 401, said, replayed=replayed)
 
     def duplicate(self, n: int, order: int) -> None:
         """It was told that the key is somebody else's."""
@@ -65,26 +72,6 @@ class Script:
     def unsure(self, n: int, outcome: str, order: int = 99, status: int = 504) -> None:
         """It was told that it took too long, or failed."""
         self.tell(n, status, {"error": "SYNC_TIMEOUT", "order": order, "outcome": outcome})
-
-    # -- the log ----------------------------------------------------------------------------------------
-
-    def book(self, cents: int = 100, key: str | None = "k", **more: Any) -> Entry:
-        """A deposit in the log, and after it what the account has then."""
-        trade = self._append(cents, key, **more)
-        mine = [entry.balance for entry in self.log if entry.login == trade.login and entry.balance]
-        self.log.append(followUp(trade, sum(mine), len(mine)))
-        return trade
-
-    def _append(self, cents: int, key: str | None, **more: Any) -> Entry:
-        seq = len(self.log) + 1
-        data = _json({"order": seq + 10, "login": 1001, "profit": cents / 100, "comment": "Finance"})
-        entry = Entry(seq, seq * 1000 + 250, "trade:event", 0, 1001, seq + 10, cents, "crm", key, data)
-        self.log.append(replace(entry, **more))
-        return self.log[-1]
-
-    def refuse(self, key: str = "k", **more: Any) -> Entry:
-        """A refusal in the log."""
-        return self._append(0, key, **{"event": "request:refused", "order": 0, "data": "{}", **more})
 
     # -- the reader -------------------------------------------------------------------------------------
 
@@ -98,7 +85,7 @@ class Script:
 
     def replayed(self, seq: int, epoch: str = EPOCH) -> None:
         """It is told that it has everything up to there."""
-        self.reading.append(Line(_json({"event": "replay:done", "data": {"seq": seq, "epoch": epoch}})))
+        self.reading.append(Line(json({"event": "replay:done", "data": {"seq": seq, "epoch": epoch}})))
 
     # -- what is found ----------------------------------------------------------------------------------
 
@@ -106,8 +93,11 @@ class Script:
         """What the client did."""
         return attempts("client-0", self.records)
 
+    def keys(self) -> dict[tuple[str, str], Key]:
+        """The same by key, with the log."""
+        return keys(self.attempts(), self.log)
+
     def wrong(self) -> list[str]:
         """What the checks of keys, and of voids, find."""
-        made = self.attempts()
-        found = [wrong for key in keys(made, self.log).values() for wrong in checkKey(key)]
-        return found + checkVoids(made, self.log)
+        found = [wrong for key in self.keys().values() for wrong in checkKey(key)]
+        return found + checkVoids(self.attempts(), self.log)

@@ -8,9 +8,13 @@ from typing import Any
 
 from scalemgr.client.session import ClientSession, Reply, WireError
 
+from .asked import OFFICE
 from .journal import Heard, Sent, Trouble
+from .office import dataOf
 
 __all__ = ["Session"]
+
+_PENDING = 17
 
 
 class Session:
@@ -20,6 +24,7 @@ class Session:
     @param patience: how many seconds without a word it takes until nothing more is expected.
     @ivar waiting: the attempts that are not answered yet, by extID.
     @ivar answered: the extID of each attempt that L{hear} gave an answer of.
+    @ivar pending: what it heard of that awaits approval, whoever asked for it; to be taken from here.
     @raise OSError: if nobody listens.
     """
 
@@ -27,6 +32,7 @@ class Session:
         self.socket = socket.create_connection(("127.0.0.1", port), 2)
         self.waiting: dict[str, Sent] = {}
         self.answered: dict[int, str] = {}
+        self.pending: list[dict[str, Any]] = []
         self._wire = ClientSession(token)
         self._patience = patience
         self._word = time.monotonic()
@@ -55,7 +61,7 @@ class Session:
         """
         What has come, and why nothing more will, if so.
 
-        Events are for the reader; here they are passed over.
+        Events are for the reader; here only what awaits approval is looked at.
         """
         try:
             data = self.socket.recv(262_144)
@@ -68,6 +74,8 @@ class Session:
         heard: list[Heard | Trouble] = []
         for reply in messages:
             if not isinstance(reply, Reply):
+                if reply.data.get("state") == _PENDING:
+                    self.pending.append(reply.data)
                 continue
             sent = self.waiting.get(str(reply.extID))
             if sent is None or sent.n in self.answered:
@@ -89,11 +97,19 @@ class Session:
 def _data(sent: Sent) -> dict[str, Any]:
     if sent.command == "GetRequest":
         return {sent.by: sent.key}
-    data: dict[str, Any] = {"login": sent.login, "amount": sent.cents / 100}
+    data: dict[str, Any] = {}
+    if sent.kind in OFFICE:
+        data = dataOf(sent)
+    elif sent.timeout_ms is not None:
+        data["timeout_ms"] = sent.timeout_ms
+    if sent.cents:
+        data |= {"login": sent.login, "amount": sent.cents / 100}
+    if sent.order:
+        data["order"] = sent.order
+    if sent.cmd:
+        data["cmd"] = sent.cmd
     if sent.comment is not None:
         data["comment"] = sent.comment
-    if sent.timeout_ms is not None:
-        data["timeout_ms"] = sent.timeout_ms
     if sent.by == "idempotency_key":
         data["idempotency_key"] = sent.key
     return data

@@ -1,4 +1,4 @@
-"""A process that reads every event of the log, across whatever happens to the daemon and to itself.
+"""A process that reads every event of the log that it has chosen, across whatever happens to the daemon and to itself.
 
 The last event that it has is the last one in its journal; from there it reads on. When its standard input
 ends, it reads on once more until it is told that it has everything, and ends.
@@ -24,7 +24,7 @@ from .journal import Journal, Line, Subscribed, Trouble, read
 
 __all__ = ["CHANNELS", "SubscriberSettings", "main", "seqOf"]
 
-CHANNELS = ["trade:event", "balance:event", "user:event", "group:event"]
+CHANNELS = ("trade:event", "user:event", "group:event", "balance:event")
 _PATIENCE_S = 9.0
 _REFUSALS_MAX = 20
 
@@ -35,6 +35,7 @@ class SubscriberSettings(Struct):
 
     @ivar epoch: the log's.
     @ivar hangUp: does it leave now and then without being asked to?
+    @ivar channels: the events that it chooses.
     """
 
     journal: str
@@ -43,6 +44,7 @@ class SubscriberSettings(Struct):
     epoch: str
     seed: int
     hangUp: bool = True
+    channels: tuple[str, ...] = CHANNELS
 
 
 class _Seq(Struct):
@@ -89,7 +91,7 @@ class Subscriber:
         if self._random.random() < 0.3:
             # Then it hears live events before it asks for those that it missed.
             connection.sendall(wire.request("Ping", {}, "ping"))
-        asked = {"chanels": CHANNELS, "from_seq": self._last, "epoch": self._settings.epoch}
+        asked = {"chanels": self._settings.channels, "from_seq": self._last, "epoch": self._settings.epoch}
         connection.sendall(wire.request("Subscribe", asked, "subscribe"))
         subscribed = caughtUp = False
         word = time.monotonic()

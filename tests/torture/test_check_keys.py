@@ -27,8 +27,7 @@ def test_nothingWrong(script: Script) -> None:
     entry = script.book()
     script.done(script.ask(), entry, replayed=True)
     script.done(script.ask(), entry, replayed=True)
-    plain = {"accepted": True, "order": entry.order, "login": 1001, "amount": 1.0}
-    script.tell(script.ask(command="BalanceIn"), 200, plain, replayed=True)
+    script.accepted(script.ask(command="BalanceIn"), entry)
     script.tell(script.ask(), 503, {"error": "RET_ERR_SHUTDOWN"})
     script.duplicate(script.ask(200), entry.order)
     question = script.ask(command="GetRequest")
@@ -39,12 +38,37 @@ def test_nothingWrong(script: Script) -> None:
 
 def test_refusedAlikeIsRight(script: Script) -> None:
     """A key that was refused, and refused again in the same words, gives no discrepancy."""
-    script.refuse()
+    no = script.refuse()
     script.refused(script.ask())
     script.refused(script.ask(), replayed=True)
-    script.tell(script.ask(command="GetRequest"), 200, {"state": "refused", "order": 0})
+    script.tell(script.ask(command="GetRequest"), 200, f'{{"state":"refused","order":0,"data":{no.data}}}')
     script.duplicate(script.ask(200), 0)
     assert script.wrong() == []
+
+
+def test_refusedTwice(script: Script) -> None:
+    """Two refusals of one key are found."""
+    script.refuse()
+    script.refuse()
+    script.refused(script.ask())
+    assertFound(script, "refused 2 times, as entries")
+
+
+def test_refusalLost(script: Script) -> None:
+    """A refusal that was told and is not in the log is found."""
+    script.refused(script.ask())
+    assertFound(script, "401 refused, and the log has no refusal")
+
+
+def test_refusalInOtherWords(script: Script) -> None:
+    """A refusal that was told in other words than the log has is found, also without any that everybody may know."""
+    no = script.refuse(reason="RET_TRADE_NO_MONEY")
+    script.tell(script.ask(-100, "BalanceOut"), 409, no.data)
+    assert script.wrong() == []
+    script.tell(script.ask(-100, "BalanceOutSync"), 409, no.data.replace('"no"', '"never"'), replayed=True)
+    assertFound(script, "told .*never.*, entry 1 says")
+    script.refused(script.ask(-100, "BalanceOut"), replayed=True)
+    assertFound(script, "told .*ADD_BALANCE_ERROR.*, entry 1 says")
 
 
 def test_appliedTwice(script: Script) -> None:
@@ -79,8 +103,7 @@ def test_lost(script: Script) -> None:
 def test_otherData(script: Script, command: str) -> None:
     """A 200 with other data than the entry has is found, in either form."""
     entry = script.book()
-    told = {"accepted": True, "order": entry.order + 1, "login": 1001, "amount": 1.0}
-    script.tell(script.ask(command=command), 200, told)
+    script.accepted(script.ask(command=command), entry, order=entry.order + 1)
     assertFound(script, "told .*, entry 1 says")
 
 
@@ -241,10 +264,46 @@ def test_voidApplied(script: Script, status: int) -> None:
     assertFound(script, "order 11 is void, and the log has it as entry 1")
 
 
+def test_refusalUntrue(script: Script) -> None:
+    """GetRequest that tells of another refusal than the log has is found."""
+    script.refuse()
+    script.refused(script.ask())
+    script.tell(script.ask(command="GetRequest"), 200, {"state": "refused", "order": 0, "data": {}})
+    assertFound(script, "'refused', .* which the log does not have")
+
+
+def test_voidCaused(script: Script) -> None:
+    """An entry that only attempts can have caused that were said to be void is found, though none has its number."""
+    entry = script.book()
+    script.unsure(script.ask(), "void", order=99)
+    script.done(script.ask(ms=entry.time_ms + 1), entry, replayed=True)
+    assertFound(script, "void, and applied as entry 1: client-0 #1")
+
+
+def test_voidDeletion(script: Script) -> None:
+    """A deletion that was void and then done names one order both times; one that was void only, and done, is found."""
+    made = script.move(key="a")
+    script.done(script.ask(key="a"), made)
+    script.unsure(script.askOf(made.order, "DeleteBalanceSync", "b"), "void", order=made.order)
+    gone = script.takeBack(made.order, "b")
+    script.done(script.askOf(made.order, "DeleteBalanceSync", "b", ms=gone.time_ms), gone)
+    assert script.wrong() == []
+    del script.records[-2:]
+    assertFound(script, "key crm/b: void, and applied as entry 3")
+
+
+def test_lookedUp(script: Script) -> None:
+    """A change whose order could not be looked up was told nothing; of a deposit that is no answer."""
+    script.tell(script.ask(order=11), 500, {"error": "RET_ERR_DISK"})
+    assert not any("odd" in wrong for wrong in script.wrong())
+    script.tell(script.ask(), 500, {"error": "RET_ERR_DISK"})
+    assertFound(script, "500 odd")
+
+
 def test_keysOfTwoPrincipals(script: Script) -> None:
     """The same key of another principal is another key."""
     script.done(script.ask(), script.book())
     script.book(principal="gateway")
-    stranger = "key gateway/k: entry 3 is not what anybody asked for"
+    stranger = "key gateway/k: entry 2 is not what anybody asked for"
     assert script.wrong()[0].startswith(stranger)
     assert all(sentence.startswith("key gateway/k: ") for sentence in script.wrong())

@@ -1,22 +1,21 @@
-"""Journals, answers and wishes: what the campaign stands on."""
+"""Journals and answers: what the campaign stands on."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from random import Random
 
 import pytest
 
 from .answers import Kind, understand
 from .journal import Began, Heard, Journal, Lost, Record, Sent, read
-from .wishes import UNKNOWN_LOGINS, Mix
 
 RECORDS: list[Record] = [
     Began("crm"),
     Sent(1, "BalanceIn", "k-1", "extID", 1001, 250, None, 100),
     Heard(1, '{"extID":"k-1","status":200,"data":{}}'),
     Sent(2, "BalanceInSync", "k-2", "idempotency_key", 1001, 1, "M\u00fcller"),
-    Lost([2], "hung up"),
+    Sent(3, "MngApproveFinanceRequest", "k-3", "extID", order=12),
+    Lost([2, 3], "hung up"),
 ]
 
 
@@ -50,13 +49,20 @@ def test_tornRecordIsForgotten(tmp_path: Path, cut: int) -> None:
     [
         ("BalanceInSync", 200, '{"order":5}', Kind.DONE),
         ("BalanceIn", 200, '{"accepted":true,"order":5,"state":10}', Kind.DONE),
-        ("BalanceIn", 401, '{"error":"ADD_BALANCE_ERROR"}', Kind.REFUSED),
+        ("BalanceIn", 401, '{"error":"ADD_BALANCE_ERROR","outcome":"refused"}', Kind.REFUSED),
+        ("BalanceIn", 401, '{"error":"ADD_BALANCE_ERROR"}', Kind.ODD),
+        ("BalanceOut", 409, '{"error":"RET_TRADE_NO_MONEY","outcome":"refused"}', Kind.REFUSED),
+        ("BalanceOut", 409, '{"error":"RET_TRADE_NO_MONEY"}', Kind.ODD),
+        ("DeleteBalance", 404, '{"error":"TRADE_NOT_FOUND","outcome":"refused"}', Kind.REFUSED),
+        ("DeleteCredit", 400, '{"error":"RET_TRADE_INCORRECT_ORDER","outcome":"refused"}', Kind.REFUSED),
+        ("MngApproveFinanceRequest", 400, '{"error":"RET_TRADE_INCORRECT_STATE","outcome":"refused"}', Kind.REFUSED),
         ("BalanceIn", 401, '{"error":"PERMISSION_DENIED"}', Kind.ODD),
         ("BalanceIn", 409, '{"error":"RET_ERR_DUPLICATE","order":5}', Kind.DUPLICATE),
         ("BalanceIn", 504, '{"error":"SYNC_TIMEOUT","order":5,"outcome":"void"}', Kind.VOID),
         ("BalanceIn", 504, '{"error":"SYNC_TIMEOUT","order":5,"outcome":"pending"}', Kind.PENDING),
         ("BalanceIn", 500, '{"error":"RET_ERR_DISK","order":5,"outcome":"void"}', Kind.VOID),
         ("BalanceIn", 500, '{"error":"RET_ERROR"}', Kind.ODD),
+        ("BalanceIn", 500, '{"error":"RET_ERR_DISK"}', Kind.ODD),
         ("BalanceIn", 429, '{"error":"RET_TRADE_TOO_MANY_REQ"}', Kind.BUSY),
         ("BalanceIn", 503, '{"error":"RET_ERR_SHUTDOWN"}', Kind.BUSY),
         ("GetRequest", 200, '{"state":"done","order":5,"data":{"order": 5}}', Kind.STATE),
@@ -73,22 +79,9 @@ def test_answersAreUnderstood(command: str, status: int, data: str, kind: Kind) 
         assert (answer.state, answer.trade) == ("done", '{"order": 5}')
 
 
-def test_amountsAreDistinct() -> None:
-    """No two wishes of any two clients ask for one amount, so an entry tells whose it is."""
-    mixes = [Mix(Random(n), f"k{n}", [1001, 1002], (n, 3)) for n in range(3)]
-    wishes = [wish for mix in mixes for _ in range(2000) for wish in mix.wishes()]
-    assert len({wish.cents for wish in wishes}) == len(wishes) > 6000
-    assert all(wish.cents > 0 for wish in wishes)
-    assert {wish.login for wish in wishes} - set(UNKNOWN_LOGINS) == {1001, 1002}
-
-
-def test_rivalsHaveOneKey() -> None:
-    """Now and then a key is claimed by two deposits, and a repeat has the content of the first attempt."""
-    mix = Mix(Random(1), "k", [1001], (0, 1))
-    drawn = [mix.wishes() for _ in range(500)]
-    rivals = [wishes for wishes in drawn if len(wishes) == 2]
-    assert rivals
-    assert all(a.key == b.key and a.cents != b.cents for a, b in rivals)
-    assert len({wishes[0].key for wishes in drawn}) == len(drawn)
-    wish = drawn[0][0]
-    assert len({mix.attempt(n, wish).content for n in range(50)}) == 1
+@pytest.mark.parametrize("error", ["RET_ERR_DISK", "RET_ERR_TIMEOUT"])
+def test_changeThatCannotBeLookedUp(error: str) -> None:
+    """Whoever names an order is told nothing, if nobody can find out now whether there is such a trade."""
+    line = f'{{"extID":"x","status":500,"data":{{"error":"{error}"}}}}'
+    assert understand("BalanceIn", line, looksUp=True).kind is Kind.BUSY
+    assert understand("BalanceIn", line).kind is Kind.ODD

@@ -9,14 +9,20 @@ from pathlib import Path
 from msgspec import Struct
 
 from .answers import CERTAIN, Kind
+from .asked import APPROVE, DECLINE, NAMES
+from .books import Account
+from .check_books import checkBooks, checkOnce
 from .check_keys import checkKey
 from .check_log import checkBalances, checkLog, checkStrangers, checkVoids
 from .check_reader import checkReader
 from .history import Attempt, attempts, entries, keys
 from .journal import Line, Lost, Record, Trouble, read
-from .subscriber import seqOf
+from .subscriber import CHANNELS, seqOf
 
-__all__ = ["Evidence", "Verdict", "judge", "traces"]
+__all__ = ["READERS", "Evidence", "Verdict", "judge", "traces"]
+
+#: Who reads the log, and the events that each of them chooses; L{judge} looks for a journal of each.
+READERS = {"reader": CHANNELS, "balances": ("balance:event",), "newcomer": CHANNELS}
 
 _TRACEBACK = "Traceback (most recent call last)"
 _OF_THE_DISK = ("sqlite3.OperationalError: ", "[Errno 27]", "[Errno 28]")
@@ -28,14 +34,14 @@ class Evidence(Struct):
     What is not in the journals.
 
     @ivar epoch: the name of the log, as the daemon said.
-    @ivar balances: balance in minor units and version by login, as the daemon said at the end, if it came to that.
+    @ivar balances: what is on each account, as the daemon said at the end, if it came to that.
     @ivar done: what was done to it, and how often.
     @ivar said: what it said, a file for each start.
     @ivar wrong: what went wrong already.
     """
 
     epoch: str = ""
-    balances: Mapping[int, tuple[int, int]] | None = None
+    balances: Mapping[int, Account] | None = None
     done: Mapping[str, int] = {}
     said: Sequence[Path] = ()
     wrong: list[str] = []
@@ -69,18 +75,37 @@ def judge(folder: Path, evidence: Evidence) -> Verdict:
         wrong += (f"{name}: {record.text}" for record in records if isinstance(record, Trouble))
     wrong += checkLog(log)
     wrong += checkStrangers(byKey, log)
+    wrong += checkBooks(log, byKey)
+    wrong += checkOnce(log, byKey)
     for key in byKey.values():
         wrong += checkKey(key)
     wrong += checkVoids(made, log)
     if evidence.balances is not None:
         wrong += checkBalances(log, evidence.balances)
-    readings = {name: read(folder / f"{name}.journal") for name in ("reader", "newcomer")}
+    readings = {name: read(folder / f"{name}.journal") for name in READERS}
     for name, records in readings.items():
-        wrong += checkReader(name, records, log, evidence.epoch)
+        wrong += checkReader(name, records, log, evidence.epoch, READERS[name])
     events = sum(isinstance(r, Line) and seqOf(r.line) is not None for r in readings["reader"])
     wrong += traces(evidence.said)
     counts = {name: evidence.done.get(name, 0) for name in _COUNTS}
-    return Verdict({**counts, **tally(made, list(journals.values())), "events": events}, wrong)
+    counts |= {**asked(made), **tally(made, list(journals.values())), "events": events}
+    return Verdict(counts, wrong)
+
+
+def asked(made: Sequence[Attempt]) -> dict[str, int]:
+    """How much of each kind was wanted: the repeats of a wish are not counted."""
+    wishes = {
+        (attempt.principal, attempt.sent.key, attempt.sent.content): attempt.sent
+        for attempt in made
+        if attempt.sent.kind in NAMES
+    }
+    kinds = Counter("change" if sent.changes else sent.kind for sent in wishes.values())
+    deciders: dict[int, set[tuple[str, str]]] = {}
+    for (principal, key, _), sent in wishes.items():
+        if sent.kind in (APPROVE, DECLINE):
+            deciders.setdefault(sent.order, set()).add((principal, key))
+    contested = sum(len(keys) > 1 for keys in deciders.values())
+    return {name: kinds[kind] for kind, name in NAMES.items()} | {"contested": contested}
 
 
 def tally(made: Sequence[Attempt], journals: Sequence[Sequence[Record]]) -> dict[str, int]:
