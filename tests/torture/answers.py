@@ -96,8 +96,8 @@ def _kind(command: str, status: int, data: _Data, looksUp: bool) -> Kind:
         return {200: Kind.STATE, 500: Kind.BUSY, 504: Kind.BUSY}.get(status, Kind.ODD)
     if status in (500, 504) and data.outcome in ("void", "pending"):
         return Kind(data.outcome)
-    if command == "DeleteUsersList" and (status, data.error) in _CLOSED:
-        return Kind.DONE
+    if command == "DeleteUsersList" and (status, data.error, data.outcome) in _CLOSED:
+        return _CLOSED[status, data.error, data.outcome]
     if looksUp and (status, data.error, data.outcome) in _NOT_FOUND_OUT:
         return Kind.BUSY
     return _BY_ERROR.get((status, data.error, data.outcome), Kind.ODD)
@@ -118,6 +118,10 @@ _BY_ERROR = {
     (409, "RET_USR_HAS_TRADES", _REFUSED): Kind.REFUSED,
     (409, "RET_ERR_DUPLICATE", ""): Kind.DUPLICATE,
 }
-# Of a list of accounts some, or none, could be closed: why the first could not is told as an error.
-_CLOSED = {(207, ""), (409, "RET_USER_NOT_FOUND"), (409, "RET_USR_HAS_TRADES")}
+# Of a list of accounts some, or none, could be closed: why the first could not is the refusal.
+_CLOSED = {
+    (207, "", ""): Kind.DONE,
+    (409, "RET_USER_NOT_FOUND", _REFUSED): Kind.REFUSED,
+    (409, "RET_USR_HAS_TRADES", _REFUSED): Kind.REFUSED,
+}
 _NOT_FOUND_OUT = {(500, "RET_ERR_DISK", ""), (500, "RET_ERR_TIMEOUT", "")}

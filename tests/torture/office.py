@@ -39,7 +39,8 @@ def isOfficeEffect(entry: Entry, sent: Sent) -> bool:
     is_ = entry.event, entry.type
     if sent.kind == "DeleteUsersList":
         asked = list(dict.fromkeys(sent.logins))
-        return is_ == ("accounts:deleted", _DELETE) and [row["login"] for row in data["rows"]] == asked
+        closes = is_ == ("accounts:deleted", _DELETE) and data["deleted"] > 0
+        return closes and [row["login"] for row in data["rows"]] == asked
     if sent.kind == "MngAddAccount":
         said = data.get("login"), data.get("name"), data.get("group")
         return is_ == ("user:event", _ADD) and said == (entry.login, f"n{sent.mark}", sent.name)
@@ -61,16 +62,17 @@ def officeTells(attempt: Attempt, entry: Entry) -> bool:
         return bool(ujson.loads(told) == {name: data[name] for name in _TOLD})
     if kind != "DeleteUsersList":
         return told == _OK
-    status = 409 if not data["deleted"] else 207 if data["failed"] else 200
-    said = ujson.loads(told)
-    # If none could be closed, why not the first comes before the rest.
-    return attempt.answer.status == status and {name: said.get(name) for name in data} == data
+    return attempt.answer.status == (207 if data["failed"] else 200) and told == entry.data
 
 
 def officeReason(sent: Sent, books: Books) -> str:
     """The C{reason} of its refusal as things stand; nothing, if it is to be done."""
     if sent.kind == "MngDeleteAccount":
         return closing(sent.login, books)
+    if sent.kind == "DeleteUsersList":
+        # Only if none can be closed, and then for the first.
+        reasons = [closing(login, books) for login in dict.fromkeys(sent.logins)]
+        return reasons[0] if all(reasons) else ""
     if sent.kind == "AddGroup":
         return "RET_DUPLICATE_RECORD" if sent.name in books.groups else ""
     if sent.kind in ("DeleteGroup", "MngAddAccount") and sent.name not in books.groups:
