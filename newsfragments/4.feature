@@ -1,3 +1,1 @@
-Everything about money and accounts: withdrawals, credit, taking back, requests that await approval; accounts and groups
-that change and go; tables, filters and statements; `balance:event`; permissions in tokens; users who see their own
-account; `docs/protocol.md`, made from the declarations.
+Everything about money and accounts: withdrawals, credit, taking back, requests that await approval; accounts and groups that change and go; tables, filters and statements; `balance:event` after whatever moves money; permissions in tokens (`scalemgr token --without`, `--only`); users who see their own account; `docs/protocol.md`, made from the declarations. Sessions choose their events: the first `Subscribe` that names one narrows the session to those named; `Unsubscribe`, `SubscribeAll` and `UnsubscribeAll` change the choice. Sessions that name symbols only get every event, as before.
