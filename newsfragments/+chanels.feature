@@ -1,1 +1,0 @@
-Sessions choose their events: the first `Subscribe` that names one (`trade:event`, `user:event`, `group:event`, `balance:event`) narrows the session to those named; `Unsubscribe`, `SubscribeAll` and `UnsubscribeAll` change the choice, live or in the middle of a replay, without a gap or a repeat. Sessions that name symbols only get every event, as before.
