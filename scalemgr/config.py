@@ -51,6 +51,7 @@ class Limits(_Section, frozen=True):
     jobs: Count = 64
     batch: Annotated[int, Meta(ge=1, le=10_000)] = 1000
     auth_seconds: Annotated[float, Meta(ge=0)] = 30.0
+    unread_bytes: Annotated[int, Meta(ge=1024 * 1024)] = 256 * 1024 * 1024
 
 
 class SyncSettings(_Section, frozen=True):
@@ -86,6 +87,7 @@ class Queries(_Section, frozen=True):
 
     rows: Annotated[int, Meta(ge=1, le=1_000_000)] = 50_000
     seconds: Annotated[float, Meta(gt=0, le=600)] = 5.0
+    bytes: Annotated[int, Meta(ge=1024 * 1024, le=512 * 1024 * 1024)] = 32 * 1024 * 1024
     waiting: Count = 1000
 
 

@@ -7,6 +7,7 @@ L{IContext}; somebody who adds an engine needs L{ILedger}; the rest is between o
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from msgspec import Struct
@@ -26,7 +27,18 @@ from .finance.settle import Outcome
 from .wire.codes import RetCode
 from .wire.messages import Json
 
-__all__ = ["About", "Asked", "ICommand", "IContext", "IEventReader", "ILedger", "IPrincipal", "ISubmission", "Refusal"]
+__all__ = [
+    "About",
+    "Asked",
+    "ICommand",
+    "IContext",
+    "IEventReader",
+    "ILedger",
+    "IPrincipal",
+    "ISubmission",
+    "ITicket",
+    "Refusal",
+]
 
 
 class Asked(Struct, frozen=True):
@@ -267,6 +279,29 @@ class IContext(Interface):
         """Call something that blocks in a helper thread."""
 
 
+class ITicket(Interface):
+    """A question on its way."""
+
+    isOver: bool = Attribute("Is there nothing to be waited for any more?")
+
+    def callOff() -> None:
+        """Nobody waits for the answer any more. May be called from any thread."""
+
+    def running(interrupt: Callable[[], None], seconds: float) -> AbstractContextManager[None]:
+        """
+        The question is under way in this context, for at most so many seconds.
+
+        @param interrupt: stops it; may be called from any thread.
+        """
+
+    def check(seconds: float) -> None:
+        """
+        Go on only if somebody waits, and there is time.
+
+        @raise LedgerFailed: if not.
+        """
+
+
 class ILedger(Interface):
     """
     What is kept: a log, its book, its views. Every method blocks and none needs a reactor.
@@ -344,16 +379,19 @@ class ILedger(Interface):
     def account(login: int) -> StoredAccount | None:
         """An account as of the head of the log on arrival; C{None} also if it is deleted."""
 
-    def table(query: TableQuery, sight: Sight, bounds: Bounds) -> Table:
+    def table(query: TableQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None) -> Table:
         """
         Trades, accounts or groups, by a filter, all as of one entry: the head of the log on arrival, or later.
 
         @param sight: what the caller may see. The rest is as if it were not there.
-        @raise InvalidData: if the question is wrong, or more rows match than one answer may have.
-        @raise LedgerFailed: if it takes too long, or cannot be answered now.
+        @param ticket: lets the caller call it off.
+        @raise InvalidData: if the question is wrong, or the answer would have more rows or bytes than it may.
+        @raise LedgerFailed: if it takes too long, is called off, or cannot be answered now.
         """
 
-    def statement(query: StatementQuery, sight: Sight, bounds: Bounds) -> Statement | None:
+    def statement(
+        query: StatementQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None
+    ) -> Statement | None:
         """
         What moved on an account, be it deleted, as of the head of the log on arrival, or of an earlier entry.
 

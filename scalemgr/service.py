@@ -47,7 +47,7 @@ from .server.context import House
 from .server.discovery import Broken
 from .server.dispatch import Dispatcher
 from .server.factory import ManagerFactory
-from .server.limits import Bounded, SessionLimits
+from .server.limits import Bounded, Lanes, SessionLimits
 from .server.protocol import LINGER_S
 from .wire.errors import LedgerFailed
 
@@ -154,7 +154,7 @@ class ManagerService(Service):
             ThreadPool(0, 2, "query"),
         ]
         self._inLedger, inReader, inReplay, inHelper, inQuery = map(self._inPool, self._pools)
-        inQuery = Bounded(inQuery, settings.queries.waiting)
+        queries = Lanes(inQuery, settings.queries.waiting)
         inReader, inHelper = Bounded(inReader, limits.questions), Bounded(inHelper, limits.jobs)
         events = EventLog(ledger, inReplay)
         sync = settings.sync
@@ -182,12 +182,12 @@ class ManagerService(Service):
             waiters,
             events,
             inReader,
-            inQuery,
+            queries,
             inHelper,
             Currencies(settings.currencies),
             settings.orders.strict,
             settings.idempotency.key == "explicit",
-            Bounds(settings.queries.rows, settings.queries.seconds),
+            Bounds(settings.queries.rows, settings.queries.seconds, settings.queries.bytes),
         )
         auth = Authenticator(clock, self._keys, ANONYMOUS if self._demo else None)
         self._dispatcher = Dispatcher(self._commands, house, auth)
@@ -203,6 +203,7 @@ class ManagerService(Service):
                 limits.sessions,
                 limits.auth_seconds,
                 settings.events.buffer_bytes,
+                limits.unread_bytes,
             ),
         )
 

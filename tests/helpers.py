@@ -33,7 +33,7 @@ from scalemgr.server.context import House
 from scalemgr.server.discovery import findCommands
 from scalemgr.server.dispatch import Dispatcher
 from scalemgr.server.factory import ManagerFactory
-from scalemgr.server.limits import SessionLimits
+from scalemgr.server.limits import Lanes, SessionLimits
 from scalemgr.server.protocol import ManagerProtocol
 from scalemgr.wire.codes import EventRecordType
 from scalemgr.wire.messages import encode
@@ -337,7 +337,7 @@ class Daemon:
             self.waiters,
             self.events,
             self.readerThread,
-            self.queryThread,
+            Lanes(self.queryThread, 1000),
             self.helperThread,
             Currencies({"BTC": 8}),
             strictOrders,

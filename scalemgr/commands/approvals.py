@@ -13,7 +13,7 @@ from ..finance.requests import DEFAULT_COMMENT, AskForMoney, Decide
 from ..interfaces import IContext, ISubmission, Refusal
 from ..wire.codes import EventRecordType, RetCode, TradeCommand, TradeReason, TradeState
 from ..wire.errors import InvalidData
-from .booking import both
+from .booking import SEES, both
 from .params import SAFE_INTEGER, Comment, IdempotencyKey, Login, SignedAmount, Text, TimeoutMs, UnixTime
 
 __all__ = [
@@ -106,7 +106,7 @@ mngCreateFinanceRequest, mngCreateFinanceRequestSync = both(
     _create,
     "Ask for a movement of money, which awaits approval",
     state=TradeState.TS_FINANCE_OPEN_PENDING,
-    flag="set_finance",
+    flags=("set_finance",),
     errors=(RetCode.RET_USER_NOT_FOUND, RetCode.RET_ACCOUNT_DISABLED),
     moves=False,
     beyond=_BEYOND,
@@ -117,7 +117,7 @@ mngApproveFinanceRequest, mngApproveFinanceRequestSync = both(
     _approve,
     "Approve a request for money, which books it",
     state=TradeState.TS_FINANCE_OPEN_REQUEST,
-    flag="approve_finance",
+    flags=("approve_finance", *SEES),
     errors=(
         *_UNDECIDABLE,
         RetCode.RET_ACCOUNT_DISABLED,
@@ -133,7 +133,7 @@ mngDeclineFinanceRequest, mngDeclineFinanceRequestSync = both(
     _decline,
     "Decline a request for money",
     state=TradeState.TS_FINANCE_OPEN_DECLINE,
-    flag="decline_finance",
+    flags=("decline_finance", *SEES),
     errors=_UNDECIDABLE,
     event=EventRecordType.EV_RECORD_UPDATE,
     moves=False,

@@ -21,7 +21,10 @@ from ..wire.errors import ADD_BALANCE_ERROR
 from .answers import Accepted, Trade
 from .base import STAFF, Answer, Command
 
-__all__ = ["Submitting", "both"]
+__all__ = ["SEES", "Submitting", "both"]
+
+#: The flags that it takes to be told of a trade that is there, whoever made it.
+SEES = ("see_trades", "see_accounts_balance")
 
 #: Puts what was asked into a request, and submits it; a submission, or a Deferred of one.
 Submitting = Callable[[IContext, Any], "ISubmission | Deferred[ISubmission]"]
@@ -35,7 +38,7 @@ def both(
     *,
     state: TradeState,
     changed: TradeState | None = None,
-    flag: str,
+    flags: tuple[str, ...],
     errors: tuple[RetCode | Refusal, ...],
     event: EventRecordType | None = None,
     moves: bool = True,
@@ -48,7 +51,7 @@ def both(
     @param does: what it does, as the beginning of a sentence.
     @param state: the C{TS_*} that the plain form answers with: what was accepted, not what it is by then.
     @param changed: the same, if a trade was changed; C{None}: no other.
-    @param flag: the manager flag that it takes.
+    @param flags: the manager flags that it takes.
     @param event: the type of the event that it causes; C{None}: an C{EV_RECORD_ADD} if it makes a trade, else an
         C{EV_RECORD_UPDATE}.
     @param moves: does it move money?
@@ -81,7 +84,7 @@ def both(
             params,
             STAFF,
             denied=ADD_BALANCE_ERROR,
-            flags=frozenset({flag}),
+            flags=frozenset(flags),
             about=About(Accepted, errors, tuple(events), beyond),
         ),
         Command(
@@ -90,7 +93,7 @@ def both(
             params,
             STAFF,
             denied=ADD_BALANCE_ERROR,
-            flags=frozenset({flag}),
+            flags=frozenset(flags),
             about=About(Trade, errors, tuple(events), beyond),
         ),
     )

@@ -13,7 +13,7 @@ from ..finance.requests import BALANCE, CREDIT, TakeBack
 from ..interfaces import IContext, ISubmission, Refusal
 from ..wire.codes import EventRecordType, RetCode, TradeCommand, TradeState
 from .base import Command
-from .booking import both
+from .booking import SEES, both
 from .params import SAFE_INTEGER, IdempotencyKey, TimeoutMs
 
 __all__ = ["deleteBalance", "deleteBalanceSync", "deleteCredit", "deleteCreditSync"]
@@ -37,7 +37,7 @@ def _both(name: str, kinds: frozenset[TradeCommand], does: str) -> tuple[Command
         takeBack,
         does,
         state=TradeState.TS_FINANCE_DELETE_REQUEST,
-        flag="del_accounts_balance",
+        flags=("del_accounts_balance", *SEES),
         errors=(
             Refusal(RetCode.RET_NOT_FOUND, "TRADE_NOT_FOUND"),
             RetCode.RET_TRADE_INCORRECT_ORDER,

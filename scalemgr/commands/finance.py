@@ -15,8 +15,9 @@ from ..finance.records import FinanceTrade
 from ..finance.requests import MoveMoney
 from ..interfaces import IContext, ISubmission
 from ..wire.codes import RetCode, TradeCommand, TradeState
+from ..wire.errors import NotPermitted
 from .base import Command
-from .booking import Submitting, both
+from .booking import SEES, Submitting, both
 from .params import (
     Comment,
     IdempotencyKey,
@@ -105,6 +106,10 @@ def _moving(cmd: TradeCommand) -> Submitting:
             )
             return context.submit(request)
 
+        withheld = [flag for flag in SEES if named and not context.principal.may(flag)]
+        if withheld:
+            # The answer would tell what is there.
+            raise NotPermitted(f"your token withholds {', '.join(withheld)}, which changing a transaction takes")
         if named:
             # Whether it exists decides which event is to be waited for, so it must be known first.
             return context.trade(named, params.timeout_ms).addCallback(submit)
@@ -139,7 +144,7 @@ def _both(name: str, params: type[Struct], cmd: TradeCommand, does: str) -> tupl
         does,
         state=TradeState.TS_FINANCE_OPEN_REQUEST,
         changed=TradeState.TS_FINANCE_UPDATE_REQUEST,
-        flag="set_accounts_balance",
+        flags=("set_accounts_balance",),
         errors=_ERRORS,
         beyond="`idempotency_key`, `timeout_ms`",
     )

@@ -20,17 +20,18 @@ from ..wire.errors import InvalidData
 from ..wire.messages import encode
 from .answers import Done, GroupSaid
 from .base import command
-from .params import SAFE_INTEGER, Flag, IdempotencyKey, SignedAmount, Text
+from .params import NAME, SAFE_INTEGER, Flag, IdempotencyKey, SignedAmount, Text
 
 __all__ = ["addGroup", "deleteGroup", "updateGroup"]
 
 #: Those who may change what accounts are, not only what is on them.
 OFFICE = frozenset({SessionType.SESSION_MANAGER, SessionType.SESSION_ADMIN})
 
+#: What may be kept of a group, in bytes of JSON.
+RECORD_MAX = 64 * 1024
+
 # What a mask gives a meaning to cannot be part of a name.
-GroupName = Annotated[
-    str, Meta(pattern=r"\A[^\s*!,\x00-\x1f\x7f]{1,64}\Z", description="1 to 64 characters, no space and none of * ! ,")
-]
+GroupName = Annotated[str, Meta(pattern=r"\A[^\s*!,\x00-\x1f\x7f]{1,64}\Z", description=NAME)]
 _Kept = Annotated[int, Meta(ge=-SAFE_INTEGER, le=SAFE_INTEGER, description="kept and given back")]
 _KeptNumber = Annotated[float, Meta(ge=-SAFE_INTEGER, le=SAFE_INTEGER, description="kept and given back")]
 _KeptList = Annotated[list[dict[str, Any]], Meta(max_length=1000, description="kept and given back")]
@@ -111,11 +112,14 @@ async def _arrange(context: IContext, params: AddGroup, request: type[requests.A
     fields = {name: value for name, value in asdict(params).items() if value is not UNSET}
     for apart in ("group", "currency", "floor", "idempotency_key"):
         fields.pop(apart, None)
-    try:
-        encode(fields)
-    except ValueError as e:
-        # A number that is none, somewhere in a list that nobody interprets.
-        raise InvalidData(f"{e}") from None
+    for name in ("secgroups", "secmargins"):
+        try:
+            encode(fields.get(name))
+        except ValueError:
+            # Somewhere in a list that nobody interprets.
+            raise InvalidData("a number in it is not finite", field=name) from None
+    if len(encode(fields)) > RECORD_MAX:
+        raise InvalidData(f"all that is said of a group may have at most {RECORD_MAX} bytes")
     cause = context.cause(params.idempotency_key)
     asked = request(cause, params.group, params.currency, digits, fields, params.floor)
     return _told(await context.settled(context.submit(asked)))

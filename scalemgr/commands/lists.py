@@ -140,13 +140,18 @@ async def getUserBalanceList(context: IContext, params: GetUserBalanceList) -> d
 
 
 class GetGroups(Struct, frozen=True):
-    """No parameters."""
+    """C{limit} and C{offset} are ours."""
+
+    limit: Limit | None = None
+    offset: Offset = 0
 
 
-@command("GetGroups", roles=STAFF, flags=("see_accounts",), about=About(Rows, beyond="`digits`, `floor`"))
+@command(
+    "GetGroups", roles=STAFF, flags=("see_accounts",), about=About(Rows, beyond="`digits`, `floor`; `limit`, `offset`")
+)
 async def getGroups(context: IContext, params: GetGroups) -> dict[str, Any]:
     """The groups that the caller may see, each with all that is known of it."""
-    return rows(await context.table(TableQuery(table=GROUPS)))
+    return rows(await context.table(TableQuery(table=GROUPS, limit=params.limit, offset=params.offset)))
 
 
 def _nowMs(context: IContext) -> int:

@@ -16,6 +16,7 @@ from ..wire.errors import InvalidData
 from ..wire.messages import EXTID_BYTES_MAX
 
 __all__ = [
+    "NAME",
     "SAFE_INTEGER",
     "Comment",
     "Flag",
@@ -30,6 +31,9 @@ __all__ = [
     "UnixTime",
     "convert",
 ]
+
+#: What the name of a group is: the only thing that has a pattern.
+NAME = "1 to 64 characters, no space and none of * ! ,"
 
 #: What a JavaScript client can still count.
 SAFE_INTEGER = 2**53 - 1
@@ -106,5 +110,7 @@ def _explain(message: str) -> InvalidData:
         return InvalidData("required", field=found["field"])
     if found := _AT.fullmatch(message):
         what = found["what"].replace("`", "")
+        if " matching regex " in what:
+            what = f"expected {NAME}"
         return InvalidData(what[:1].lower() + what[1:], field=found["field"])
     return InvalidData(message.replace("`", ""))

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from ..finance.questions import StatementQuery
 from ..interfaces import About, IContext
 from ..wire.codes import RetCode
-from ..wire.errors import Refused
+from ..wire.errors import InvalidData, Refused
 from .answers import StatementSaid
 from .base import READERS, command
 from .filters import Limit
@@ -46,6 +46,8 @@ async def getStatement(context: IContext, params: GetStatement) -> dict[str, Any
     (the last row's seq) and C{as_of} (the first page's seq), further pages belong to the same statement, whatever was
     booked meanwhile.
     """
+    if params.to and params.to < params.from_:
+        raise InvalidData("expected it after from", field="to")
     query = StatementQuery(
         login=params.login,
         fromS=params.from_,

@@ -53,6 +53,10 @@ class Book:
         """The group of this name."""
         return self.groups.get(name)
 
+    def countGroups(self) -> int:
+        """How many groups there are."""
+        return len(self.groups)
+
     def put(self, group: Group) -> None:
         """A group, as it is now."""
         self.groups[group.group] = group
@@ -113,6 +117,10 @@ class Draft(Book):
         if name in self.gone:
             return None
         return self.groups.get(name) or self._base.group(name)
+
+    def countGroups(self) -> int:
+        new = sum(name not in self._base.groups for name in self.groups)
+        return self._base.countGroups() + new - sum(name in self._base.groups for name in self.gone)
 
     def put(self, group: Group) -> None:
         self.groups[group.group] = group

@@ -24,10 +24,12 @@ class Bounds(Struct, frozen=True):
 
     @ivar rows: of one answer.
     @ivar seconds: that looking them up may take.
+    @ivar bytes: of one answer.
     """
 
     rows: int = 50_000
     seconds: float = 5.0
+    bytes: int = 32 * 1024 * 1024
 
 
 class Filter(Struct, frozen=True, kw_only=True):

@@ -28,7 +28,10 @@ from .requests import (
     UpdateGroup,
 )
 
-__all__ = ["RULES"]
+__all__ = ["GROUPS_MAX", "RULES"]
+
+#: How many groups there may be: all that is known of each is in memory.
+GROUPS_MAX = 2000
 
 # As published, whatever was in the way of each.
 _NOTHING_DELETED = 409
@@ -56,7 +59,7 @@ def _updateAccount(desk: Desk, request: UpdateAccount) -> Entry:
     group = _group(desk, request, request.group)
     if (group.currency, group.digits) != (before.currency, before.digits):
         raise Refused(
-            f"login {account.login} has {before.currency}, and the group {group.group!r} has {group.currency}",
+            f"login {account.login} has {_money(before)}, and the group {group.group!r} has {_money(group)}",
             RetCode.RET_USR_DIFFERENT_CURRENCY,
         )
     record = {
@@ -67,6 +70,10 @@ def _updateAccount(desk: Desk, request: UpdateAccount) -> Entry:
         "update_time": desk.now,
     }
     return _said(desk, request, EventRecordType.EV_RECORD_UPDATE, group, record)
+
+
+def _money(group: Group) -> str:
+    return f"{group.currency} with {group.digits} decimals"
 
 
 def _said(desk: Desk, request: Request, type: EventRecordType, group: Group, record: dict[str, Any]) -> Entry:
@@ -141,7 +148,8 @@ def _closable(desk: Desk, request: Request, login: int) -> Account:
         what = " and ".join(has) if request.cause.seesBalance else "money"
         raise Refused(f"login {login} has {what} on it", RetCode.RET_USR_HAS_TRADES)
     if account.pending:
-        raise Refused(f"login {login} has requests that await approval: {account.pending}", RetCode.RET_USR_HAS_TRADES)
+        count = f": {account.pending}" if request.cause.seesBalance else ""
+        raise Refused(f"login {login} has requests that await approval{count}", RetCode.RET_USR_HAS_TRADES)
     return account
 
 
@@ -169,6 +177,8 @@ def _updateGroup(desk: Desk, request: UpdateGroup) -> Entry:
 
 def _arranged(desk: Desk, request: AddGroup, before: Group | None) -> Entry:
     """The entry of a group as it is now."""
+    if before is None and desk.book.countGroups() >= GROUPS_MAX:
+        raise Refused(f"there are {GROUPS_MAX} groups already", RetCode.RET_CFG_LIMIT_REACHED)
     kept = ujson.loads(before.record) if before is not None else {}
     # What is on its accounts is counted in these digits, whatever the configuration says by now.
     digits = before.digits if before is not None and before.currency == request.currency else request.digits

@@ -224,7 +224,8 @@ def _checkFunds(account: Account, group: Group, cmd: int, change: int, cause: Ca
     # Their sum is on the wire, too, and nothing there has more than 15 digits.
     if abs(after) >= MINOR_UNITS_MAX or abs(account.balance + account.credit + change) >= MINOR_UNITS_MAX:
         raise Refused(
-            f"the {name} of login {account.login} would reach {fromMinor(MINOR_UNITS_MAX, group.digits):.0f}",
+            f"the {name} of login {account.login}, or balance and credit together, would reach "
+            f"{fromMinor(MINOR_UNITS_MAX, group.digits):.0f}",
             RetCode.RET_TRADE_LIMIT_REACHED,
         )
 

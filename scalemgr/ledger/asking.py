@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,8 +11,8 @@ import ujson
 from ..finance.masks import Sight
 from ..finance.money import fromMinor
 from ..finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
-from ..wire.codes import RetCode
-from ..wire.errors import InvalidData, LedgerFailed
+from ..interfaces import ITicket
+from ..wire.errors import InvalidData
 from ..wire.messages import safe
 from .columns import TABLES, unit
 from .database import snapshot
@@ -21,37 +20,40 @@ from .query import DIGITS, NAMES, TableSql
 
 __all__ = ["askStatement", "askTable"]
 
-# So often it is looked whether the time is up, in steps of SQLite's machine: some ten milliseconds.
+# An interrupt that comes between two statements is lost; so often, in steps of SQLite's machine, it is looked for.
 _STEPS = 1_000_000
 
 
 @contextmanager
-def _inTime(connection: sqlite3.Connection, bounds: Bounds) -> Iterator[None]:
-    """What is read in here is as of one moment, and takes no longer than it may."""
-    end = time.monotonic() + bounds.seconds
-    connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+def _bounded(connection: sqlite3.Connection, bounds: Bounds, ticket: ITicket) -> Iterator[None]:
+    """What is read in here is as of one moment, is no more and takes no longer than it may."""
+    before = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, bounds.bytes)
+    connection.set_progress_handler(lambda: ticket.isOver, _STEPS)
     try:
-        with snapshot(connection):
+        with ticket.running(connection.interrupt, bounds.seconds), snapshot(connection):
             yield
-    except sqlite3.OperationalError as e:
-        if getattr(e, "sqlite_errorname", "") != "SQLITE_INTERRUPT":
-            raise
-        raise LedgerFailed(
-            f"to find this takes longer than {bounds.seconds:g} seconds; ask for less", RetCode.RET_ERR_TIMEOUT
-        ) from None
+    except sqlite3.Error as e:
+        name = getattr(e, "sqlite_errorname", "")
+        if name == "SQLITE_TOOBIG":
+            most = f"{bounds.bytes / 2**20:.3g} MiB"
+            raise InvalidData(f"the answer would have more than {most}: ask for fewer rows", field="limit") from None
+        if name == "SQLITE_INTERRUPT":
+            ticket.check(bounds.seconds)
+        raise
     finally:
         connection.set_progress_handler(None, 0)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, before)
 
 
-def askTable(connection: sqlite3.Connection, query: TableQuery, sight: Sight, bounds: Bounds) -> Table:
+def askTable(connection: sqlite3.Connection, query: TableQuery, sight: Sight, bounds: Bounds, ticket: ITicket) -> Table:
     """
     Rows of a table.
 
     @raise InvalidData: if the question is wrong.
-    @raise LedgerFailed: if it takes too long.
+    @raise LedgerFailed: if it takes too long, or is called off.
     """
     ask = connection.execute
-    with _inTime(connection, bounds):
+    with _bounded(connection, bounds, ticket):
         groups, digits = (ujson.loads(ask(sql).fetchone()[0]) for sql in (NAMES, DIGITS))
         sql = TableSql(query, sight, bounds, groups, digits)
         count, *sums = ask(*sql.count()).fetchone()
@@ -90,18 +92,18 @@ _EVER = 2**62
 
 
 def askStatement(
-    connection: sqlite3.Connection, query: StatementQuery, sight: Sight, bounds: Bounds
+    connection: sqlite3.Connection, query: StatementQuery, sight: Sight, bounds: Bounds, ticket: ITicket
 ) -> Statement | None:
     """
     What moved on an account; C{None} if there never was one, or it is not to be seen.
 
     @raise InvalidData: if the question is wrong.
-    @raise LedgerFailed: if it takes too long.
+    @raise LedgerFailed: if it takes too long, or is called off.
     """
     if query.limit is not None and not 1 <= query.limit <= bounds.rows:
         raise InvalidData(f"expected 1 to {bounds.rows}", field="limit")
     ask = connection.execute
-    with _inTime(connection, bounds):
+    with _bounded(connection, bounds, ticket):
         (seq,) = ask("SELECT seq FROM view").fetchone()
         if query.asOf is not None and query.asOf > seq:
             raise InvalidData(f"the log has {seq} entries", field="as_of")

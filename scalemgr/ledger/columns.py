@@ -111,18 +111,9 @@ _TRADES = Source(
         "order": Column('t."order"'),
         **{
             name: Column(f"t.{name}")
-            for name in (
-                "login",
-                "cmd",
-                "state",
-                "reason",
-                "digits",
-                "open_time",
-                "close_time",
-                "update_time",
-                "balance_version",
-            )
+            for name in ("login", "cmd", "state", "reason", "digits", "open_time", "close_time", "update_time")
         },
+        "balance_version": Column("t.balance_version", money=True),
         "group": _group("t"),
         "symbol": Column("''", TEXT),
         "volume": Column("0"),
@@ -159,7 +150,9 @@ _ACCOUNTS = Source(
     always="NOT a.deleted",
     whole="",
     columns={
-        **{name: Column(f"a.{name}") for name in ("login", "enable", "pending", "balance_version", "digits")},
+        **{name: Column(f"a.{name}") for name in ("login", "enable", "digits")},
+        # They tell that something is on it, or comes and goes.
+        **{name: Column(f"a.{name}", money=True) for name in ("pending", "balance_version")},
         "group": _group("a"),
         "currency": Column("a.currency", TEXT),
         **{

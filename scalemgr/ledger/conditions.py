@@ -45,9 +45,9 @@ def conditions(filter: Filter, columns: Mapping[str, Column]) -> list[Condition]
         for i, rule in enumerate(_rules(getattr(filter, name), name))
     ]
     if len(found) > CONDITIONS_MAX:
-        raise InvalidData(f"a filter may have at most {CONDITIONS_MAX} conditions, this one has {len(found)}")
+        raise InvalidData(f"{len(found)} conditions are more than {CONDITIONS_MAX}", field="where")
     if sum(len(values) for _, values in found) > ALL_VALUES_MAX:
-        raise InvalidData(f"a filter may have at most {ALL_VALUES_MAX} values")
+        raise InvalidData(f"expected at most {ALL_VALUES_MAX} values in all", field="where")
     return found
 
 

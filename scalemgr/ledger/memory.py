@@ -15,7 +15,7 @@ from ..finance.masks import Sight
 from ..finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
 from ..finance.records import Entry, FinanceTrade, StoredAccount
 from ..finance.requests import KeyName
-from ..interfaces import ILedger
+from ..interfaces import ILedger, ITicket
 from .base import BaseLedger
 from .views import Views
 
@@ -61,13 +61,15 @@ class MemoryLedger(BaseLedger):
         with self._lock:
             return self._views.account(login)
 
-    def table(self, query: TableQuery, sight: Sight, bounds: Bounds) -> Table:
+    def table(self, query: TableQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None) -> Table:
         with self._lock:
-            return self._views.table(query, sight, bounds)
+            return self._views.table(query, sight, bounds, ticket)
 
-    def statement(self, query: StatementQuery, sight: Sight, bounds: Bounds) -> Statement | None:
+    def statement(
+        self, query: StatementQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None
+    ) -> Statement | None:
         with self._lock:
-            return self._views.statement(query, sight, bounds)
+            return self._views.statement(query, sight, bounds, ticket)
 
     def forgettable(self, beforeMs: int, limit: int) -> int:
         upTo = self.book.forgotten

@@ -27,7 +27,7 @@ from ..finance.masks import Sight
 from ..finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
 from ..finance.records import Entry, FinanceTrade, StoredAccount
 from ..finance.requests import KeyName
-from ..interfaces import ILedger
+from ..interfaces import ILedger, ITicket
 from ..wire.codes import EventRecordType, RetCode
 from ..wire.errors import LedgerFailed
 from .base import BaseLedger
@@ -268,11 +268,13 @@ class SqliteLedger(BaseLedger):
     def account(self, login: int) -> StoredAccount | None:
         return self._askNow(lambda views: views.account(login))
 
-    def table(self, query: TableQuery, sight: Sight, bounds: Bounds) -> Table:
-        return self._askNow(lambda views: views.table(query, sight, bounds))
+    def table(self, query: TableQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None) -> Table:
+        return self._askNow(lambda views: views.table(query, sight, bounds, ticket))
 
-    def statement(self, query: StatementQuery, sight: Sight, bounds: Bounds) -> Statement | None:
-        return self._askNow(lambda views: views.statement(query, sight, bounds))
+    def statement(
+        self, query: StatementQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None
+    ) -> Statement | None:
+        return self._askNow(lambda views: views.statement(query, sight, bounds, ticket))
 
     def _askNow(self, question: Callable[[Views], _Answer]) -> _Answer:
         """Ask the views once they have all that the log has now."""

@@ -18,10 +18,12 @@ from ..finance.masks import Sight
 from ..finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
 from ..finance.records import Account, Entry, FinanceTrade, Group, StoredAccount
 from ..finance.requests import KeyName
+from ..interfaces import ITicket
 from .asking import askStatement, askTable
 from .database import connect, snapshot, transaction
 from .frozen import Frozen, freeze
 from .projection import Changes, Movement, TradeRow
+from .ticket import Ticket
 
 __all__ = ["Views"]
 
@@ -225,13 +227,15 @@ class Views:
         ).fetchone()
         return dict(ujson.loads(text))
 
-    def table(self, query: TableQuery, sight: Sight, bounds: Bounds) -> Table:
+    def table(self, query: TableQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None) -> Table:
         """Rows of a table: L{ILedger.table}."""
-        return askTable(self._connection, query, sight, bounds)
+        return askTable(self._connection, query, sight, bounds, ticket or Ticket())
 
-    def statement(self, query: StatementQuery, sight: Sight, bounds: Bounds) -> Statement | None:
+    def statement(
+        self, query: StatementQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None
+    ) -> Statement | None:
         """What moved on an account: L{ILedger.statement}."""
-        return askStatement(self._connection, query, sight, bounds)
+        return askStatement(self._connection, query, sight, bounds, ticket or Ticket())
 
     def frozen(self) -> Frozen:
         """What an audit compares, as of one moment."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
@@ -20,6 +21,7 @@ from ..finance.questions import Bounds, Statement, StatementQuery, Table, TableQ
 from ..finance.records import Entry, FinanceTrade, StoredAccount
 from ..finance.requests import Cause, Request
 from ..interfaces import Asked, IContext, ILedger, ISubmission
+from ..ledger.ticket import Ticket
 from ..runtime.eventlog import EventLog
 from ..runtime.mainloop import TradingRuntime
 from ..runtime.orders import InThread
@@ -28,7 +30,7 @@ from ..wire.codes import RetCode
 from ..wire.errors import ExtIDInUse, InvalidData, LedgerFailed, ResyncRequired
 from ..wire.messages import EXTID_BYTES_MAX, ExtID
 from .auth import Principal
-from .limits import Turns
+from .limits import Lanes, Turns
 
 __all__ = ["Context", "House", "ISubscriber"]
 
@@ -66,7 +68,7 @@ class House(Struct, frozen=True):
     waiters: Waiters
     events: EventLog
     inReader: InThread
-    inQuery: InThread
+    inQuery: Lanes
     inHelper: InThread
     currencies: Currencies
     strictOrders: bool = False
@@ -129,8 +131,7 @@ class Context:
 
     def cause(self, key: str | None = None) -> Cause:
         if key is None and not self._explicit() and self.extID is not None and self.extID != "":
-            # 1 and "1" are one key: to take two requests for one is safer than to take one for two.
-            key = str(self.extID)
+            key = _nameOf(self.extID)
         if key is not None and not _canBeKept(key):
             raise InvalidData(f"expected 1 to {EXTID_BYTES_MAX} bytes of text", field="idempotency_key")
         principal = self.principal
@@ -174,7 +175,7 @@ class Context:
         if key is None and extID is not None:
             if self._explicit():
                 raise InvalidData("your extIDs name nothing, only an idempotency_key does", field="extID")
-            key = str(extID)
+            key = _nameOf(extID)
         if not key:
             raise InvalidData("expected it, or extID", field="idempotency_key")
         return self._house.runtime.asked((self.principal.id, key))
@@ -215,13 +216,18 @@ class Context:
     def _inTurn(self, ask: Callable[..., _Answer], query: TableQuery | StatementQuery) -> Deferred[_Answer]:
         house, turns = self._house, self._session.turns
 
+        ticket = Ticket()
+
         def go(_: None) -> Deferred[_Answer]:
+            turns.begun(ticket)
             # The views may have to catch up first.
             seconds = house.bounds.seconds + house.waiters.seconds(None)
-            asked = house.inQuery(ask, query, self.sight, house.bounds)
-            return self._within(asked, seconds).addBoth(over)
+            question = partial(ask, query, self.sight, house.bounds, ticket)
+            return self._within(house.inQuery(self.principal.id, question), seconds).addBoth(over)
 
         def over(result: _Result) -> _Result:
+            # If the time was up, it must not go on, or begin yet.
+            ticket.callOff()
             turns.done()
             return result
 
@@ -245,6 +251,11 @@ class Context:
 
     def inThread(self, f: Callable[..., Any], *args: Any) -> Deferred[Any]:
         return self._house.inHelper(f, *args)
+
+
+def _nameOf(extID: str | int | float) -> str:
+    """1, 1.0 and "1" are one key: to take two requests for one is safer than to take one for two."""
+    return str(int(extID)) if isinstance(extID, float) and extID.is_integer() else str(extID)
 
 
 def _canBeKept(key: str) -> bool:

@@ -10,7 +10,7 @@ from ..runtime.eventlog import EventLog
 from ..runtime.waiters import Waiters
 from .auth import Authenticator
 from .dispatch import Dispatcher
-from .limits import SessionLimits
+from .limits import SessionLimits, Unread
 from .protocol import ManagerProtocol
 
 __all__ = ["ManagerFactory"]
@@ -35,6 +35,7 @@ class ManagerFactory(ServerFactory):
         self.auth = auth
         self.events = events
         self.limits = limits
+        self.unread = Unread(limits.unreadBytesMax)
         self._waiters = waiters
         self._sessions: set[ManagerProtocol] = set()
         self._numbered = 0
@@ -56,6 +57,7 @@ class ManagerFactory(ServerFactory):
     def dismiss(self, session: ManagerProtocol) -> None:
         """A session is gone: so are those who wait on its behalf, and nothing else."""
         self._sessions.discard(session)
+        self.unread.forget(session)
         self._waiters.forget(session)
         self._allGone()
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 
+from ..interfaces import ITicket
 from ..runtime.orders import InThread
 from ..wire.errors import Overloaded
 
-__all__ = ["Bounded", "SessionLimits", "Turns"]
+__all__ = ["Bounded", "IUnread", "Lanes", "SessionLimits", "Turns", "Unread"]
 
 
 class SessionLimits(Struct, frozen=True):
@@ -26,6 +27,7 @@ class SessionLimits(Struct, frozen=True):
     @ivar sessionsMax: connections at a time. One more is told so and closed.
     @ivar authSeconds: how long a session may take to show a valid token; 0: for ever.
     @ivar bufferBytesMax: what may pile up for a session that does not read. More ends the session.
+    @ivar unreadBytesMax: what may wait for those who do not read, of all sessions together.
     """
 
     lineBytesMax: int
@@ -33,6 +35,7 @@ class SessionLimits(Struct, frozen=True):
     sessionsMax: int
     authSeconds: float
     bufferBytesMax: int
+    unreadBytesMax: int = 256 * 1024 * 1024
 
 
 _Result = TypeVar("_Result")
@@ -61,6 +64,81 @@ class Bounded:
         return result
 
 
+class Lanes:
+    """
+    Threads that take only so many calls at a time, and of one caller only one: who asks for much waits for it alone.
+
+    @param callsMax: those under way and those that wait, of all callers. One more fails with C{Overloaded}.
+    """
+
+    def __init__(self, inThread: InThread, callsMax: int) -> None:
+        self._inThread = inThread
+        self._callsMax = callsMax
+        self._calls = 0
+        # By caller: what waits for the one that is under way.
+        self._waiting: dict[str, deque[tuple[Deferred[Any], Callable[[], Any]]]] = {}
+
+    def __call__(self, caller: str, f: Callable[[], Any]) -> Deferred[Any]:
+        """Call something that blocks, in its turn."""
+        if self._calls >= self._callsMax:
+            return fail(Overloaded(f"{self._calls} questions are waiting already; ask again later"))
+        self._calls += 1
+        answered: Deferred[Any] = Deferred()
+        if caller in self._waiting:
+            self._waiting[caller].append((answered, f))
+        else:
+            self._waiting[caller] = deque()
+            self._start(caller, answered, f)
+        return answered
+
+    def _start(self, caller: str, answered: Deferred[Any], f: Callable[[], Any]) -> None:
+        self._inThread(f).addBoth(self._done, caller, answered)
+
+    def _done(self, result: Any, caller: str, answered: Deferred[Any]) -> None:
+        self._calls -= 1
+        waiting = self._waiting[caller]
+        if waiting:
+            self._start(caller, *waiting.popleft())
+        else:
+            del self._waiting[caller]
+        if not answered.called:
+            answered.callback(result)
+
+
+class IUnread(Hashable, Protocol):
+    """A session that does not read. (Not zope's: it stays inside this folder.)"""
+
+    def tooMuch(self) -> None:
+        """What waits for it, and for all others, is too much: it must go."""
+
+
+class Unread:
+    """
+    What waits for those who do not read, of all sessions together. At the bound, who has not read for longest goes.
+
+    @param bytesMax: how much that may be.
+    """
+
+    def __init__(self, bytesMax: int) -> None:
+        self._bytesMax = bytesMax
+        self._bytes = 0
+        # Who has not read for longest comes first.
+        self._of: dict[IUnread, int] = {}
+
+    def add(self, session: IUnread, count: int) -> None:
+        """So many bytes more."""
+        self._of[session] = self._of.get(session, 0) + count
+        self._bytes += count
+        while self._bytes > self._bytesMax:
+            oldest = next(iter(self._of))
+            self.forget(oldest)
+            oldest.tooMuch()
+
+    def forget(self, session: IUnread) -> None:
+        """It has read everything, or is gone."""
+        self._bytes -= self._of.pop(session, 0)
+
+
 class Turns:
     """
     Big answers of one session, one at a time: the next is not made before the last one has been read.
@@ -74,6 +152,11 @@ class Turns:
         self._waiting: deque[Deferred[None]] = deque()
         self._taken = False
         self._peerReads = True
+        self._ticket: ITicket | None = None
+
+    def begun(self, ticket: ITicket) -> None:
+        """The question whose turn it is is on its way."""
+        self._ticket = ticket
 
     def take(self) -> Deferred[None]:
         """Wait for a turn. Who gets one must call L{done}; who no longer wants one may cancel."""
@@ -93,12 +176,15 @@ class Turns:
 
     def close(self) -> None:
         """Nobody is there to be answered any more."""
+        if self._ticket is not None:
+            self._ticket.callOff()
         waiting, self._waiting = self._waiting, deque()
         for turn in waiting:
             turn.errback(CancelledError())
 
     def _over(self) -> None:
         self._taken = False
+        self._ticket = None
         self._next()
 
     def _next(self) -> None:

@@ -335,19 +335,24 @@ class ManagerProtocol(LineReceiver):
             return False
         if self._peerReads:
             self.transport.write(lines)
+            if not self._peerReads:
+                self.factory.unread.add(self, len(lines))
             return True
         if self._piled + len(lines) > self.factory.limits.bufferBytesMax:
             self.cutShort("lagged", f"it does not read, and {self._piled} bytes have piled up")
             return False
         self._pile.append(lines)
         self._piled += len(lines)
-        return True
+        self.factory.unread.add(self, len(lines))
+        return self._open
 
     def _flush(self) -> None:
         """Hand what has piled up to the transport."""
-        pile, self._pile, self._piled = self._pile, [], 0
+        pile, self._pile, self._piled = b"".join(self._pile), [], 0
         if pile:
-            self.transport.write(b"".join(pile))
+            self.transport.write(pile)
+            if self._open and not self._peerReads:
+                self.factory.unread.add(self, len(pile))
 
     def cutShort(self, event: str, why: str) -> None:
         """It cannot be sent what it should be: say how far it came, and close: C{IStreamed}."""
@@ -357,12 +362,22 @@ class ManagerProtocol(LineReceiver):
         self._pile.append(marker(event, {"seq": self._stream.seq}))
         self._leave()
 
+    def tooMuch(self) -> None:
+        """Too much waits for those who do not read, and of those it is the first: C{IUnread}."""
+        self._log.info(
+            "session {number} is cut off: it has not read for longest, and too much waits for all those who do not",
+            number=self.number,
+        )
+        self._open = False
+        self.cutOff()
+
     def peerReads(self, reads: bool) -> None:
         """What was written has, or has not, left for the peer. May be told the same thing again and again."""
         if reads == self._peerReads:
             return
         self._peerReads = reads
         if reads:
+            self.factory.unread.forget(self)
             self._flush()
         self._setReading()
         self.turns.setPeerReads(reads)

@@ -130,3 +130,18 @@ def test_userWithoutALogin(claims: dict[str, Any]) -> None:
     daemon = Daemon()
     answer = ask(daemon, daemon.connect(token(role="user", **claims)), "Ping")
     assert (answer["status"], answer["data"]["message"]) == (401, "the token of a user names no login")
+
+
+@pytest.mark.parametrize("flag", ["see_trades", "see_accounts_balance"])
+def test_notToldByChanging(flag: str) -> None:
+    """Who may not see trades cannot change one by its order either, for the answer would tell what is there; to deposit
+    is another thing."""
+    daemon = Daemon()
+    assert ask(daemon, daemon.staff(), "BalanceIn", login=1001, amount=70, comment="secret")["status"] == 200
+    blind = daemon.connect(token("blind", **{flag: 0}))
+    for order in (1, 2):
+        answer = ask(daemon, blind, "BalanceInSync", login=1001, amount=70, order=order)
+        assert (answer["status"], answer["data"]["error"]) == (401, "ADD_BALANCE_ERROR")
+        assert flag in answer["data"]["detail"]
+    assert daemon.balance() == 7000
+    assert ask(daemon, blind, "BalanceInSync", login=1001, amount=1)["status"] == 200

@@ -158,3 +158,24 @@ def test_ping() -> None:
     second = ask(daemon, "Ping", {})["data"]
     assert (second["seq"], second["epoch"]) == (7, first["epoch"])
     assert second["time"] - first["time"] == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(("items", "good"), [(60, True), (70, False)])
+def test_sizeOfAGroup(items: int, good: bool) -> None:
+    """All that is kept of a group is bounded; what is not finite in it is refused by name."""
+    daemon = Daemon()
+    data = {"group": "g", "currency": "USD", "secgroups": [{"sec_index": n, "x": "y" * 1000} for n in range(items)]}
+    answer = ask(daemon, "AddGroup", data)
+    assert answer["status"] == (200 if good else 400)
+    session = daemon.staff()
+    session.sendRaw(
+        b'{"command":"AddGroup","extID":"inf","data":{"group":"h","currency":"USD","secmargins":[{"a":1e400}]}}\r\n'
+    )
+    [answer] = session.answers()
+    assert (answer["status"], answer["data"]["field"]) == (400, "secmargins")
+
+
+def test_nameOfAGroup() -> None:
+    """A name that cannot be one is told what a name is, not by which expression it was found out."""
+    answer = ask(Daemon(), "AddGroup", {"group": "a b", "currency": "USD"})
+    assert answer["data"]["message"] == "group: expected 1 to 64 characters, no space and none of * ! ,"

@@ -193,10 +193,11 @@ def test_keyGoesBeforeExtID() -> None:
 
 
 def test_numberAndText() -> None:
-    """1 and "1" are one key: to take two requests for one is safer than to take one for two."""
+    """1, 1.0 and "1" are one key: to take two requests for one is safer than to take one for two."""
     daemon = Daemon()
     ask(daemon, line('{"login":1001,"amount":5}', extID="1"))
     assert ask(daemon, line('{"login":1001,"amount":5}', extID='"1"'))["replayed"]
+    assert ask(daemon, line('{"login":1001,"amount":5}', extID="1.0"))["replayed"]
 
 
 @pytest.mark.parametrize("extID", ["null", '""'])

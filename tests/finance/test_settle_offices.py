@@ -8,6 +8,7 @@ import pytest
 import ujson
 from msgspec.structs import replace
 
+from scalemgr.finance import settle_accounts
 from scalemgr.finance.book import Book
 from scalemgr.finance.masks import Mask
 from scalemgr.finance.money import readAmount
@@ -203,6 +204,17 @@ def test_noneOfAList() -> None:
 
 
 # -- groups -------------------------------------------------------------------------------------------
+
+
+def test_tooManyGroups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are so many groups and no more, in a batch and after it; one that is removed makes room for another."""
+    monkeypatch.setattr(settle_accounts, "GROUPS_MAX", 6)
+    outcomes, book, _ = settle(makeBook(), newGroup("five"), newGroup("six"), newGroup("seven"), arrange("eight"))
+    assert [refusalOf(o) is None for o in outcomes if isinstance(o, Entry)] == [True, True, False, False]
+    assert refused(outcomes[2]).status == 409
+    outcomes, book, _ = settle(book, newGroup("seven"), DeleteGroup(CRM, "six"), newGroup("seven"), arrange("five"))
+    assert [refusalOf(o) is None for o in outcomes if isinstance(o, Entry)] == [False, True, True, True]
+    assert book.countGroups() == 6
 
 
 def test_arranged() -> None:

@@ -152,8 +152,8 @@ def test_grammar(ledger: ILedger, question: dict[str, Any], orders: list[int]) -
         ({"offset": 2**63}, "offset"),
         ({"tradeType": 5}, "tradeType"),
         ({"groupFilter": "!demo"}, "groupFilter"),
-        ({"where": [["login", "=", 1]] * 51}, ""),
-        ({"whereIn": [["login", list(range(1000))]] * 11}, ""),
+        ({"where": [["login", "=", 1]] * 51}, "where"),
+        ({"whereIn": [["login", list(range(1000))]] * 11}, "where"),
     ],
 )
 def test_wrong_questions(ledger: ILedger, question: dict[str, Any], field: str) -> None:

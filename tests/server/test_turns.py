@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..helpers import Daemon, Session, booked, fresh
+from twisted.internet.defer import Deferred
+
+from scalemgr.finance.questions import Bounds
+from scalemgr.server.limits import Lanes, Unread
+
+from ..helpers import LIMITS, Daemon, Session, Threads, booked, fresh, token
 
 
 def ask(session: Session, times: int) -> None:
@@ -13,17 +18,19 @@ def ask(session: Session, times: int) -> None:
 
 
 def test_one_at_a_time() -> None:
-    """Of many questions of a session one is with the views; another session does not wait for it."""
+    """Of many questions of a caller, on any number of sessions, one is with the views; another caller does not wait
+    for it."""
     daemon = Daemon()
-    one, other = daemon.staff(), daemon.staff()
+    one, again, other = daemon.staff(), daemon.staff(), daemon.connect(token("psp"))
     daemon.queryThread.held = True
     ask(one, 5)
+    ask(again, 5)
     assert daemon.queryThread.waiting() == 1
     ask(other, 5)
     assert daemon.queryThread.waiting() == 2
     daemon.queryThread.release()
     daemon.settle()
-    assert [len(one.answers()), len(other.answers())] == [5, 5]
+    assert [len(session.answers()) for session in (one, again, other)] == [5, 5, 5]
 
 
 def test_who_does_not_read() -> None:
@@ -81,8 +88,110 @@ def test_late() -> None:
     daemon.settle()
     [late] = session.answers()
     assert (late["status"], late["data"]["reason"]) == (500, "RET_ERR_TIMEOUT")
-    assert daemon.queryThread.waiting() == 2
+    # Its thread has not let go of it yet.
+    assert daemon.queryThread.waiting() == 1
     daemon.queryThread.release()
     daemon.settle()
     answers: list[dict[str, Any]] = session.answers()
     assert [answer["status"] for answer in answers] == [200]
+
+
+def test_goneMeanwhile() -> None:
+    """The question of a session that goes away while it waits for its thread is not put to the views at all, nor is
+    one whose time is up."""
+    daemon = Daemon()
+    put: list[object] = []
+    table = daemon.ledger.table
+
+    def watched(query: Any, sight: Any, bounds: Any, ticket: Any) -> Any:
+        put.append(query)
+        ticket.check(1)
+        return table(query, sight, bounds, ticket)
+
+    daemon.ledger.table = watched  # type: ignore[method-assign]
+    session, late = daemon.staff(), daemon.connect(token("late"))
+    daemon.queryThread.held = True
+    ask(session, 1)
+    ask(late, 1)
+    session.lose()
+    daemon.clock.advance(10)
+    daemon.queryThread.release()
+    daemon.settle()
+    assert len(put) == 2
+    assert [answer["data"]["reason"] for answer in late.answers()] == ["RET_ERR_TIMEOUT"]
+
+
+def test_lanesAreBounded() -> None:
+    """Those of all callers together are bounded; whoever comes then is refused, and the bound frees itself."""
+    thread = Threads()
+    thread.held = True
+    lanes = Lanes(thread, 3)
+    done: list[object] = []
+    waiting: list[Deferred[Any]] = [lanes(caller, lambda c=caller: c) for caller in ("a", "a", "b")]  # type: ignore[misc]
+    for answered in waiting:
+        answered.addCallback(done.append)
+    lanes("c", lambda: "c").addErrback(lambda failure: done.append(failure.value.status))
+    assert done == [429]
+    thread.release()
+    assert done == [429, "a", "a", "b"]
+    lanes("c", lambda: "c").addCallback(done.append)
+    assert done[-1] == "c"
+
+
+class NotReading:
+    """A session that does not read."""
+
+    def __init__(self, gone: list[object]) -> None:
+        self._gone = gone
+
+    def tooMuch(self) -> None:
+        self._gone.append(self)
+
+
+def test_unread() -> None:
+    """When too much waits for those who do not read, who has not read for longest goes, and no more than must."""
+    gone: list[object] = []
+    one, two, three = (NotReading(gone) for _ in range(3))
+    unread = Unread(100)
+    unread.add(one, 40)
+    unread.add(two, 40)
+    unread.add(one, 20)
+    assert gone == []
+    unread.add(three, 1)
+    assert gone == [one]
+    unread.forget(two)
+    unread.add(three, 99)
+    assert gone == [one]
+    unread.add(three, 1)
+    assert gone == [one, three]
+
+
+def test_nobodyReads() -> None:
+    """What waits for all sessions together is bounded: who has not read for longest is cut off, the others go on."""
+    limits = LIMITS.__class__(65536, 1000, 1000, 30, 1024 * 1024, unreadBytesMax=4000)
+    daemon = Daemon(limits=limits)
+    sessions = [daemon.staff() for _ in range(4)]
+    for session in sessions[:3]:
+        session.protocol.peerReads(False)
+    for _ in range(3):
+        sessions[3].deposit(fresh())
+        daemon.settle()
+    assert [session.transport.disconnected for session in sessions] == [True, False, False, False]
+    assert len(sessions[3].answers()) == 3
+
+
+def test_tooManyBytes() -> None:
+    """An answer of more bytes than one may have is refused, and says what to do."""
+    daemon = Daemon(queryBounds=Bounds(bytes=2000))
+    session = daemon.staff()
+    for _ in range(10):
+        booked(daemon, session, comment="x" * 200)
+    session.send("MngGetTradesByFilter", "all", {})
+    daemon.settle()
+    [answer] = session.answers()
+    assert (answer["status"], answer["data"]["field"]) == (400, "limit")
+    assert "ask for fewer rows" in answer["data"]["message"]
+    session.send("MngGetTradesByFilter", "some", {"limit": 2})
+    daemon.settle()
+    [answer] = session.answers()
+    assert (answer["status"], len(answer["data"]["rows"])) == (200, 2)
