@@ -51,7 +51,7 @@ class Limits(_Section, frozen=True):
     jobs: Count = 64
     batch: Annotated[int, Meta(ge=1, le=10_000)] = 1000
     auth_seconds: Annotated[float, Meta(ge=0)] = 30.0
-    unread_bytes: Annotated[int, Meta(ge=1024 * 1024)] = 256 * 1024 * 1024
+    unread_bytes: Annotated[int, Meta(ge=1024 * 1024)] = 128 * 1024 * 1024
 
 
 class SyncSettings(_Section, frozen=True):

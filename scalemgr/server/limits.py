@@ -35,7 +35,7 @@ class SessionLimits(Struct, frozen=True):
     sessionsMax: int
     authSeconds: float
     bufferBytesMax: int
-    unreadBytesMax: int = 256 * 1024 * 1024
+    unreadBytesMax: int = 128 * 1024 * 1024
 
 
 _Result = TypeVar("_Result")
