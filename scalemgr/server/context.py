@@ -214,9 +214,7 @@ class Context:
         return self._inTurn(self._house.ledger.statement, query)
 
     def _inTurn(self, ask: Callable[..., _Answer], query: TableQuery | StatementQuery) -> Deferred[_Answer]:
-        house, turns = self._house, self._session.turns
-
-        ticket = Ticket()
+        house, turns, ticket = self._house, self._session.turns, Ticket()
 
         def go(_: None) -> Deferred[_Answer]:
             turns.begun(ticket)
@@ -253,9 +251,14 @@ class Context:
         return self._house.inHelper(f, *args)
 
 
+# Up to here a double can be told from the next whole number.
+_COUNTED = 2**53
+
+
 def _nameOf(extID: str | int | float) -> str:
     """1, 1.0 and "1" are one key: to take two requests for one is safer than to take one for two."""
-    return str(int(extID)) if isinstance(extID, float) and extID.is_integer() else str(extID)
+    counted = isinstance(extID, float) and extID.is_integer() and abs(extID) < _COUNTED
+    return str(int(extID) if counted else extID)
 
 
 def _canBeKept(key: str) -> bool:

@@ -198,6 +198,7 @@ def test_numberAndText() -> None:
     ask(daemon, line('{"login":1001,"amount":5}', extID="1"))
     assert ask(daemon, line('{"login":1001,"amount":5}', extID='"1"'))["replayed"]
     assert ask(daemon, line('{"login":1001,"amount":5}', extID="1.0"))["replayed"]
+    assert ask(daemon, line('{"login":1001,"amount":5}', extID="1e300"))["status"] == 200
 
 
 @pytest.mark.parametrize("extID", ["null", '""'])
