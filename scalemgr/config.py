@@ -65,7 +65,7 @@ class SyncSettings(_Section, frozen=True):
 class Events(_Section, frozen=True):
     """Those who listen."""
 
-    buffer_bytes: Count = 16 * 1024 * 1024
+    buffer_bytes: Count = 64 * 1024 * 1024
 
 
 class Idempotency(_Section, frozen=True):

@@ -187,7 +187,12 @@ class ManagerService(Service):
             Currencies(settings.currencies),
             settings.orders.strict,
             settings.idempotency.key == "explicit",
-            Bounds(settings.queries.rows, settings.queries.seconds, settings.queries.bytes),
+            # What no session could be sent need not be made.
+            Bounds(
+                settings.queries.rows,
+                settings.queries.seconds,
+                min(settings.queries.bytes, settings.events.buffer_bytes),
+            ),
         )
         auth = Authenticator(clock, self._keys, ANONYMOUS if self._demo else None)
         self._dispatcher = Dispatcher(self._commands, house, auth)

@@ -35,7 +35,7 @@ READERS = STAFF | {SessionType.SESSION_USER}
 
 #: The published flags of managers (C{wire.md} 1.7) that mean something here. A token that has one as 0 may not:
 FLAGS = {
-    "see_accounts": "see accounts and groups",
+    "see_accounts": "see accounts and groups, C{user:event} and C{group:event}",
     "set_accounts": "open and change accounts, make and change groups",
     "del_accounts": "delete accounts and groups",
     "see_accounts_balance": "see what is on accounts, and what makes it: balances, the profit of trades, statements, "

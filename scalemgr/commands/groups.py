@@ -91,7 +91,7 @@ async def addGroup(context: IContext, params: AddGroup) -> dict[str, Any]:
 @command(
     "UpdateGroup",
     roles=OFFICE,
-    flags=("set_accounts",),
+    flags=("set_accounts", "see_accounts"),
     about=About(
         GroupSaid,
         (RetCode.RET_GROUP_USE_BY_USER,),
@@ -140,7 +140,7 @@ class DeleteGroup(Struct, frozen=True):
 @command(
     "DeleteGroup",
     roles=OFFICE,
-    flags=("del_accounts",),
+    flags=("del_accounts", "see_accounts"),
     about=About(
         Done,
         (RetCode.RET_GROUP_NOT_FOUND, Refusal(RetCode.RET_GROUP_USE_BY_USER, "DELETE_GROUP_ERROR")),

@@ -78,7 +78,7 @@ async def getTradeByOrder(context: IContext, params: GetTradeByOrder) -> dict[st
         )
     fields = _fields(trade)
     if not context.sight.balances:
-        for money in ("profit", "commission", "storage"):
+        for money in ("profit", "commission", "storage", "balance_version"):
             del fields[money]
     return fields
 

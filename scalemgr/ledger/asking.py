@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import ujson
 
@@ -26,23 +27,34 @@ _STEPS = 1_000_000
 
 @contextmanager
 def _bounded(connection: sqlite3.Connection, bounds: Bounds, ticket: ITicket) -> Iterator[None]:
-    """What is read in here is as of one moment, is no more and takes no longer than it may."""
+    """What is read in here is as of one moment, and takes no longer than it may."""
+    # The end of the transaction is out of reach of whatever ends the question.
+    with snapshot(connection):
+        connection.set_progress_handler(lambda: ticket.isOver, _STEPS)
+        try:
+            with ticket.running(connection.interrupt, bounds.seconds):
+                yield
+        except sqlite3.Error as e:
+            if getattr(e, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
+                ticket.check(bounds.seconds)
+            raise
+        finally:
+            connection.set_progress_handler(None, 0)
+
+
+def _rows(connection: sqlite3.Connection, bounds: Bounds, sql: str, values: Sequence[Any]) -> str:
+    """The rows of an answer, which has no more bytes than it may."""
     before = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, bounds.bytes)
-    connection.set_progress_handler(lambda: ticket.isOver, _STEPS)
     try:
-        with ticket.running(connection.interrupt, bounds.seconds), snapshot(connection):
-            yield
+        (rows,) = connection.execute(sql, values).fetchone()
     except sqlite3.Error as e:
-        name = getattr(e, "sqlite_errorname", "")
-        if name == "SQLITE_TOOBIG":
-            most = f"{bounds.bytes / 2**20:.3g} MiB"
-            raise InvalidData(f"the answer would have more than {most}: ask for fewer rows", field="limit") from None
-        if name == "SQLITE_INTERRUPT":
-            ticket.check(bounds.seconds)
-        raise
+        if getattr(e, "sqlite_errorname", "") != "SQLITE_TOOBIG":
+            raise
+        most = f"{bounds.bytes / 2**20:.3g} MiB"
+        raise InvalidData(f"the answer would have more than {most}: ask for less at a time") from None
     finally:
-        connection.set_progress_handler(None, 0)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, before)
+    return str(rows)
 
 
 def askTable(connection: sqlite3.Connection, query: TableQuery, sight: Sight, bounds: Bounds, ticket: ITicket) -> Table:
@@ -56,9 +68,11 @@ def askTable(connection: sqlite3.Connection, query: TableQuery, sight: Sight, bo
     with _bounded(connection, bounds, ticket):
         groups, digits = (ujson.loads(ask(sql).fetchone()[0]) for sql in (NAMES, DIGITS))
         sql = TableSql(query, sight, bounds, groups, digits)
+        ticket.check(bounds.seconds)
         count, *sums = ask(*sql.count()).fetchone()
         (all,) = ask(f"SELECT count(*) FROM {TABLES[query.table].rows}").fetchone()
-        (rows,) = ask(*sql.page(count, all)).fetchone()
+        ticket.check(bounds.seconds)
+        rows = _rows(connection, bounds, *sql.page(count, all))
         (seq,) = ask("SELECT seq FROM view").fetchone()
     return Table(seq, sql.structure, safe(rows), count, sql.totals(sums))
 
@@ -121,7 +135,8 @@ def askStatement(
                 field="limit",
             )
         page = (login, max(first, query.afterSeq + 1), last, query.limit or bounds.rows, digits)
-        (rows,) = ask(_PAGE, page).fetchone()
+        ticket.check(bounds.seconds)
+        rows = _rows(connection, bounds, _PAGE, page)
         opening = ask(_AS_OF, (login, first - 1)).fetchone() or (0, 0)
         closing = ask(_AS_OF, (login, max(last, first - 1))).fetchone() or (0, 0)
     return Statement(

@@ -26,8 +26,11 @@ from .conditions import Condition, conditions, order
 
 __all__ = ["DIGITS", "NAMES", "TYPES", "TableSql"]
 
-#: The names of all groups, as JSON.
-NAMES = 'SELECT json_group_array("group") FROM "group"'
+#: The names of all groups that there are, or that accounts there are or were are in, as JSON.
+NAMES = (
+    'SELECT json_group_array("group") FROM "group" AS g WHERE NOT deleted'
+    ' OR EXISTS (SELECT 1 FROM account AS a WHERE a."group" = g."group")'
+)
 #: The decimals that money may have, as JSON.
 DIGITS = "SELECT json_group_array(digits) FROM digits"
 
@@ -158,6 +161,8 @@ class TableSql:
         if query.limit is not None:
             return query.limit
         if count - query.offset > most:
+            if query.logins is not None:
+                raise InvalidData(f"{count} rows match, one answer has at most {most}", field="logins")
             raise InvalidData(f"{count} rows match, one answer has at most {most}: use limit and offset", field="limit")
         return most
 

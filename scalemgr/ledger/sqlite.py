@@ -269,15 +269,17 @@ class SqliteLedger(BaseLedger):
         return self._askNow(lambda views: views.account(login))
 
     def table(self, query: TableQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None) -> Table:
-        return self._askNow(lambda views: views.table(query, sight, bounds, ticket))
+        return self._askNow(lambda views: views.table(query, sight, bounds, ticket), ticket)
 
     def statement(
         self, query: StatementQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None
     ) -> Statement | None:
-        return self._askNow(lambda views: views.statement(query, sight, bounds, ticket))
+        return self._askNow(lambda views: views.statement(query, sight, bounds, ticket), ticket)
 
-    def _askNow(self, question: Callable[[Views], _Answer]) -> _Answer:
+    def _askNow(self, question: Callable[[Views], _Answer], ticket: ITicket | None = None) -> _Answer:
         """Ask the views once they have all that the log has now."""
+        if ticket is not None:
+            ticket.check(0)
         wanted = self.book.seq
         if not self._projector.waitFor(wanted, self._queryS):
             raise LedgerFailed(

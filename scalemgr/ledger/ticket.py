@@ -14,6 +14,9 @@ from ..wire.errors import LedgerFailed
 
 __all__ = ["Ticket"]
 
+# How soon to strike again, if it is still under way.
+_AGAIN_S = 0.1
+
 
 @implementer(ITicket)
 class Ticket:
@@ -40,8 +43,8 @@ class Ticket:
         timer.daemon = True
         with self._lock:
             self._interrupt = interrupt
-        timer.start()
         try:
+            timer.start()
             self.check(seconds)
             yield
         finally:
@@ -68,5 +71,10 @@ class Ticket:
     def _strike(self) -> None:
         # Under the lock, so that it never strikes the next question of the same connection.
         with self._lock:
-            if self._interrupt is not None:
-                self._interrupt()
+            if self._interrupt is None:
+                return
+            self._interrupt()
+        # Between two statements it is lost.
+        again = Timer(_AGAIN_S, self._strike)
+        again.daemon = True
+        again.start()

@@ -30,7 +30,7 @@ from zope.interface import implementer
 
 from ..commands.base import FLAGS, STAFF
 from ..finance.masks import EVERYTHING, Mask
-from ..finance.records import BALANCE_EVENT, BROADCAST, TRADE_EVENT, USER_EVENT
+from ..finance.records import BALANCE_EVENT, BROADCAST, GROUP_EVENT, TRADE_EVENT, USER_EVENT
 from ..interfaces import IPrincipal
 from ..wire.codes import SessionType
 from ..wire.errors import PermissionDenied
@@ -79,7 +79,7 @@ class Principal(Struct, frozen=True):
 
 # What somebody may not see is not told either. Who adds up trades has the balance.
 _EVENTS_OF = {
-    "see_accounts": {USER_EVENT},
+    "see_accounts": {USER_EVENT, GROUP_EVENT},
     "see_accounts_balance": {BALANCE_EVENT, TRADE_EVENT},
     "see_trades": {TRADE_EVENT},
 }

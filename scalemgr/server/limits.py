@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 
 from ..interfaces import ITicket
@@ -80,7 +80,9 @@ class Lanes:
 
     def __call__(self, caller: str, f: Callable[[], Any]) -> Deferred[Any]:
         """Call something that blocks, in its turn."""
-        if self._calls >= self._callsMax:
+        # Half of it is for the others.
+        ofCaller = len(self._waiting.get(caller, ()))
+        if self._calls >= self._callsMax or 2 * ofCaller >= self._callsMax:
             return fail(Overloaded(f"{self._calls} questions are waiting already; ask again later"))
         self._calls += 1
         answered: Deferred[Any] = Deferred()
@@ -92,7 +94,7 @@ class Lanes:
         return answered
 
     def _start(self, caller: str, answered: Deferred[Any], f: Callable[[], Any]) -> None:
-        self._inThread(f).addBoth(self._done, caller, answered)
+        maybeDeferred(self._inThread, f).addBoth(self._done, caller, answered)
 
     def _done(self, result: Any, caller: str, answered: Deferred[Any]) -> None:
         self._calls -= 1

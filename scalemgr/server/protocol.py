@@ -173,6 +173,7 @@ class ManagerProtocol(LineReceiver):
         self._open = False
         self._stopAuthTimer()
         self._stream.close()
+        self.turns.close()
         self._flush()
         self.transport.unregisterProducer()
         self._lingerTimer = self.factory.clock.callLater(LINGER_S, self.cutOff)
@@ -380,8 +381,8 @@ class ManagerProtocol(LineReceiver):
             self.factory.unread.forget(self)
             self._flush()
         self._setReading()
-        self.turns.setPeerReads(reads)
         # To flush may have filled the transport again.
+        self.turns.setPeerReads(self._peerReads)
         self._stream.setPeerReads(self._peerReads)
 
 

@@ -81,3 +81,19 @@ def test_strikesItsOwn() -> None:
         assert struck == [2]
         with pytest.raises(LedgerFailed):
             other.check(10)
+
+
+def test_betweenTwo() -> None:
+    """An interrupt that comes when there is nothing to interrupt is made again, until the question is over."""
+    struck = Event()
+    times: list[int] = []
+
+    def interrupt() -> None:
+        times.append(1)
+        if len(times) == 2:
+            struck.set()
+
+    ticket = Ticket()
+    with ticket.running(interrupt, 10):
+        ticket.callOff()
+        assert struck.wait(10)

@@ -131,9 +131,10 @@ def test_lanesAreBounded() -> None:
     for answered in waiting:
         answered.addCallback(done.append)
     lanes("c", lambda: "c").addErrback(lambda failure: done.append(failure.value.status))
-    assert done == [429]
+    lanes("b", lambda: "b").addErrback(lambda failure: done.append(failure.value.status))
+    assert done == [429, 429]
     thread.release()
-    assert done == [429, "a", "a", "b"]
+    assert done == [429, 429, "a", "a", "b"]
     lanes("c", lambda: "c").addCallback(done.append)
     assert done[-1] == "c"
 
@@ -189,9 +190,62 @@ def test_tooManyBytes() -> None:
     session.send("MngGetTradesByFilter", "all", {})
     daemon.settle()
     [answer] = session.answers()
-    assert (answer["status"], answer["data"]["field"]) == (400, "limit")
-    assert "ask for fewer rows" in answer["data"]["message"]
+    assert (answer["status"], answer["data"]["error"]) == (400, "INVALID_DATA")
+    assert "ask for less at a time" in answer["data"]["message"]
     session.send("MngGetTradesByFilter", "some", {"limit": 2})
     daemon.settle()
     [answer] = session.answers()
     assert (answer["status"], len(answer["data"]["rows"])) == (200, 2)
+
+
+def test_fillsAgain() -> None:
+    """While a transport is full again with what had piled up, no further table is made."""
+    daemon = Daemon()
+    session = daemon.staff()
+    booked(daemon, session)
+    protocol = session.protocol
+    protocol.peerReads(False)
+    ask(session, 3)
+    daemon.staff().deposit(fresh())
+    daemon.settle()
+    write = session.transport.write
+
+    def full(data: bytes) -> None:
+        write(data)
+        protocol.peerReads(False)
+
+    session.transport.write = full  # type: ignore[method-assign]
+    protocol.peerReads(True)
+    daemon.queryThread.held = True
+    daemon.settle()
+    assert daemon.queryThread.waiting() == 0
+    session.transport.write = write  # type: ignore[method-assign]
+    daemon.queryThread.release()
+    protocol.peerReads(True)
+    daemon.settle()
+    assert [answer["status"] for answer in session.answers()] == [200] * 3
+
+
+def test_closing() -> None:
+    """A session that is being ended asks no more."""
+    daemon = Daemon()
+    session = daemon.staff()
+    daemon.queryThread.held = True
+    ask(session, 3)
+    session.sendRaw(b"x" * 70_000)
+    daemon.queryThread.step()
+    daemon.settle()
+    assert daemon.queryThread.waiting() == 0
+
+
+def test_threadThatCannotBegin() -> None:
+    """A thread that cannot be had costs the one question, and not all that come after it."""
+    results: list[object] = []
+
+    def refusing(f: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+    lanes = Lanes(refusing, 4)
+    for _ in range(6):
+        lanes("a", lambda: 1).addErrback(lambda failure: results.append(str(failure.value)))
+    assert results == ["can't start new thread"] * 6
