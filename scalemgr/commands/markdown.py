@@ -151,7 +151,8 @@ def _row(cells: tuple[str, ...]) -> str:
 
 def _plain(epytext: str) -> str:
     """C{x} as `x`."""
-    text = epytext.replace("\n    ", " ")
+    # Python 3.13 takes the indentation of docstrings away by itself.
+    text = " ".join(line.strip() for line in epytext.split("\n"))
     while "C{" in text:
         before, _, rest = text.partition("C{")
         inside, _, after = rest.partition("}")
