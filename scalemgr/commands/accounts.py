@@ -11,7 +11,6 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from ..finance import requests
-from ..finance.money import fromMinor
 from ..finance.records import Entry
 from ..interfaces import About, IContext
 from ..wire.codes import RetCode
@@ -185,6 +184,10 @@ async def deleteUsersList(context: IContext, params: DeleteUsersList) -> dict[st
     return {"__status": 207 if said["failed"] else 200, **said}
 
 
+# In the published order, and what is ours.
+_FIGURES = ("balance", "credit", "margin", "margin_free", "margin_level", "equity", "balance_version")
+
+
 class GetAccountByLogin(Struct, frozen=True):
     """Which account."""
 
@@ -203,7 +206,6 @@ async def getAccountByLogin(context: IContext, params: GetAccountByLogin) -> dic
     if stored is None:
         raise Refused(f"login {params.login} does not exist, or not for you", RetCode.RET_USER_NOT_FOUND)
     account, group = stored.account, stored.group
-    equity = fromMinor(account.balance + account.credit, group.digits)
     profile = {
         **stored.profile,
         "login": account.login,
@@ -212,14 +214,5 @@ async def getAccountByLogin(context: IContext, params: GetAccountByLogin) -> dic
     }
     if not context.sight.balances:
         return profile
-    return {
-        **profile,
-        "balance": fromMinor(account.balance, group.digits),
-        "credit": fromMinor(account.credit, group.digits),
-        # There are no open positions here to hold margin or make profit.
-        "margin": 0.0,
-        "margin_free": equity,
-        "margin_level": 0.0,
-        "equity": equity,
-        "balance_version": account.balance_version,
-    }
+    figures = account.figures(group.digits)
+    return {**profile, **{name: figures[name] for name in _FIGURES}}

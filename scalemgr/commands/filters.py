@@ -21,8 +21,11 @@ Offset = Annotated[int, Meta(ge=0, le=SAFE_INTEGER, description="skip so many ro
 
 
 class Filtered(Struct, frozen=True, kw_only=True):
-    """Conditions, which all hold, and what to sort by."""
+    """Conditions, which all hold, what to sort by, and which part of it."""
 
+    groupFilter: GroupMask = "*"
+    limit: Limit | None = None
+    offset: Offset = 0
     where: Annotated[Rules, Meta(description="[[field, operator, value], ...]: = == != > < >= <= like")] = []
     whereNot: Annotated[Rules, Meta(description="[[field, value], ...]")] = []
     whereIn: Annotated[Rules, Meta(description="[[field, [value, ...]], ...]")] = []

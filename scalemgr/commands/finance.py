@@ -106,14 +106,14 @@ def _moving(cmd: TradeCommand) -> Submitting:
             )
             return context.submit(request)
 
-        withheld = [flag for flag in SEES if named and not context.principal.may(flag)]
+        if not named:
+            return submit(None)
+        withheld = [flag for flag in SEES if not context.principal.may(flag)]
         if withheld:
             # The answer would tell what is there.
             raise NotPermitted(f"your token withholds {', '.join(withheld)}, which changing a transaction takes")
-        if named:
-            # Whether it exists decides which event is to be waited for, so it must be known first.
-            return context.trade(named, params.timeout_ms).addCallback(submit)
-        return submit(None)
+        # Whether it exists decides which event is to be waited for, so it must be known first.
+        return context.trade(named, params.timeout_ms).addCallback(submit)
 
     return move
 

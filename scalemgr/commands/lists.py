@@ -91,10 +91,6 @@ async def getAccountsByGroup(context: IContext, params: GetAccountsByGroup) -> d
 class GetUsersByFilter(Filtered, frozen=True, kw_only=True):
     """Which accounts; all conditions hold."""
 
-    groupFilter: GroupMask = "*"
-    limit: Limit | None = None
-    offset: Offset = 0
-
 
 @command(
     "GetUsersByFilter",

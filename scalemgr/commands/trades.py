@@ -155,12 +155,9 @@ async def getTradesByGroup(context: IContext, params: GetTradesByGroup) -> dict[
 class MngGetTradesByFilter(Filtered, frozen=True, kw_only=True):
     """Which trades; all conditions hold."""
 
-    groupFilter: GroupMask = "*"
     tradeType: Annotated[
         int, Meta(ge=0, le=4, description="0 all, 1 open (none), 2 closed, 3 pending, 4 finance: closed and declined")
     ] = 0
-    limit: Limit | None = None
-    offset: Offset = 0
 
 
 @command(

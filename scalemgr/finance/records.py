@@ -91,6 +91,20 @@ class Account(Struct, frozen=True, gc=False):
     pending: int = 0
     deleted: bool = False
 
+    def figures(self, digits: int) -> dict[str, Any]:
+        """What is on it, as it is on the wire, in a currency with so many decimals."""
+        equity = fromMinor(self.balance + self.credit, digits)
+        return {
+            "balance": fromMinor(self.balance, digits),
+            "credit": fromMinor(self.credit, digits),
+            "equity": equity,
+            # There are no open positions here to hold margin or make profit.
+            "margin": 0.0,
+            "margin_free": equity,
+            "margin_level": 0.0,
+            "balance_version": self.balance_version,
+        }
+
 
 class StoredAccount(Struct, frozen=True):
     """

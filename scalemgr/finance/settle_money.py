@@ -112,20 +112,13 @@ def balanceEvent(desk: Desk, cause: Entry) -> Entry:
     """What the account has once this entry, which moves money on it, is folded in."""
     account = desk.book.account(cause.login)
     assert account is not None
-    digits = desk.groupOf(account).digits
-    balance, credit = account.balance + cause.balance, account.credit + cause.credit
-    equity = fromMinor(balance + credit, digits)
-    data = {
-        "login": account.login,
-        "balance": fromMinor(balance, digits),
-        "credit": fromMinor(credit, digits),
-        "equity": equity,
-        # There are no open positions here to hold margin or make profit.
-        "margin": 0.0,
-        "margin_free": equity,
-        "margin_level": 0.0,
-        "balance_version": account.balance_version + 1,
-    }
+    after = replace(
+        account,
+        balance=account.balance + cause.balance,
+        credit=account.credit + cause.credit,
+        balance_version=account.balance_version + 1,
+    )
+    data = {"login": account.login, **after.figures(desk.groupOf(account).digits)}
     type = EventRecordType.EV_RECORD_UPDATE
     return desk.further(cause, 1, BALANCE_EVENT, type, account.group, encode(data), login=account.login)
 

@@ -107,7 +107,7 @@ def _audit(folder: Path, log: SqliteLog, views: Views | None, differences: list[
             fold.upTo(seq)
             differences += check(fold)
         fold.upTo(head)
-        fold.atHead()
+        fold.unsaid()
     except (sqlite3.Error, ValueError, KeyError, AssertionError) as e:
         differences.append(f"log.db: {e}")
     trades = sum(event == TRADE_EVENT for event, _ in fold.contents)
@@ -170,12 +170,12 @@ class _Fold:
         if entry.event == BALANCE_EVENT:
             self._saysBalances = True
             self.misstatements += _misstated(self.book, entry)
-        elif self._due and self._saysBalances:
-            self.misstatements.append(_UNSAID.format(self._due))
+        else:
+            self.unsaid()
         self._due = entry.seq if entry.balance or entry.credit else 0
 
-    def atHead(self) -> None:
-        """That was all."""
+    def unsaid(self) -> None:
+        """No balance follows the last entry."""
         if self._due and self._saysBalances:
             self.misstatements.append(_UNSAID.format(self._due))
 

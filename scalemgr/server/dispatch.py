@@ -191,7 +191,7 @@ def _check(command: ICommand, principal: Principal, again: bool) -> None:
     """May this caller ask for it, now?"""
     if command.roles and principal.role not in command.roles:
         raise NotPermitted(f"{command.name} is not for your role")
-    withheld = sorted(flag for flag in command.flags if not principal.may(flag))
+    withheld = sorted(command.flags & principal.withheld)
     if withheld:
         raise NotPermitted(f"your token withholds {', '.join(withheld)}, which {command.name} takes")
     if again and "idempotency_key" not in command.params.__struct_fields__:
