@@ -48,6 +48,7 @@ from .server.discovery import Broken
 from .server.dispatch import Dispatcher
 from .server.factory import ManagerFactory
 from .server.limits import Bounded, Lanes, SessionLimits
+from .server.outbox import Outbox
 from .server.protocol import LINGER_S
 from .wire.errors import LedgerFailed
 
@@ -160,6 +161,7 @@ class ManagerService(Service):
         sync = settings.sync
         bounds = TimeoutBounds(sync.timeout_ms, sync.timeout_ms_min, sync.timeout_ms_max)
         self._waiters = waiters = Waiters(self._reactor, bounds, limits.waiters)
+        outbox = Outbox()
         self._runtime = TradingRuntime(
             clock,
             ledger,
@@ -170,6 +172,7 @@ class ManagerService(Service):
             queueMax=limits.queue,
             batchMax=limits.batch,
             orderBlock=settings.orders.block,
+            gathering=outbox,
         )
         keepDays = settings.idempotency.keep_days
         self._forgetting = (
@@ -210,6 +213,7 @@ class ManagerService(Service):
                 settings.events.buffer_bytes,
                 limits.unread_bytes,
             ),
+            outbox,
         )
 
     def _inPool(self, pool: ThreadPool) -> InThread:

@@ -34,6 +34,7 @@ from scalemgr.server.discovery import findCommands
 from scalemgr.server.dispatch import Dispatcher
 from scalemgr.server.factory import ManagerFactory
 from scalemgr.server.limits import Lanes, SessionLimits
+from scalemgr.server.outbox import Outbox
 from scalemgr.server.protocol import ManagerProtocol
 from scalemgr.wire.codes import EventRecordType
 from scalemgr.wire.messages import encode
@@ -319,6 +320,7 @@ class Daemon:
         self.queryThread = Threads()
         self.events = EventLog(self.ledger, self.replayThread)
         self.waiters = Waiters(self.clock, bounds or TimeoutBounds(), waitersMax)
+        outbox = Outbox()
         self.runtime = TradingRuntime(
             self.clock,
             self.ledger,
@@ -329,6 +331,7 @@ class Daemon:
             queueMax=queueMax,
             batchMax=batchMax,
             orderBlock=orderBlock,
+            gathering=outbox,
         )
         house = House(
             self.clock,
@@ -347,7 +350,7 @@ class Daemon:
         self.auth = Authenticator(self.clock, Keys("HS256", [SECRET]), anonymous)
         found = builtIn() if commands is None else list(commands)
         self.dispatcher = Dispatcher([*found, *also], house, self.auth)
-        self.factory = ManagerFactory(self.clock, self.dispatcher, self.auth, self.events, self.waiters, limits)
+        self.factory = ManagerFactory(self.clock, self.dispatcher, self.auth, self.events, self.waiters, limits, outbox)
         self.runtime.start(self.ledger.reserveOrders(orderBlock))
 
     def connect(self, token: str | None = None) -> Session:

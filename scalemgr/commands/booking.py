@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from ..finance.records import BALANCE_EVENT, TRADE_EVENT, Entry
 from ..finance.requests import Request
 from ..interfaces import About, IContext, ISubmission, Refusal
+from ..runtime.waiters import Awaited
 from ..wire.codes import EventRecordType, RetCode, TradeState
 from ..wire.errors import ADD_BALANCE_ERROR
 from .answers import Accepted, Trade
@@ -120,18 +121,12 @@ def _accepted(entry: Entry, state: TradeState, changed: TradeState) -> dict[str,
 
 def _whenBooked(submission: ISubmission, timeoutMs: int | None, event: EventRecordType | None) -> dict[str, Any]:
     request: Request = submission.request
-    order = request.makes or request.existing
+    makes = request.makes
+    order = makes or request.existing
     if event is None:
-        event = EventRecordType.EV_RECORD_ADD if request.makes else EventRecordType.EV_RECORD_UPDATE
+        event = EventRecordType.EV_RECORD_ADD if makes else EventRecordType.EV_RECORD_UPDATE
     return {
         "accepted": True,
         "order": order,
-        "__deferred": {
-            "kind": "trade",
-            "event": TRADE_EVENT,
-            "type": event,
-            "order": order,
-            "timeout": timeoutMs,
-            "cause": submission,
-        },
+        "__deferred": Awaited("trade", TRADE_EVENT, event, order, timeoutMs, submission),
     }

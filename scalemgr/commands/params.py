@@ -72,14 +72,15 @@ def _decode(type: type, value: object) -> Any:
     if not issubclass(type, SignedAmount):
         raise NotImplementedError(type)
     amount = readAmount(value)
-    if type is PositiveAmount and amount.coefficient <= 0:
+    coefficient, decimals = amount.coefficient, amount.decimals
+    if type is PositiveAmount and coefficient <= 0:
         raise ValueError("expected a number greater than 0")
-    if type is NegativeAmount and amount.coefficient >= 0:
+    if type is NegativeAmount and coefficient >= 0:
         raise ValueError("expected a number less than 0: what goes out is negative")
-    if abs(amount.coefficient) >= MINOR_UNITS_MAX * 10**amount.decimals:
+    if abs(coefficient) >= MINOR_UNITS_MAX * 10**decimals:
         # In no currency are there fewer minor units than whole ones.
         raise ValueError(f"expected less than {MINOR_UNITS_MAX}")
-    return type(amount.coefficient, amount.decimals)
+    return type(coefficient, decimals)
 
 
 _Params = TypeVar("_Params", bound=Struct)
@@ -96,7 +97,7 @@ def convert(data: dict[str, Any], type: type[_Params]) -> _Params:
     except msgspec.ValidationError as e:
         raise _explain(str(e)) from None
     key = getattr(params, "idempotency_key", None)
-    if isinstance(key, str) and len(key.encode("utf-8")) > EXTID_BYTES_MAX:
+    if key is not None and isinstance(key, str) and len(key.encode("utf-8")) > EXTID_BYTES_MAX:
         raise InvalidData(f"expected at most {EXTID_BYTES_MAX} bytes", field="idempotency_key")
     return params
 

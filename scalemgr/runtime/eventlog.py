@@ -62,8 +62,11 @@ class EventLog:
             return
         self.head = entries[-1].seq
         told = [(_line(e), e) for e in entries if e.event in BROADCAST] if self._readers else []
+        kinds = {(e.event, e.group): e for _, e in told}
         for interest, readers in tuple(self._readers.items()):
-            seen = [(line, e.seq) for line, e in told if interest.covers(e)]
+            # Many entries of a batch are of one kind, and whether that is covered is found out once.
+            covered = {kind: interest.covers(e) for kind, e in kinds.items()}
+            seen = [(line, e.seq) for line, e in told if covered[e.event, e.group]]
             if not seen:
                 continue
             piece, last = b"".join(line for line, _ in seen), seen[-1][1]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -50,6 +51,7 @@ class TradingRuntime:
     @param inReader: runs its questions.
     @param queueMax: how many requests may wait for their batch.
     @param batchMax: how many requests one commit takes.
+    @param gathering: entered while a batch is told, so that what each session is told can leave at once.
     """
 
     _log = Logger()
@@ -66,7 +68,9 @@ class TradingRuntime:
         queueMax: int,
         batchMax: int,
         orderBlock: int,
+        gathering: AbstractContextManager[None] | None = None,
     ) -> None:
+        self._gathering = nullcontext() if gathering is None else gathering
         self._clock = clock
         self._ledger = ledger
         self._inLedger = inLedger
@@ -187,20 +191,20 @@ class TradingRuntime:
         entries = self._takeCommitted()
         self._underWay.known()
         self._batch = []
-        for work, outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, Entry):
-                work.settle(outcome, replay=False)
-                self._answer(work)
-            elif isinstance(outcome, Replay):
-                work.settle(outcome.entry, replay=True)
-                self._answer(work)
-            else:
-                if not isinstance(outcome, ManagerError):
-                    self._log.failure("a request could not be settled", Failure(outcome))
-                self._refuse(work, outcome)
-        for entry in entries:
-            self._waiters.emitted(entry)
-        self._events.publish(entries)
+        with self._gathering:
+            for work, outcome in zip(batch, outcomes, strict=True):
+                if isinstance(outcome, Entry):
+                    work.settle(outcome, replay=False)
+                    self._answer(work)
+                elif isinstance(outcome, Replay):
+                    work.settle(outcome.entry, replay=True)
+                    self._answer(work)
+                else:
+                    if not isinstance(outcome, ManagerError):
+                        self._log.failure("a request could not be settled", Failure(outcome))
+                    self._refuse(work, outcome)
+            self._waiters.emitted(*entries)
+            self._events.publish(entries)
 
     def _tellFailed(self, failure: Failure, batch: list[Work]) -> Deferred[None] | None:
         if failure.check(LedgerFailed):
@@ -219,8 +223,7 @@ class TradingRuntime:
         if error.details.get("outcome") != "void":
             self._unsure = True
             self._underWay.doubt(batch)
-        for entry in found:
-            self._waiters.emitted(entry)
+        self._waiters.emitted(*found)
         self._events.publish(found)
         self._batch = []
         for work in batch:

@@ -34,6 +34,8 @@ class Work:
     """
     A request on its way, for all who ask for it.
 
+    @ivar name: its key in full, or C{None}.
+    @ivar makes: the number of the trade that it will make, or 0.
     @ivar outcome: what became of it: an entry, the refusal that an entry is, or why there is none.
     @ivar entry: the entry, if there is one.
     @ivar replay: is that an earlier request's?
@@ -41,15 +43,16 @@ class Work:
     @ivar askers: those who want to be told.
     """
 
-    __slots__ = ("_desk", "_state", "asked", "askers", "entry", "name", "outcome", "replay", "request")
+    __slots__ = ("_desk", "_state", "asked", "askers", "entry", "makes", "name", "outcome", "replay", "request")
 
-    def __init__(self, desk: UnderWay, request: Request) -> None:
+    def __init__(self, desk: UnderWay, request: Request, name: KeyName | None) -> None:
         self._desk = desk
         self._state = "queued"
         self.entry: Entry | None = None
         self.replay = False
         self.request = request
-        self.name = request.cause.name
+        self.name = name
+        self.makes = request.makes
         self.asked = False
         # A dict for its order: who came first is told first.
         self.askers: dict[Submission, None] = {}
@@ -59,11 +62,6 @@ class Work:
     def order(self) -> int:
         """The number that it has, or 0."""
         return getattr(self.request, "order", 0)
-
-    @property
-    def makes(self) -> int:
-        """The number of the trade that it will make, or 0."""
-        return self.request.makes
 
     @property
     def state(self) -> str:
@@ -175,7 +173,9 @@ class UnderWay:
         @raise Overloaded: if too many others are under way with its key; nothing was done.
         """
         name = request.cause.name
-        works = self._byName.get(name, []) if name is not None else []
+        works = None if name is None else self._byName.get(name)
+        if works is None:
+            return None
         for work in works:
             if fingerprint(work.request) == fingerprint(request):
                 return Submission(work)
@@ -185,24 +185,27 @@ class UnderWay:
 
     def enter(self, request: Request) -> Work:
         """Something new."""
-        work = Work(self, request)
+        name = request.cause.name
+        work = Work(self, request, name)
         if work.makes:
             self._byOrder.setdefault(work.makes, [])
-        if work.name is not None:
-            self._byName.setdefault(work.name, []).append(work)
-            for search in self._searches.get(work.name, ()):
-                search.append(work)
+        if name is not None:
+            self._byName.setdefault(name, []).append(work)
+            if self._searches:
+                for search in self._searches.get(name, ()):
+                    search.append(work)
         return work
 
     def leave(self, work: Work) -> None:
         """It has an outcome, or never will."""
         for known in self._byOrder.pop(work.makes, ()):
             known.callback(None)
-        works = [] if work.name is None else self._byName.get(work.name, [])
-        if work in works:
+        name = work.name
+        works = None if name is None else self._byName.get(name)
+        if works is not None and work in works:
             works.remove(work)
-            if work.name is not None and not works:
-                del self._byName[work.name]
+            if not works:
+                del self._byName[name]
 
     def written(self, order: int) -> Deferred[None]:
         """

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred, fail, succeed
@@ -32,6 +32,8 @@ __all__ = ["TICK_S", "Awaited", "TimeoutBounds", "Waiters", "awaitedFrom"]
 
 #: The precision of time-outs, in seconds.
 TICK_S = 0.05
+
+_Key = TypeVar("_Key")
 
 
 class TimeoutBounds(Struct, frozen=True):
@@ -95,12 +97,12 @@ class Waiters:
     def __init__(self, clock: IReactorTime, bounds: TimeoutBounds, waitersMax: int) -> None:
         self._clock = clock
         self._bounds = bounds
+        self._default = bounds.default_ms / 1000
         self._waitersMax = waitersMax
-        self._byCause: dict[ISubmission, list[_Waiter]] = {}
-        self._byEvent: dict[tuple[str, int, int], list[_Waiter]] = {}
-        self._bySession: dict[Hashable, dict[_Waiter, None]] = {}
-        # Dicts for their order: who came first is answered first.
-        self._slots: dict[int, dict[_Waiter, None]] = {}
+        self._byCause: _Table[ISubmission] = {}
+        self._byEvent: _Table[tuple[str, int, int]] = {}
+        self._bySession: _Table[Hashable] = {}
+        self._slots: _Table[int] = {}
         self._swept = 0
         self._count = 0
         self._timer: IDelayedCall | None = None
@@ -116,41 +118,46 @@ class Waiters:
         @return: a Deferred of the entry whose event it is. It fails with the refusal, or with L{SyncTimeout}.
         @raise ManagerError: if there cannot be one. Its cause was then withdrawn: nothing was done.
         """
-        if awaited.cause is not None and awaited.cause.outcome is not None:
+        cause = awaited.cause
+        if cause is not None and (outcome := cause.outcome) is not None:
             # It is settled already; there will be no other event.
-            outcome = awaited.cause.outcome
             return succeed(outcome) if isinstance(outcome, Entry) else fail(outcome)
         try:
             seconds = self.seconds(awaited.timeout)
             if self._count >= self._waitersMax:
                 raise Overloaded(f"{self._count} requests are waiting already; nothing was done")
         except ManagerError:
-            if awaited.cause is not None:
-                awaited.cause.withdraw()
+            if cause is not None:
+                cause.withdraw()
             raise
         slot = ceil((self._clock.seconds() + seconds) / TICK_S)
         waiter = _Waiter(awaited, session, extID, slot)
         self._count += 1
-        self._bySession.setdefault(session, {})[waiter] = None
-        self._slots.setdefault(slot, {})[waiter] = None
-        if awaited.cause is not None:
-            self._byCause.setdefault(awaited.cause, []).append(waiter)
+        _put(self._bySession, session, waiter)
+        _put(self._slots, slot, waiter)
+        if cause is not None:
+            _put(self._byCause, cause, waiter)
         else:
-            self._byEvent.setdefault((awaited.event, awaited.type, awaited.order), []).append(waiter)
+            _put(self._byEvent, (awaited.event, awaited.type, awaited.order), waiter)
         if self._timer is None:
             # What was left behind by those who were answered in time.
             self._slots = {slot: self._slots[slot]}
             self._swept = int(self._clock.seconds() / TICK_S)
             self._startTimer()
-        # A clock that was set back has slots again that were swept already.
-        self._swept = min(self._swept, slot)
+        if self._swept > slot:
+            # A clock that was set back has slots again that were swept already.
+            self._swept = slot
         return waiter.deferred
 
-    def emitted(self, entry: Entry) -> None:
-        """Answer those who wait for this event, whatever caused it."""
-        for waiter in tuple(self._byEvent.get((entry.event, entry.type, entry.order), ())):
-            if self._remove(waiter):
-                waiter.deferred.callback(entry)
+    def emitted(self, *entries: Entry) -> None:
+        """Answer those who wait for these events, whatever caused them."""
+        if not self._byEvent:
+            # Nearly always: most wait for a cause.
+            return
+        for entry in entries:
+            for waiter in tuple(self._byEvent.get((entry.event, entry.type, entry.order), ())):
+                if self._remove(waiter):
+                    waiter.deferred.callback(entry)
 
     def settled(self, cause: ISubmission) -> None:
         """Answer those who wait for this cause: it has an outcome."""
@@ -178,9 +185,9 @@ class Waiters:
 
         @raise InvalidData: if that is out of bounds.
         """
-        bounds = self._bounds
         if timeoutMs is None:
-            return bounds.default_ms / 1000
+            return self._default
+        bounds = self._bounds
         if not bounds.min_ms <= timeoutMs <= bounds.max_ms:
             raise InvalidData(f"expected {bounds.min_ms} to {bounds.max_ms} milliseconds", field="timeout_ms")
         return timeoutMs / 1000
@@ -192,12 +199,8 @@ class Waiters:
         @return: C{False} if it is not there any more: to answer one may end the session of the next.
         """
         awaited = waiter.awaited
-        ofSession = self._bySession.get(waiter.session, {})
-        if waiter not in ofSession:
+        if not _take(self._bySession, waiter.session, waiter):
             return False
-        del ofSession[waiter]
-        if not ofSession:
-            del self._bySession[waiter.session]
         if awaited.cause is not None:
             _take(self._byCause, awaited.cause, waiter)
         else:
@@ -254,19 +257,37 @@ class Waiters:
         self._log.failure("a waiter could not be told that its time is up", failure)
 
 
-def _take(table: dict[Any, list[_Waiter]], key: Any, waiter: _Waiter) -> None:
-    rest = table[key]
-    rest.remove(waiter)
-    if not rest:
+# Dicts for their order: who came first is answered first.
+_Table = dict[_Key, dict[_Waiter, None]]
+
+
+def _put(table: _Table[_Key], key: _Key, waiter: _Waiter) -> None:
+    those = table.get(key)
+    if those is None:
+        table[key] = {waiter: None}
+    else:
+        those[waiter] = None
+
+
+def _take(table: _Table[_Key], key: _Key, waiter: _Waiter) -> bool:
+    those = table.get(key)
+    if those is None or waiter not in those:
+        return False
+    if len(those) == 1:
         del table[key]
+    else:
+        del those[waiter]
+    return True
 
 
-def awaitedFrom(service: Mapping[str, Any]) -> Awaited:
+def awaitedFrom(service: Mapping[str, Any] | Awaited) -> Awaited:
     """
-    The C{__deferred} that a command returned.
+    The C{__deferred} that a command returned: a mapping, or already what becomes of it.
 
     @raise TypeError: if it is none; that is a bug of the command. Its cause was then withdrawn.
     """
+    if type(service) is Awaited:
+        return service
     try:
         awaited = Awaited(**service)
         for name, types in _AWAITED.items():

@@ -6,9 +6,9 @@ C{__deferred} is intercepted, and an exception becomes a response. It knows no s
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from inspect import iscoroutine
-from typing import Any, Protocol, TypeGuard
+from typing import Any, NoReturn, Protocol, TypeGuard
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -72,6 +72,8 @@ class Dispatcher:
         self.stopping = False
         self._house = house
         self._auth = auth
+        # To ask a class for its Logger makes a new one.
+        self._commandLog = self._log
         self._errors = 0
 
     def dispatch(self, session: ISession, request: Request, again: bool = False) -> None:
@@ -85,38 +87,57 @@ class Dispatcher:
             principal = self._principal(session, request)
             if self.stopping:
                 raise ShuttingDown
-            command = self._command(request.command)
+            command = self.commands.get(request.command) or self._unknown(request.command)
             _check(command, principal, again)
             params = convert(request.data, command.params)
-            context = Context(self._house, session, principal, request.extID, request.extIDText, again, self._log)
+            context = Context(self._house, session, principal, request.extID, request.extIDText, again, self._commandLog)
             result = command.run(context, params)
-            if isinstance(result, Mapping) and "__deferred" not in result:
+            if not isinstance(result, (dict, Mapping)):
+                waiting = _deferred(result, command).addCallback(self._intercept, context, request)
+            elif "__deferred" in result:
+                waiting = context.wait(awaitedFrom(result["__deferred"]))
+            else:
                 session.answer(request, *_said(result, context))
                 return
-            waiting = _deferred(result, command).addCallback(self._intercept, context, request)
         except Exception as e:
             if context is not None:
                 context.abandon()
-            self._explain(Failure(e), session, request, command, context)
+            self._explain(e, session, request, command, context)
             return
+        # One pair of callbacks and no more: what each costs is paid by every deposit.
+        who = (session, request, command, context)
+        waiting.addCallbacks(self._answer, self._failed, who, None, who)
 
-        def failed(failure: Failure) -> None:
-            if failure.check(CancelledError) and not session.isOpen():
-                return  # A session that goes away changes nothing about what it asked for.
+    def _answer(
+        self, result: Mapping[str, Any] | Entry, session: ISession, request: Request, command: ICommand, context: Context
+    ) -> None:
+        """What a command came to, later."""
+        try:
+            status, data = _said(result, context)
+        except Exception as e:
+            self._failed(Failure(e), session, request, command, context)
+            return
+        try:
+            session.answer(request, status, data, replayed=context.replayed)
+        except Exception:
+            self._log.failure(_UNSENT)
+
+    def _failed(
+        self, failure: Failure, session: ISession, request: Request, command: ICommand, context: Context
+    ) -> None:
+        """A command failed, later."""
+        if failure.check(CancelledError) and not session.isOpen():
+            return  # A session that goes away changes nothing about what it asked for.
+        try:
             context.abandon()
-            self._explain(failure, session, request, command, context)
+            assert failure.value is not None
+            self._explain(failure.value, session, request, command, context)
+        except Exception:
+            self._log.failure(_UNSENT)
 
-        def answer(said: tuple[int, Json]) -> None:
-            session.answer(request, *said, replayed=context.replayed)
-
-        waiting.addCallback(_said, context).addCallbacks(answer, failed).addErrback(self._broken)
-
-    def _command(self, name: str) -> ICommand:
-        command = self.commands.get(name)
-        if command is None:
-            similar = [known for known in self.commands if known.lower() == name.lower()]
-            raise UnknownCommand(f"there is no command {name}" + (f"; did you mean {similar[0]}?" if similar else ""))
-        return command
+    def _unknown(self, name: str) -> NoReturn:
+        similar = [known for known in self.commands if known.lower() == name.lower()]
+        raise UnknownCommand(f"there is no command {name}" + (f"; did you mean {similar[0]}?" if similar else ""))
 
     def _principal(self, session: ISession, request: Request) -> Principal:
         """Who asks: as the token says, else as the session's last one said."""
@@ -141,15 +162,13 @@ class Dispatcher:
 
     def _explain(
         self,
-        failure: Failure,
+        error: BaseException,
         session: ISession,
         request: Request,
         command: ICommand | None,
         context: Context | None,
     ) -> None:
         """The only place where an exception becomes a response."""
-        error = failure.value
-        assert error is not None
         if isinstance(error, PermissionDenied):
             session.denied(error.message)
         if command is not None and command.denied is not None and _isDenial(error):
@@ -183,17 +202,16 @@ class Dispatcher:
         )
         return reference
 
-    def _broken(self, failure: Failure) -> None:
-        self._log.failure("an answer could not be sent", failure)
+
+_UNSENT = "an answer could not be sent"
 
 
 def _check(command: ICommand, principal: Principal, again: bool) -> None:
     """May this caller ask for it, now?"""
     if command.roles and principal.role not in command.roles:
         raise NotPermitted(f"{command.name} is not for your role")
-    withheld = sorted(command.flags & principal.withheld)
-    if withheld:
-        raise NotPermitted(f"your token withholds {', '.join(withheld)}, which {command.name} takes")
+    if principal.withheld and (withheld := command.flags & principal.withheld):
+        raise NotPermitted(f"your token withholds {', '.join(sorted(withheld))}, which {command.name} takes")
     if again and "idempotency_key" not in command.params.__struct_fields__:
         raise ExtIDInUse
 
@@ -235,13 +253,9 @@ def packageOf(command: ICommand) -> str:
     return str(getattr(command, "__module__", type(command).__module__))
 
 
-def _deferred(result: Mapping[str, Any] | Awaitable[Mapping[str, Any]], command: ICommand) -> Deferred[Any]:
+def _deferred(result: object, command: ICommand) -> Deferred[Any]:
     if isinstance(result, Deferred):
         return result
-    if isinstance(result, Mapping):
-        waiting: Deferred[Any] = Deferred()
-        waiting.callback(result)
-        return waiting
     if iscoroutine(result):
         return Deferred.fromCoroutine(result)
     raise TypeError(f"{command.name} returned {result!r}, which is neither a mapping nor a Deferred of one")

@@ -11,6 +11,7 @@ from ..runtime.waiters import Waiters
 from .auth import Authenticator
 from .dispatch import Dispatcher
 from .limits import SessionLimits, Unread
+from .outbox import Outbox
 from .protocol import ManagerProtocol
 
 __all__ = ["ManagerFactory"]
@@ -29,12 +30,17 @@ class ManagerFactory(ServerFactory):
         events: EventLog,
         waiters: Waiters,
         limits: SessionLimits,
+        outbox: Outbox | None = None,
     ) -> None:
+        """
+        @param outbox: where what is said in one go gathers; C{None}: its own.
+        """
         self.clock = clock
         self.dispatcher = dispatcher
         self.auth = auth
         self.events = events
         self.limits = limits
+        self.outbox = Outbox() if outbox is None else outbox
         self.unread = Unread(limits.unreadBytesMax)
         self._waiters = waiters
         self._sessions: set[ManagerProtocol] = set()

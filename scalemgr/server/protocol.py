@@ -46,6 +46,9 @@ LINGER_S = 5.0
 #: How many lines of a peer that has shown no valid token are refused before it is closed.
 STRANGER_REFUSALS_MAX = 100
 
+# More than this does not wait for the rest of what there is to say.
+_PILE_BYTES = 64 * 1024
+
 _NULL = Json("null")
 _BLANK = b"\r"
 
@@ -245,14 +248,16 @@ class ManagerProtocol(LineReceiver):
         self._lines.extend(line for line in lines if line and line != _BLANK)
         if not self._cutting:
             self._cutting = True
-            try:
-                while self._lines and self._open and not self.paused:
-                    self.lineReceived(self._lines.popleft())
-            finally:
-                self._cutting = False
-            if len(self._partial) > self.MAX_LENGTH:
-                self.lineLengthExceeded(self._partial)
-            self._closeIfDone()
+            with self.factory.outbox:
+                try:
+                    while self._lines and self._open and not self.paused:
+                        self.lineReceived(self._lines.popleft())
+                finally:
+                    self._cutting = False
+                if len(self._partial) > self.MAX_LENGTH:
+                    self.lineLengthExceeded(self._partial)
+                if self._peerDone:
+                    self._closeIfDone()
 
     def clearLineBuffer(self) -> bytes:
         partial, self._partial = self._partial, b""
@@ -275,15 +280,19 @@ class ManagerProtocol(LineReceiver):
         again = False
         if request.extID is not None:
             key = request.data.get("idempotency_key")
-            count, first = self._inFlight.get(request.extIDText, (0, key))
-            if first != key:
+            underWay = self._inFlight.get(request.extIDText)
+            if underWay is None:
+                self._inFlight[request.extIDText] = 1, key
+            elif underWay[1] != key:
                 error = ExtIDInUse()
                 self.write(response(request.extIDText, error.status, encode(error.data())))
                 return
-            again = count > 0
-            self._inFlight[request.extIDText] = count + 1, first
+            else:
+                again = True
+                self._inFlight[request.extIDText] = underWay[0] + 1, key
         self._underWay += 1
-        self._setReading()
+        if self._underWay >= self.factory.limits.inFlightMax:
+            self._setReading()
         self.factory.dispatcher.dispatch(self, request, again)
 
     def _countRefusal(self) -> None:
@@ -326,26 +335,37 @@ class ManagerProtocol(LineReceiver):
         self._stream.answered()
         if self._refusals and self._open:
             self._checkStranger()
-        # More may have been read already; only then is it known to be all.
-        self._setReading()
-        self._closeIfDone()
+        if not self._reading:
+            self._setReading()
+        if self._peerDone:
+            # More may have been read already; only then is it known to be all.
+            self._closeIfDone()
 
     def write(self, lines: bytes) -> bool:
-        """Send whole lines, now or when the peer reads; C{False} if that will never be: C{IStreamed}."""
+        """Send whole lines, soon or when the peer reads; C{False} if that will never be: C{IStreamed}."""
         if not self._open:
             return False
+        piled = self._piled + len(lines)
         if self._peerReads:
-            self.transport.write(lines)
-            if not self._peerReads:
-                self.factory.unread.add(self, len(lines))
+            self._pile.append(lines)
+            self._piled = piled
+            if self.factory.outbox.isOpen and piled < _PILE_BYTES:
+                self.factory.outbox.add(self)
+            else:
+                self._flush()
             return True
-        if self._piled + len(lines) > self.factory.limits.bufferBytesMax:
+        if piled > self.factory.limits.bufferBytesMax:
             self.cutShort("lagged", f"it does not read, and {self._piled} bytes have piled up")
             return False
         self._pile.append(lines)
-        self._piled += len(lines)
+        self._piled = piled
         self.factory.unread.add(self, len(lines))
         return self._open
+
+    def flush(self) -> None:
+        """All is said for now: C{IOutgoing}."""
+        if self._open and self._peerReads:
+            self._flush()
 
     def _flush(self) -> None:
         """Hand what has piled up to the transport."""

@@ -29,10 +29,12 @@ import builtins
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 
 import msgspec
 import ujson
+from msgspec import Struct, field
 
 from .errors import InvalidData, ManagerError
 
@@ -86,7 +88,7 @@ class BadLine(Exception):
         self.extID = extID
 
 
-class Request(NamedTuple):
+class Request(Struct, frozen=True, gc=False):
     """
     What a client asks.
 
@@ -113,9 +115,12 @@ def encode(value: Any) -> Json:
 
     @raise ValueError: for what is none: NaN, infinities, C{Decimal}s, objects of any kind.
     """
-    if type(value) is Json:
+    kind = type(value)
+    if kind is Json:
         return value
-    if type(value) is dict and Json in set(map(type, value.values())):
+    if kind is str and _PLAIN(value):
+        return Json(f'"{value}"')
+    if kind is dict and Json in set(map(type, value.values())):
         # Put together once: what is text already may be large.
         parts = [part for name, member in value.items() for part in (",", encode(str(name)), ":", encode(member))]
         return Json("".join(["{", *parts[1:], "}"]))
@@ -165,6 +170,8 @@ def _finds(text: str, part: str, only: re.Pattern[str] | None = None) -> bool:
     return False
 
 
+# Text that is the same in JSON, whoever writes or reads it.
+_PLAIN = re.compile(r"[A-Za-z0-9 _.:;@/+=#-]*").fullmatch
 _PIECE = 1024 * 1024
 _SPACED_COMMA = re.compile(r", +[}\]]")
 _SCALARS = frozenset({str, int, float, bool, type(None)})
@@ -173,7 +180,7 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 def _check(value: Any) -> None:
     """Refuse what ujson would turn into something else: it makes a Decimal a float, and asks objects for a dict."""
     parts: Iterable[Any]
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         parts = value.values()
     elif isinstance(value, (list, tuple)):
         parts = value
@@ -199,7 +206,8 @@ def response(extID: Json, status: int, data: Mapping[str, Any] | Json, *, replay
     @param replayed: is it the outcome of an earlier request with the same key?
     """
     again = ',"replayed":true' if replayed else ""
-    return f'{{"extID":{extID},"status":{status}{again},"data":{encode(data)}}}\r\n'.encode("ascii")
+    text = data if type(data) is Json else encode(data)
+    return f'{{"extID":{extID},"status":{status}{again},"data":{text}}}\r\n'.encode("ascii")
 
 
 def event(name: str, type: int, data: Json, seq: int, timeMs: int) -> bytes:
@@ -208,7 +216,13 @@ def event(name: str, type: int, data: Json, seq: int, timeMs: int) -> bytes:
 
     @param timeMs: when it was booked, in milliseconds since 1970; on the wire it is in seconds.
     """
-    return (f'{{"event":"{name}","type":{type},"data":{data},"seq":{seq},"time":{timeMs / 1000}}}\r\n').encode("ascii")
+    return f'{{"event":"{name}","type":{type},"data":{data},"seq":{seq},"time":{_seconds(timeMs)}}}\r\n'.encode("ascii")
+
+
+@lru_cache(maxsize=16)
+def _seconds(timeMs: int) -> str:
+    """All entries of a batch have one time, and to write a float costs as much as the rest of an event."""
+    return str(timeMs / 1000)
 
 
 def marker(name: str, data: Mapping[str, Any]) -> bytes:
@@ -233,6 +247,47 @@ def decode(line: bytes) -> Request:
 
     @raise BadLine: if there is none.
     """
+    return _decodePlain(line) or _decodeAny(line)
+
+
+class _Envelope(Struct, gc=False):
+    command: str
+    data: dict[str, Any]
+    extID: str
+    token: str | None = field(name="__token", default=None)
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope).decode
+_SERVICE = frozenset({"__access", "__deferred"})
+
+
+def _decodePlain(line: bytes) -> Request | None:
+    """
+    The request on a line, if it is as nearly all are: then a look at the whole of it shows that nothing is wrong
+    with it, in a fifth of the time. C{None}: it has to be looked at piece by piece.
+    """
+    try:
+        envelope = _ENVELOPE(line)
+    except (ValueError, RecursionError, msgspec.MsgspecError):
+        return None
+    command, data, extID, token = envelope.command, envelope.data, envelope.extID, envelope.token
+    if (
+        # A member has exactly one colon, so with no more colons than members none was given twice, and none is
+        # within another but in data. A colon in the extID is counted, unless it is escaped.
+        line.count(b":") != len(data) + (3 if token is None else 4) + extID.count(":")
+        or b"[" in line
+        or b"\\u00" in line
+        or not _PLAIN(extID)
+        or len(extID) > EXTID_BYTES_MAX
+        or not 0 < len(command) <= COMMAND_CHARACTERS_MAX
+        or token == ""
+        or not _SERVICE.isdisjoint(data)
+    ):
+        return None
+    return Request(command, extID, Json(f'"{extID}"'), data, token)
+
+
+def _decodeAny(line: bytes) -> Request:
     try:
         envelope = _parse(line)
     except (ValueError, RecursionError, msgspec.MsgspecError) as e:
