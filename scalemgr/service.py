@@ -41,6 +41,7 @@ from .runtime.eventlog import EventLog
 from .runtime.forgetting import Forgetting
 from .runtime.mainloop import TradingRuntime
 from .runtime.orders import InThread
+from .runtime.ownthread import OwnThread
 from .runtime.waiters import TimeoutBounds, Waiters
 from .server.auth import Authenticator, Keys
 from .server.context import House
@@ -134,8 +135,8 @@ class ManagerService(Service):
             raise
         self._raiseFileLimit()
         super().startService()
-        for pool in self._pools:
-            pool.start()
+        for thread in self._threads:
+            thread.start()
         self._runtime.start(firstOrder)
         if self._forgetting is not None:
             self._forgetting.start()
@@ -147,16 +148,12 @@ class ManagerService(Service):
         limits = settings.limits
         # The ledger's own thread; one for short questions; one for replays; two for the rest that blocks; and two for
         # tables and statements, which may take long: nothing that a commit or a time-out waits for is behind them.
-        self._pools = [
-            ThreadPool(1, 1, "ledger"),
-            ThreadPool(1, 1, "reader"),
-            ThreadPool(0, 1, "replay"),
-            ThreadPool(0, 2, "helper"),
-            ThreadPool(0, 2, "query"),
-        ]
-        self._inLedger, inReader, inReplay, inHelper, inQuery = map(self._inPool, self._pools)
-        queries = Lanes(inQuery, settings.queries.waiting)
-        inReader, inHelper = Bounded(inReader, limits.questions), Bounded(inHelper, limits.jobs)
+        self._inLedger, reader, inReplay = (OwnThread(self._reactor, name) for name in ("ledger", "reader", "replay"))
+        helpers, queriers = ThreadPool(0, 2, "helper"), ThreadPool(0, 2, "query")
+        # The ledger's is the last to be stopped.
+        self._threads: list[OwnThread | ThreadPool] = [reader, inReplay, helpers, queriers, self._inLedger]
+        queries = Lanes(self._inPool(queriers), settings.queries.waiting)
+        inReader, inHelper = Bounded(reader, limits.questions), Bounded(self._inPool(helpers), limits.jobs)
         events = EventLog(ledger, inReplay)
         sync = settings.sync
         bounds = TimeoutBounds(sync.timeout_ms, sync.timeout_ms_min, sync.timeout_ms_max)
@@ -303,12 +300,11 @@ class ManagerService(Service):
         if hurry.active():
             hurry.cancel()
         self._waiters.stop()
-        ledgerPool, *others = self._pools
-        for pool in others:
+        for thread in self._threads[:-1]:
             # A session that went away may have left a question behind; it ends before the ledger does.
-            pool.stop()
+            thread.stop()
         await self._inLedger(self._ledger.close, nextOrder)
-        ledgerPool.stop()
+        self._inLedger.stop()
         if self._temporary is not None:
             self._temporary.cleanup()
         self._log.info("stopped at entry {seq}", seq=self._ledger.book.seq)

@@ -126,14 +126,15 @@ class TradingRuntime:
         @raise Overloaded: if the queue is full, or too much is under way with its key; nothing was done.
         @raise ShuttingDown: nothing was done.
         """
-        joined = self._underWay.join(request)
+        name = request.cause.name
+        joined = self._underWay.join(request, name)
         if joined is not None:
             return joined
         if self._stopping:
             raise ShuttingDown
         if len(self._queue) >= self._queueMax:
             raise Overloaded(f"{len(self._queue)} requests are queued already; nothing was done")
-        work = self._underWay.enter(request)
+        work = self._underWay.enter(request, name)
         self._queue.append(work)
         if self._idle is not None and len(self._queue) == 1:
             # Not at once: whoever submits goes on to say who waits for it.
@@ -251,6 +252,7 @@ class TradingRuntime:
         work.certainty().addCallback(certain).addErrback(self._survive)
 
     def _answer(self, work: Work) -> None:
+        # To answer one may make another go away.
         for asker in tuple(work.askers):
             self._waiters.settled(asker)
 

@@ -88,7 +88,7 @@ class Work:
 
     def settle(self, entry: Entry, *, replay: bool) -> None:
         """This became of it, or, as a replay, of an earlier request with its key."""
-        self.outcome = refusalOf(entry) or entry
+        self.outcome = entry if entry.event != REFUSAL else refusalOf(entry)
         self.entry, self.replay = entry, replay
         self._desk.leave(self)
         if replay:
@@ -166,13 +166,13 @@ class UnderWay:
         # By key, for each question to the log that is under way: what is or was under way since it was asked.
         self._searches: dict[KeyName, list[list[Work]]] = {}
 
-    def join(self, request: Request) -> Submission | None:
+    def join(self, request: Request, name: KeyName | None) -> Submission | None:
         """
         Ask for the same thing as somebody else does, if somebody does.
 
+        @param name: the request's key in full.
         @raise Overloaded: if too many others are under way with its key; nothing was done.
         """
-        name = request.cause.name
         works = None if name is None else self._byName.get(name)
         if works is None:
             return None
@@ -183,9 +183,8 @@ class UnderWay:
             raise Overloaded(f"{len(works)} other requests are under way with this key; nothing was done")
         return None
 
-    def enter(self, request: Request) -> Work:
-        """Something new."""
-        name = request.cause.name
+    def enter(self, request: Request, name: KeyName | None) -> Work:
+        """Something new, with this key."""
         work = Work(self, request, name)
         if work.makes:
             self._byOrder.setdefault(work.makes, [])
@@ -198,11 +197,15 @@ class UnderWay:
 
     def leave(self, work: Work) -> None:
         """It has an outcome, or never will."""
-        for known in self._byOrder.pop(work.makes, ()):
-            known.callback(None)
+        curious = self._byOrder.pop(work.makes, None)
+        if curious:
+            for known in curious:
+                known.callback(None)
         name = work.name
-        works = None if name is None else self._byName.get(name)
-        if works is not None and work in works:
+        if name is None:
+            return
+        works = self._byName.get(name, [])
+        if work in works:
             works.remove(work)
             if not works:
                 del self._byName[name]

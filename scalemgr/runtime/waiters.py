@@ -99,10 +99,10 @@ class Waiters:
         self._bounds = bounds
         self._default = bounds.default_ms / 1000
         self._waitersMax = waitersMax
-        self._byCause: _Table[ISubmission] = {}
-        self._byEvent: _Table[tuple[str, int, int]] = {}
-        self._bySession: _Table[Hashable] = {}
-        self._slots: _Table[int] = {}
+        self._byCause: _Few[ISubmission] = {}
+        self._byEvent: _Few[tuple[str, int, int]] = {}
+        self._bySession: _Crowds[Hashable] = {}
+        self._slots: _Crowds[int] = {}
         self._swept = 0
         self._count = 0
         self._timer: IDelayedCall | None = None
@@ -133,8 +133,8 @@ class Waiters:
         slot = ceil((self._clock.seconds() + seconds) / TICK_S)
         waiter = _Waiter(awaited, session, extID, slot)
         self._count += 1
-        _put(self._bySession, session, waiter)
-        _put(self._slots, slot, waiter)
+        _join(self._bySession, session, waiter)
+        _join(self._slots, slot, waiter)
         if cause is not None:
             _put(self._byCause, cause, waiter)
         else:
@@ -155,13 +155,13 @@ class Waiters:
             # Nearly always: most wait for a cause.
             return
         for entry in entries:
-            for waiter in tuple(self._byEvent.get((entry.event, entry.type, entry.order), ())):
+            for waiter in self._byEvent.get((entry.event, entry.type, entry.order), ()):
                 if self._remove(waiter):
                     waiter.deferred.callback(entry)
 
     def settled(self, cause: ISubmission) -> None:
         """Answer those who wait for this cause: it has an outcome."""
-        for waiter in tuple(self._byCause.get(cause, ())):
+        for waiter in self._byCause.get(cause, ()):
             if self._remove(waiter):
                 waiter.tell()
 
@@ -199,8 +199,12 @@ class Waiters:
         @return: C{False} if it is not there any more: to answer one may end the session of the next.
         """
         awaited = waiter.awaited
-        if not _take(self._bySession, waiter.session, waiter):
+        ofSession = self._bySession.get(waiter.session)
+        if ofSession is None or waiter not in ofSession:
             return False
+        del ofSession[waiter]
+        if not ofSession:
+            del self._bySession[waiter.session]
         if awaited.cause is not None:
             _take(self._byCause, awaited.cause, waiter)
         else:
@@ -257,27 +261,31 @@ class Waiters:
         self._log.failure("a waiter could not be told that its time is up", failure)
 
 
-# Dicts for their order: who came first is answered first.
-_Table = dict[_Key, dict[_Waiter, None]]
+# Those of a slot, or a session: many. Dicts for their order: who came first is answered first.
+_Crowds = dict[_Key, dict[_Waiter, None]]
+# Those of a cause, or an event: nearly always one, and a tuple of one costs a fifth of a dict.
+_Few = dict[_Key, tuple[_Waiter, ...]]
 
 
-def _put(table: _Table[_Key], key: _Key, waiter: _Waiter) -> None:
-    those = table.get(key)
-    if those is None:
+def _join(table: _Crowds[_Key], key: _Key, waiter: _Waiter) -> None:
+    crowd = table.get(key)
+    if crowd is None:
         table[key] = {waiter: None}
     else:
-        those[waiter] = None
+        crowd[waiter] = None
 
 
-def _take(table: _Table[_Key], key: _Key, waiter: _Waiter) -> bool:
-    those = table.get(key)
-    if those is None or waiter not in those:
-        return False
+def _put(table: _Few[_Key], key: _Key, waiter: _Waiter) -> None:
+    others = table.get(key)
+    table[key] = (waiter,) if others is None else (*others, waiter)
+
+
+def _take(table: _Few[_Key], key: _Key, waiter: _Waiter) -> None:
+    those = table[key]
     if len(those) == 1:
         del table[key]
     else:
-        del those[waiter]
-    return True
+        table[key] = tuple(other for other in those if other is not waiter)
 
 
 def awaitedFrom(service: Mapping[str, Any] | Awaited) -> Awaited:
@@ -286,7 +294,7 @@ def awaitedFrom(service: Mapping[str, Any] | Awaited) -> Awaited:
 
     @raise TypeError: if it is none; that is a bug of the command. Its cause was then withdrawn.
     """
-    if type(service) is Awaited:
+    if isinstance(service, Awaited):
         return service
     try:
         awaited = Awaited(**service)

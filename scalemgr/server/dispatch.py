@@ -72,8 +72,8 @@ class Dispatcher:
         self.stopping = False
         self._house = house
         self._auth = auth
-        # To ask a class for its Logger makes a new one.
-        self._commandLog = self._log
+        # For commands: to ask a class for its Logger makes a new one each time.
+        self._logger = self._log
         self._errors = 0
 
     def dispatch(self, session: ISession, request: Request, again: bool = False) -> None:
@@ -90,7 +90,7 @@ class Dispatcher:
             command = self.commands.get(request.command) or self._unknown(request.command)
             _check(command, principal, again)
             params = convert(request.data, command.params)
-            context = Context(self._house, session, principal, request.extID, request.extIDText, again, self._commandLog)
+            context = Context(self._house, session, principal, request.extID, request.extIDText, again, self._logger)
             result = command.run(context, params)
             if not isinstance(result, (dict, Mapping)):
                 waiting = _deferred(result, command).addCallback(self._intercept, context, request)
@@ -106,10 +106,15 @@ class Dispatcher:
             return
         # One pair of callbacks and no more: what each costs is paid by every deposit.
         who = (session, request, command, context)
-        waiting.addCallbacks(self._answer, self._failed, who, None, who)
+        waiting.addCallbacks(self._answer, self._failed, callbackArgs=who, errbackArgs=who)
 
     def _answer(
-        self, result: Mapping[str, Any] | Entry, session: ISession, request: Request, command: ICommand, context: Context
+        self,
+        result: Mapping[str, Any] | Entry,
+        session: ISession,
+        request: Request,
+        command: ICommand,
+        context: Context,
     ) -> None:
         """What a command came to, later."""
         try:

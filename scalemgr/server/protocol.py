@@ -85,7 +85,7 @@ class ManagerProtocol(LineReceiver):
         self._finishing = False
         self._pile: list[bytes] = []
         self._piled = 0
-        self._open = False
+        self._open = self._isPlain = False
         self._wasDenied = False
         self._authTimer: IDelayedCall | None = None
         self._lingerTimer: IDelayedCall | None = None
@@ -99,7 +99,9 @@ class ManagerProtocol(LineReceiver):
         self._open = True
         self._stream = Stream(self, self.factory.events, self.factory.clock, limits.bufferBytesMax)
         self.turns = Turns(self.factory.clock)
-        if ITCPTransport.providedBy(self.transport):
+        ofTCP = ITCPTransport.providedBy(self.transport)
+        self._isPlain = ofTCP and not ISSLTransport.providedBy(self.transport)
+        if ofTCP:
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(_Writing(self), True)
@@ -162,8 +164,7 @@ class ManagerProtocol(LineReceiver):
         if not self._open:
             return
         self._close()
-        plain = ITCPTransport.providedBy(self.transport) and not ISSLTransport.providedBy(self.transport)
-        if plain and not self._peerClosed:
+        if self._isPlain and not self._peerClosed:
             # To close with something unread would reset the connection, and what is on its way would be lost:
             # end our direction, and read on, into the void, until the peer has ended its own.
             LineReceiver.resumeProducing(self)
@@ -372,6 +373,10 @@ class ManagerProtocol(LineReceiver):
         pile, self._pile, self._piled = b"".join(self._pile), [], 0
         if pile:
             self.transport.write(pile)
+            if self._isPlain:
+                # Else it would leave in the reactor's next turn only: what is late by that is every answer. If it
+                # fails, the reactor finds out for itself.
+                self.transport.doWrite()
             if self._open and not self._peerReads:
                 self.factory.unread.add(self, len(pile))
 

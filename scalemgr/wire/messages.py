@@ -115,12 +115,11 @@ def encode(value: Any) -> Json:
 
     @raise ValueError: for what is none: NaN, infinities, C{Decimal}s, objects of any kind.
     """
-    kind = type(value)
-    if kind is Json:
+    if type(value) is Json:
         return value
-    if kind is str and _PLAIN(value):
+    if type(value) is str and _PLAIN(value):
         return Json(f'"{value}"')
-    if kind is dict and Json in set(map(type, value.values())):
+    if type(value) is dict and Json in set(map(type, value.values())):
         # Put together once: what is text already may be large.
         parts = [part for name, member in value.items() for part in (",", encode(str(name)), ":", encode(member))]
         return Json("".join(["{", *parts[1:], "}"]))
@@ -258,7 +257,6 @@ class _Envelope(Struct, gc=False):
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope).decode
-_SERVICE = frozenset({"__access", "__deferred"})
 
 
 def _decodePlain(line: bytes) -> Request | None:
@@ -270,21 +268,25 @@ def _decodePlain(line: bytes) -> Request | None:
         envelope = _ENVELOPE(line)
     except (ValueError, RecursionError, msgspec.MsgspecError):
         return None
-    command, data, extID, token = envelope.command, envelope.data, envelope.extID, envelope.token
+    data, extID, token = envelope.data, envelope.extID, envelope.token
+    # A member has exactly one colon, so with no more colons than members none was given twice, and none is within
+    # another but in data. A colon in the extID is counted, unless it is escaped.
+    colons = len(data) + (3 if token is None else 4)
+    if ":" in extID:
+        colons += extID.count(":")
     if (
-        # A member has exactly one colon, so with no more colons than members none was given twice, and none is
-        # within another but in data. A colon in the extID is counted, unless it is escaped.
-        line.count(b":") != len(data) + (3 if token is None else 4) + extID.count(":")
+        line.count(b":") != colons
         or b"[" in line
-        or b"\\u00" in line
+        or (b"\\" in line and b"\\u00" in line)
         or not _PLAIN(extID)
         or len(extID) > EXTID_BYTES_MAX
-        or not 0 < len(command) <= COMMAND_CHARACTERS_MAX
+        or not 0 < len(envelope.command) <= COMMAND_CHARACTERS_MAX
         or token == ""
-        or not _SERVICE.isdisjoint(data)
+        or "__access" in data
+        or "__deferred" in data
     ):
         return None
-    return Request(command, extID, Json(f'"{extID}"'), data, token)
+    return Request(envelope.command, extID, Json(f'"{extID}"'), data, token)
 
 
 def _decodeAny(line: bytes) -> Request:
