@@ -141,7 +141,8 @@ class ICommand(Interface):
 
             C{kind} is what the 504 says; C{timeout} is in milliseconds and may be left out, for the
             configured one. C{cause}, an L{ISubmission}, may be added: then only the event that this very
-            submission causes will do, and if it is refused, that is the answer.
+            submission causes will do, and if it is refused, that is the answer. The
+            L{Awaited <scalemgr.runtime.waiters.Awaited>} that the member becomes may stand there, too.
 
             A member C{__status} is not sent either: it is the status of the answer, where that is not 200.
         @raise ManagerError: for a refusal. Anything else is answered with 500 and logged.
