@@ -131,7 +131,7 @@ class Dispatcher:
         self, failure: Failure, session: ISession, request: Request, command: ICommand, context: Context
     ) -> None:
         """A command failed, later."""
-        if failure.check(CancelledError) and not session.isOpen():
+        if isinstance(failure.value, CancelledError) and not session.isOpen():
             return  # A session that goes away changes nothing about what it asked for.
         try:
             context.abandon()
