@@ -31,13 +31,17 @@ class Daemon:
 
     @ivar port: where it listens.
     @ivar folder: of its ledger.
+    @ivar started: when it was, on the clock of C{time.monotonic}.
     """
 
-    def __init__(self, process: subprocess.Popen[str], port: int, folder: Path, token: str) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], port: int, folder: Path, token: str, started: float
+    ) -> None:
         self._process = process
         self.port = port
         self.folder = folder
         self.token = token
+        self.started = started
 
     def client(self) -> BlockingClient:
         """A session of a manager."""
@@ -80,25 +84,23 @@ class House:
         self.token = made.stdout.strip()
 
     @contextmanager
-    def daemon(self, ledger: Path, *, keep: bool = False) -> Iterator[Daemon]:
+    def daemon(self, ledger: Path, config: str = "") -> Iterator[Daemon]:
         """
         A daemon on a copy of a ledger, gone with it afterwards.
 
-        @param keep: use the ledger itself.
+        @param config: what else its configuration says.
         """
         self._count += 1
         home = self._folder / f"daemon-{self._count}"
         home.mkdir()
         try:
-            for name in ("scalemgr.toml", "scalemgr.key"):
-                shutil.copy2(self._folder / name, home)
-            if keep:
-                (home / "ledger").symlink_to(ledger)
-            else:
-                shutil.copytree(ledger, home / "ledger")
+            shutil.copy2(self._folder / "scalemgr.key", home)
+            (home / "scalemgr.toml").write_text(_CONFIG + config, "utf-8")
+            shutil.copytree(ledger, home / "ledger")
             command = python("-m", "twisted", "--log-format=text", "scalemgr", "--config", str(home / "scalemgr.toml"))
+            started = time.monotonic()
             with running(command, self._core, home / "log") as (process, port):
-                yield Daemon(process, port, home / "ledger", self.token)
+                yield Daemon(process, port, home / "ledger", self.token, started)
                 if process.poll() is not None:
                     said = (home / "log").read_text("utf-8", "replace")
                     raise BenchFailed(f"the daemon has ended by itself:\n{said[-2000:]}")
