@@ -100,7 +100,7 @@ def _notes(stage: Stage) -> list[str]:
             f"servers on core {stage.cores.server}, generators on core {stage.cores.generator}; "
             "PostgreSQL, which was there before, wherever it likes"
         )
-    return notes
+    return notes + [f"{name}: {note}" for name, note in stage.notes.items()]
 
 
 def _progress(text: str) -> None:

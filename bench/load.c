@@ -584,9 +584,9 @@ int main(int argc, char **argv) {
     else if (opt.kind == CATCHUP) runCatchup();
     else if (opt.rate > 0) runOpen();
     else runClosed();
-    /* What is under way is still answered, and still has to be right. */
+    /* What is under way is still answered, and still has to be right; where answers went astray some never will be. */
     sending = 0;
     u64 patience = now() + 10000000000u;
-    while (opt.kind < SUBSCRIBE && !closedByPeer && now() < patience && underWay()) turn(50);
+    while (opt.kind < SUBSCRIBE && !closedByPeer && !strays && now() < patience && underWay()) turn(50);
     return report(opt.kind < SUBSCRIBE ? underWay() : 0);
 }

@@ -11,6 +11,8 @@ from .stage import Figure, Plan
 
 __all__ = ["Report"]
 
+_TIMES = (", p50", ", p99")
+
 
 @dataclass
 class Report:
@@ -67,28 +69,43 @@ class Report:
     def lines(self) -> Iterator[str]:
         """All of it, to be read."""
         yield ", ".join(f"{name}: {value}" for name, value in self.machine.items())
-        plan = self.plan
-        yield f"{plan.name} run, {plan.rounds} rounds, loads of {plan.seconds:g} s; big: {plan.bigTrades:,} trades, "
-        yield f"{plan.bigAccounts:,} accounts; sustained: {plan.sustained:g} s against {plan.burst:g} s"
+        yield from self._plan()
         yield from (f"note: {note}" for note in self.notes)
         yield ""
-        yield f"{'figure':<50}{'median':>14}{'low':>14}{'high':>14}"
-        for name, figure in self.figures.items():
-            yield (
-                f"{name:<50}{_number(figure.median):>14}{_number(min(figure.values)):>14}"
-                f"{_number(max(figure.values)):>14} {figure.unit}"
-            ).rstrip()
-        yield from (f"{name:<50}skipped: {why}" for name, why in self.skipped.items())
-        yield from (f"{name:<50}FAILED: {why}" for name, why in self.failed.items())
+        yield from self._figures()
+        yield from (f"{name:<46}skipped: {why}" for name, why in self.skipped.items())
+        yield from (f"{name:<46}FAILED: {why}" for name, why in self.failed.items())
         yield ""
         yield f"{'goal':<54}{'measured':>10}{'goal':>14}"
-        for verdict in self.verdicts:
-            goal = verdict.goal
-            value = "-" if verdict.value is None else f"{verdict.value:.3g}" if verdict.value < 100 else f"{verdict.value:.0f}"
-            bound = f"{'≥' if goal.atLeast else '≤'} {goal.bound:g} {goal.unit}".rstrip()
-            short = " (short form)" if goal.long and plan.name == "short" and verdict.value is not None else ""
-            yield f"{goal.name:<54}{value:>10}{bound:>14}  {verdict.words}{short}"
+        yield from map(self._goal, self.verdicts)
+
+    def _plan(self) -> Iterator[str]:
+        plan = self.plan
+        yield f"{plan.name} run: {plan.rounds} rounds of loads of {plan.seconds:g} s"
+        yield (
+            f"big: {plan.bigTrades:,} trades and {plan.bigAccounts:,} accounts; sustained: {plan.sustained:g} s "
+            f"against {plan.burst:g} s; memory: watched over {plan.slope:,} deposits"
+        )
+
+    def _figures(self) -> Iterator[str]:
+        yield f"{'figure':<46}{'median':>12}   {'low - high':<25}{'unit':<7}{'p50, µs':>10}{'p99, µs':>10}"
+        for name, figure in self.figures.items():
+            if name.endswith(_TIMES):
+                # In the line of its load.
+                continue
+            spread = f"{_number(min(figure.values))} - {_number(max(figure.values))}"
+            times = "".join(
+                f"{_number(self.figures[name + time].median):>10}" for time in _TIMES if name + time in self.figures
+            )
+            yield f"{name:<46}{_number(figure.median):>12}   {spread:<25}{figure.unit:<7}{times}".rstrip()
+
+    def _goal(self, verdict: Verdict) -> str:
+        goal = verdict.goal
+        value = "-" if verdict.value is None else _number(verdict.value)
+        bound = f"{'≥' if goal.atLeast else '≤'} {goal.bound:g} {goal.unit}".rstrip()
+        isShort = goal.long and self.plan.name == "short" and verdict.value is not None
+        return f"{goal.name:<54}{value:>10}{bound:>14}  {verdict.words}{' (short form)' if isShort else ''}"
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -74,6 +74,7 @@ class Stage:
 
     @param scratch: a folder that is removed afterwards.
     @ivar figures: what was found, by name, in the order in which it was found first.
+    @ivar notes: what has to be known of a figure, by what it is about.
     """
 
     def __init__(self, plan: Plan, scratch: Path) -> None:
@@ -82,6 +83,7 @@ class Stage:
         self.cores = Cores()
         self.generator = Generator(scratch, self.cores.generator)
         self.figures: dict[str, Figure] = {}
+        self.notes: dict[str, str] = {}
         self._house: House | None = None
         self._postgres: Postgres | None = None
         self._ledgers: dict[tuple[int, int], Path] = {}

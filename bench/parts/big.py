@@ -38,7 +38,7 @@ def sustained(stage: Stage) -> None:
     plan = stage.plan
     with stage.daemon() as daemon:
         burst = stage.load(daemon.port, connections=50, in_flight=16, seconds=plan.burst, token=daemon.token)
-    stage.keep("sustained: the burst", "/s", burst["rate"])
+    stage.keepLoad("sustained: the burst", burst)
     with stage.daemon() as daemon:
         before, _ = lag(daemon.folder)
         with _Watch(daemon) as watch:
@@ -46,8 +46,7 @@ def sustained(stage: Stage) -> None:
             load = stage.load(daemon.port, connections=50, in_flight=16, seconds=plan.sustained, token=daemon.token)
             head, behind = lag(daemon.folder)
             entries = (head - before) / (time.monotonic() - began)
-    stage.keep("sustained: for long", "/s", load["rate"])
-    stage.keep("sustained: for long, p99", "µs", load["p99"])
+    stage.keepLoad("sustained: for long", load)
     # How long it took to write what the views lack.
     stage.keep("sustained: views behind at the end", "s", behind / entries)
     stage.keep("sustained: views behind at most", "s", max(behind, watch.most) / entries)

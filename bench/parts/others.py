@@ -17,7 +17,7 @@ def postgres(stage: Stage) -> None:
     for script, name in (("statements", "three statements"), ("cte", "one CTE")):
         rate = stage.postgres.measure(script, stage.plan.clients, seconds)
         stage.keep(f"PostgreSQL, {name}", "/s", rate)
-        stage.keep(f"PostgreSQL, {name}: clients", "", stage.postgres.best[script])
+        stage.notes[f"PostgreSQL, {name}"] = f"pgbench was best with {stage.postgres.best[script]} clients"
 
 
 def redis(stage: Stage) -> None:
