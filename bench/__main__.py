@@ -6,6 +6,7 @@ import argparse
 import json
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -79,7 +80,7 @@ def measure(plan: Plan, parts: Sequence[Part]) -> Report:
                     continue
                 try:
                     part.measure(stage)
-                except BenchFailed as e:
+                except (BenchFailed, subprocess.SubprocessError, OSError) as e:
                     failed[part.name] = str(e)
             _progress("")
         finally:
@@ -92,7 +93,7 @@ def measure(plan: Plan, parts: Sequence[Part]) -> Report:
 def _notes(stage: Stage) -> list[str]:
     notes = []
     if not stage.generator.isC:
-        notes.append("no C compiler: the generator is in Python and may be the bottleneck; install one (cc, gcc or $CC)")
+        notes.append("no C compiler (cc, gcc, $CC): the generator is in Python, and may be the bottleneck")
     if stage.cores.server is None:
         notes.append("one core only: nothing is pinned, and the generator takes from what it measures")
     else:

@@ -34,9 +34,7 @@ class Daemon:
     @ivar started: when it was, on the clock of C{time.monotonic}.
     """
 
-    def __init__(
-        self, process: subprocess.Popen[str], port: int, folder: Path, token: str, started: float
-    ) -> None:
+    def __init__(self, process: subprocess.Popen[str], port: int, folder: Path, token: str, started: float) -> None:
         self._process = process
         self.port = port
         self.folder = folder

@@ -27,7 +27,9 @@ class Cores:
 
     def __init__(self) -> None:
         cores = sorted(os.sched_getaffinity(0))
-        self.server, self.generator = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
+        isAlone = len(cores) < 2
+        self.server = None if isAlone else cores[0]
+        self.generator = None if isAlone else cores[1]
 
 
 def raiseFileLimit() -> None:

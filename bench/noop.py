@@ -8,10 +8,11 @@ C{transport.write} a line: idiomatic, and not tuned. C{python -m bench.noop [STA
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import ujson
 from twisted.internet import reactor
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import ServerFactory
 from twisted.protocols.basic import LineReceiver
 
 # What a booked deposit looks like, so that an answer has about 200 bytes and more, as there.
@@ -29,35 +30,30 @@ BOOKED = {
 
 
 class Noop(LineReceiver):
-    """Answers every line."""
+    """
+    Answers every line.
 
-    factory: NoopFactory
+    @ivar status: what every answer says.
+    """
+
+    status = 200
+    transport: Any
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
 
     def lineReceived(self, line: bytes) -> None:
         request = ujson.loads(line)
-        answer = {"extID": request["extID"], "status": self.factory.status, "data": BOOKED}
+        answer = {"extID": request["extID"], "status": self.status, "data": BOOKED}
         self.sendLine(ujson.dumps(answer).encode("ascii"))
-
-
-class NoopFactory(Factory):
-    """
-    @ivar status: what every answer says.
-    """
-
-    protocol = Noop
-    noisy = False
-
-    def __init__(self, status: int) -> None:
-        self.status = status
 
 
 def main() -> None:
     """Serve on a free port of loopback, and say which."""
-    status = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    port = reactor.listenTCP(0, NoopFactory(status), interface="127.0.0.1")
+    if len(sys.argv) > 1:
+        Noop.status = int(sys.argv[1])
+    factory: Any = ServerFactory.forProtocol(Noop)
+    port: Any = reactor.listenTCP(0, factory, interface="127.0.0.1")
     print(f"listening on tcp 127.0.0.1:{port.getHost().port}", flush=True)
     reactor.run()
 

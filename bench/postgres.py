@@ -115,7 +115,8 @@ class Postgres:
         return rates[self.best[script]]
 
     def _run(self, script: str, clients: int, seconds: int) -> float:
-        words = ["-n", "-M", "prepared", "-c", str(clients), "-T", str(seconds), "-f", str(self._folder / f"{script}.sql")]
+        words = ["-n", "-M", "prepared", "-c", str(clients), "-T", str(seconds)]
+        words += ["-f", str(self._folder / f"{script}.sql")]
         process = start(
             ["pgbench", *_server(), *words, self._name],
             self._core,

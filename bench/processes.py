@@ -48,15 +48,22 @@ def start(command: Sequence[str], core: int | None, **how: Any) -> subprocess.Po
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """Ask it to end, and end it if it does not."""
+    """
+    Ask it to end, and end it if it does not.
+
+    @raise BenchFailed: if it did not.
+    """
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(_STOP_S)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
+        except subprocess.TimeoutExpired:
+            raise BenchFailed(f"{process.args!r} did not end within {_STOP_S:g} s") from None
+        finally:
+            # Whatever came of the waiting: nothing that was started here stays.
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
 
 @contextmanager
@@ -85,4 +92,4 @@ def listening(process: subprocess.Popen[str], log: IO[str], timeoutS: float = 12
         except subprocess.TimeoutExpired:
             continue
         break
-    raise BenchFailed(f"{process.args} did not start:\n{path.read_text('utf-8', 'replace')[-2000:]}")
+    raise BenchFailed(f"{process.args!r} did not start:\n{path.read_text('utf-8', 'replace')[-2000:]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -10,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from .daemon import Daemon, House
-from .ledgers import prepare
 from .loads import Generator, Load
 from .machine import Cores
 from .postgres import Postgres
+from .processes import BenchFailed, python, start, stop
 
 __all__ = ["ACCOUNTS", "DEFAULT", "FULL", "SHAPES", "Figure", "Plan", "Stage"]
 
@@ -21,6 +22,9 @@ __all__ = ["ACCOUNTS", "DEFAULT", "FULL", "SHAPES", "Figure", "Plan", "Stage"]
 ACCOUNTS = 10_000
 #: How a deposit comes: connections, and requests that each has in flight.
 SHAPES = ((1, 1), (50, 1), (1000, 1), (50, 16))
+
+# How long it may take to make one.
+_PREPARE_S = 1800.0
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,14 @@ class Stage:
         wanted = (accounts, trades)
         if wanted not in self._ledgers:
             folder = self.scratch / f"ledger-{accounts}-{trades}"
-            prepare(folder, accounts, trades)
+            words = [str(folder), "--prepare", "--accounts", str(accounts), "--count", str(trades)]
+            process = start(python("-m", "bench.ledgers", *words), None, stdin=subprocess.DEVNULL)
+            try:
+                process.wait(_PREPARE_S)
+            finally:
+                stop(process)
+            if process.returncode:
+                raise BenchFailed("a ledger could not be made")
             self._ledgers[wanted] = folder
         return self._ledgers[wanted]
 
@@ -135,9 +146,7 @@ class Stage:
     def deposits(self, daemon: Daemon, connections: int, inFlight: int, **options: Any) -> Load:
         """Deposits, and then a wait until nothing of them is left to do."""
         kind = options.pop("kind", "deposit")
-        load = self.load(
-            daemon.port, kind, connections=connections, in_flight=inFlight, token=daemon.token, **options
-        )
+        load = self.load(daemon.port, kind, connections=connections, in_flight=inFlight, token=daemon.token, **options)
         daemon.settle()
         return load
 

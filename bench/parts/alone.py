@@ -28,7 +28,7 @@ def echo(stage: Stage) -> None:
     assert command is not None
     with running(command, stage.cores.server, stage.scratch / "echo.log") as (_, port):
         for connections, inFlight in ((1, 1), (50, 16)):
-            load = stage.load(port, "echo", connections=connections, in_flight=inFlight, token="t" * 200)  # noqa: S106
+            load = stage.load(port, "echo", connections=connections, in_flight=inFlight, token="t" * 200)
             stage.keepLoad(f"echo {connections}x{inFlight}", load)
 
 
@@ -36,7 +36,7 @@ def noop(stage: Stage) -> None:
     """A bare LineReceiver with ujson."""
     with running(python("-m", "bench.noop"), stage.cores.server, stage.scratch / "noop.log") as (_, port):
         for connections, inFlight in SHAPES:
-            load = stage.load(port, connections=connections, in_flight=inFlight, token="t" * 200)  # noqa: S106
+            load = stage.load(port, connections=connections, in_flight=inFlight, token="t" * 200)
             stage.keepLoad(f"noop {connections}x{inFlight}", load)
 
 

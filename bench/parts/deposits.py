@@ -22,7 +22,7 @@ def deposits(stage: Stage) -> None:
         # The last one was at the top.
         half = stage.deposits(daemon, 50, 1, rate=load["rate"] / 2, seconds=stage.plan.seconds * 2)
     if half["answers"] < half["rate_asked"] * half["seconds"] * 0.9:
-        raise BenchFailed(f"at half of its top rate it falls behind: {half['rate']:.0f}/s of {half['rate_asked']:.0f}/s")
+        raise BenchFailed(f"at half of its top rate it falls behind: {half['rate']:.0f} of {half['rate_asked']:.0f}/s")
     stage.keepLoad("scalemgr at half of the top rate", half)
 
 

@@ -14,6 +14,8 @@ __all__ = ["memory"]
 
 _CONNECTIONS = 2000
 _WAITERS = (50, 200)
+# How long each half of the deposits over which memory is watched may take.
+_SLOPE_S = 300.0
 # Waiters are held up for seconds; nobody's time must be up meanwhile.
 _PATIENT = "[sync]\ntimeout_ms = 25000\n"
 
@@ -70,12 +72,14 @@ def _slope(stage: Stage, daemon: Daemon) -> None:
     before = daemon.rss()
     rest = _deposit(stage, daemon, stage.plan.slope - first)
     stage.keep("memory that a deposit leaves", "bytes", (daemon.rss() - before) / rest)
+    stage.notes["memory that a deposit leaves"] = f"watched over {rest:,} deposits, after {first:,}"
 
 
 def _deposit(stage: Stage, daemon: Daemon, count: int) -> int:
-    """Make at least so many deposits; how many were made."""
+    """Make at least so many deposits, or fewer if that takes too long; how many were made."""
     made = 0
-    while made < count:
+    end = time.monotonic() + _SLOPE_S
+    while made < count and time.monotonic() < end:
         load: Load = stage.deposits(daemon, 50, 16, warmup=0, seconds=1.0)
         made += load["total"]
     return made

@@ -52,9 +52,9 @@ def testAnswersInAnyOrder(either: Generator, tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["status", "extID", "replayed", "close"])
 def testWhatIsWrongIsNoSpeed(either: Generator, tmp_path: Path, mode: str) -> None:
     """One wrong status, extID, replay or end of a connection among the right answers fails the load."""
-    with running(python("-m", "tests.bench.scripted", mode), None, tmp_path / "log") as (_, port):
-        with pytest.raises(BenchFailed, match="wrong answers"):
-            either.run(port, connections=1, in_flight=8, seconds=0.2, warmup=0)
+    server = running(python("-m", "tests.bench.scripted", mode), None, tmp_path / "log")
+    with server as (_, port), pytest.raises(BenchFailed, match="wrong answers"):
+        either.run(port, connections=1, in_flight=8, seconds=0.2, warmup=0)
 
 
 @BOTH
@@ -62,5 +62,5 @@ def testAStatusHasToBeTheExpectedOne(either: Generator, noop: Any) -> None:
     """A refusal that is granted is as wrong as a deposit that is refused."""
     with noop(200) as port, pytest.raises(BenchFailed, match="'200'"):
         either.run(port, "refusal", seconds=0.1, warmup=0)
-    with noop(409) as port, pytest.raises(BenchFailed, match="refused|'409'"):
+    with noop(409) as port, pytest.raises(BenchFailed, match=r"refused|'409'"):
         either.run(port, "deposit", seconds=0.1, warmup=0)
