@@ -13,6 +13,7 @@ from pathlib import Path
 from scalemgr.client.blocking import BlockingClient
 
 from .ledgers import lag
+from .loads import Load
 from .processes import CHECKOUT, BenchFailed, python, running
 
 __all__ = ["Daemon", "House"]
@@ -32,6 +33,7 @@ class Daemon:
     @ivar port: where it listens.
     @ivar folder: of its ledger.
     @ivar started: when it was, on the clock of C{time.monotonic}.
+    @ivar told: what a subscriber was sent, once it is gone.
     """
 
     def __init__(self, process: subprocess.Popen[str], port: int, folder: Path, token: str, started: float) -> None:
@@ -40,6 +42,7 @@ class Daemon:
         self.folder = folder
         self.token = token
         self.started = started
+        self.told: Load = {}
 
     def client(self) -> BlockingClient:
         """A session of a manager."""

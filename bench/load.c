@@ -2,7 +2,7 @@
  * A load generator for lines of JSON: one process, one epoll loop, nothing per request that can be made beforehand.
  *
  *   load --port P --connections N --in-flight M --seconds S [--warmup S] [--rate R] [--kind K] [--token T]
- *        [--logins 10000] [--first-login 1001] [--prefix STR] [--keys K]
+ *        [--logins 10000] [--first-login 1001] [--prefix STR] [--keys K]      (all but --port may be left out)
  *
  * Kinds:
  *   deposit        BalanceInSync, each with an extID of its own; every answer must be a fresh 200
@@ -136,7 +136,8 @@ static void prepareLines(void) {
     char token[4200] = "";
     if (strlen(opt.token) > 4096 || strlen(opt.prefix) > 100) die("token or prefix too long");
     if (*opt.token) snprintf(token, sizeof token, ",\"__token\":\"%s\"", opt.token);
-    headLen = (size_t)snprintf(head, sizeof head, "{\"command\":\"%s\",\"extID\":\"%s-", commands[opt.kind], opt.prefix);
+    headLen = (size_t)snprintf(head, sizeof head, "{\"command\":\"%s\",\"extID\":\"%s-", commands[opt.kind],
+                               opt.prefix);
     middleLen = (size_t)snprintf(middle, sizeof middle, "\",\"data\":{\"login\":");
     tailLen = (size_t)snprintf(tail, sizeof tail, "%s}%s}\r\n",
                                opt.kind == ACCOUNT ? "" : ",\"comment\":\"Payment gateway deposit\"", token);
@@ -364,8 +365,9 @@ static void openConn(struct conn *c) {
 /* The first request of a session says which events it wants: none, unless it is there for them. */
 static void greet(struct conn *c) {
     char line[4400];
-    int len = snprintf(line, sizeof line, "{\"command\":\"%s\",\"extID\":\"hello-0\",\"data\":{},\"__token\":\"%s\"}\r\n",
-                       opt.kind == SUBSCRIBE ? "SubscribeAll" : "UnsubscribeAll", opt.token);
+    static const char ask[] = "{\"command\":\"%s\",\"extID\":\"hello-0\",\"data\":{},\"__token\":\"%s\"}\r\n";
+    const char *command = opt.kind == SUBSCRIBE ? "SubscribeAll" : "UnsubscribeAll";
+    int len = snprintf(line, sizeof line, ask, command, opt.token);
     if (send(c->fd, line, (size_t)len, MSG_NOSIGNAL) != len) die("greeting: %s", strerror(errno));
 }
 
@@ -410,7 +412,7 @@ static void openAll(void) {
 
 /* -- the loop ------------------------------------------------------------------------------------------ */
 
-static void turn(int timeoutMs) {
+static int turn(int timeoutMs) {
     struct epoll_event ready[256];
     int n = epoll_wait(epollFd, ready, 256, timeoutMs);
     for (int i = 0; i < n; i++) {
@@ -419,6 +421,7 @@ static void turn(int timeoutMs) {
         if (ready[i].events & EPOLLOUT) flush(c);
         if (!c->closed && ready[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) onReadable(c);
     }
+    return n;
 }
 
 static u64 underWay(void) {
@@ -448,7 +451,8 @@ static void runClosed(void) {
         startClosed();
         u64 total = replayRounds * slotCount, patience = now() + 60000000000u;
         while (answersAll < total && now() < patience && !closedByPeer && !stopped) turn(100);
-        if (answersAll < total) die("only %llu of %llu keys could be booked", (unsigned long long)answersAll, (unsigned long long)total);
+        if (answersAll < total)
+            die("only %llu of %llu keys could be booked", (unsigned long long)answersAll, (unsigned long long)total);
     }
     u64 start = now();
     windowStart = start + (u64)(opt.warmup * 1e9);
@@ -490,11 +494,15 @@ static void runOpen(void) {
 static void runSubscribe(void) {
     u64 end = now() + (u64)(opt.seconds * 1e9);
     while (now() < end && !stopped && !closedByPeer) turn(wakeMs(end));
+    /* What was sent before it was told to stop is on its way. */
+    u64 patience = now() + 5000000000u;
+    while (now() < patience && !closedByPeer && turn(100) != 0) continue;
 }
 
 static void runCatchup(void) {
-    static const char ask[] = "{\"command\":\"Subscribe\",\"extID\":\"catchup-0\",\"data\":{\"chanels\":[\"trade:event\","
-                              "\"balance:event\",\"user:event\",\"group:event\"],\"from_seq\":0},\"__token\":\"%s\"}\r\n";
+    static const char ask[] =
+        "{\"command\":\"Subscribe\",\"extID\":\"catchup-0\",\"data\":{\"chanels\":[\"trade:event\",\"balance:event\","
+        "\"user:event\",\"group:event\"],\"from_seq\":0},\"__token\":\"%s\"}\r\n";
     char *to = room(&conns[0], 8192);
     conns[0].outLen += (size_t)snprintf(to, 8192, ask, opt.token);
     windowStart = now();
@@ -506,27 +514,44 @@ static void runCatchup(void) {
 
 /* -- the report ---------------------------------------------------------------------------------------- */
 
+static void tell(const char *name, u64 count) {
+    printf(",\"%s\":%llu", name, (unsigned long long)count);
+}
+
 static int report(u64 unanswered) {
-    double seconds = opt.seconds, rate;
+    double seconds = opt.seconds;
     u64 counted = answersIn;
-    if (opt.kind == CATCHUP) seconds = (double)(lastEventNs - windowStart) / 1e9, counted = events;
-    if (opt.kind == SUBSCRIBE) seconds = (double)(lastEventNs - firstEventNs) / 1e9, counted = events;
-    rate = seconds > 0 ? (double)counted / seconds : 0;
+    if (opt.kind >= SUBSCRIBE) {
+        counted = events;
+        seconds = (double)(lastEventNs - (opt.kind == CATCHUP ? windowStart : firstEventNs)) / 1e9;
+    }
     u64 errors = strays + unanswered + closedByPeer + unordered;
     int ok = !wrong && !errors && (opt.kind == SUBSCRIBE || counted > 0);
-    printf("{\"kind\":\"%s\",\"connections\":%d,\"in_flight\":%d,\"ok\":%s,\"seconds\":%.3f,\"answers\":%llu,\"rate\":%.1f",
-           NAMES[opt.kind], opt.connections, opt.inFlight, ok ? "true" : "false", seconds, (unsigned long long)answersIn, rate);
-    printf(",\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"max\":%.1f", percentileUs(.5), percentileUs(.9), percentileUs(.99),
-           (double)maxNs / 1e3);
-    printf(",\"total\":%llu,\"statuses\":{", (unsigned long long)answersAll);
-    const char *comma = "";
-    for (int i = 0; i < 1000; i++)
-        if (statuses[i]) printf("%s\"%d\":%llu", comma, i, (unsigned long long)statuses[i]), comma = ",";
-    printf("},\"replayed\":%llu,\"wrong\":%llu,\"errors\":%llu,\"strays\":%llu,\"unanswered\":%llu,\"closed\":%llu",
-           (unsigned long long)replayed, (unsigned long long)wrong, (unsigned long long)errors, (unsigned long long)strays,
-           (unsigned long long)unanswered, (unsigned long long)closedByPeer);
-    printf(",\"unordered\":%llu,\"events\":%llu,\"event_bytes\":%llu,\"rate_asked\":%.1f,\"example\":\"%s\"}\n",
-           (unsigned long long)unordered, (unsigned long long)events, (unsigned long long)eventBytes, opt.rate, example);
+    printf("{\"kind\":\"%s\",\"connections\":%d,\"in_flight\":%d,\"ok\":%s", NAMES[opt.kind], opt.connections,
+           opt.inFlight, ok ? "true" : "false");
+    printf(",\"seconds\":%.3f,\"rate\":%.1f,\"rate_asked\":%.1f", seconds,
+           seconds > 0 ? (double)counted / seconds : 0, opt.rate);
+    printf(",\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"max\":%.1f", percentileUs(.5), percentileUs(.9),
+           percentileUs(.99), (double)maxNs / 1e3);
+    tell("answers", answersIn);
+    tell("total", answersAll);
+    const char *separator = ",\"statuses\":{";
+    for (int i = 0; i < 1000; i++) {
+        if (!statuses[i]) continue;
+        printf("%s\"%d\":%llu", separator, i, (unsigned long long)statuses[i]);
+        separator = ",";
+    }
+    printf("%s", *separator && separator[1] ? ",\"statuses\":{}" : "}");
+    tell("replayed", replayed);
+    tell("wrong", wrong);
+    tell("errors", errors);
+    tell("strays", strays);
+    tell("unanswered", unanswered);
+    tell("closed", closedByPeer);
+    tell("unordered", unordered);
+    tell("events", events);
+    tell("event_bytes", eventBytes);
+    printf(",\"example\":\"%s\"}\n", example);
     return ok ? 0 : 1;
 }
 
@@ -536,23 +561,36 @@ static void onSignal(int signal) {
 }
 
 static void readOptions(int argc, char **argv) {
+    const struct {
+        const char *name;
+        int *whole;
+        double *number;
+        const char **text;
+    } known[] = {
+        {"--port", &opt.port, NULL, NULL},         {"--connections", &opt.connections, NULL, NULL},
+        {"--in-flight", &opt.inFlight, NULL, NULL}, {"--seconds", NULL, &opt.seconds, NULL},
+        {"--warmup", NULL, &opt.warmup, NULL},     {"--rate", NULL, &opt.rate, NULL},
+        {"--token", NULL, NULL, &opt.token},       {"--logins", &opt.logins, NULL, NULL},
+        {"--prefix", NULL, NULL, &opt.prefix},     {"--first-login", &opt.firstLogin, NULL, NULL},
+        {"--keys", &opt.keys, NULL, NULL},
+    };
+    const size_t count = sizeof known / sizeof *known;
     for (int i = 1; i + 1 < argc; i += 2) {
-        const char *name = argv[i], *value = argv[i + 1];
-        if (!strcmp(name, "--port")) opt.port = atoi(value);
-        else if (!strcmp(name, "--connections")) opt.connections = atoi(value);
-        else if (!strcmp(name, "--in-flight")) opt.inFlight = atoi(value);
-        else if (!strcmp(name, "--seconds")) opt.seconds = atof(value);
-        else if (!strcmp(name, "--warmup")) opt.warmup = atof(value);
-        else if (!strcmp(name, "--rate")) opt.rate = atof(value);
-        else if (!strcmp(name, "--token")) opt.token = value;
-        else if (!strcmp(name, "--logins")) opt.logins = atoi(value);
-        else if (!strcmp(name, "--first-login")) opt.firstLogin = atoi(value);
-        else if (!strcmp(name, "--prefix")) opt.prefix = value;
-        else if (!strcmp(name, "--keys")) opt.keys = atoi(value);
-        else if (!strcmp(name, "--kind")) {
+        const char *value = argv[i + 1];
+        size_t k = 0;
+        while (k < count && strcmp(known[k].name, argv[i])) k++;
+        if (!strcmp(argv[i], "--kind")) {
             for (opt.kind = 0; opt.kind < KINDS && strcmp(NAMES[opt.kind], value); opt.kind++) continue;
             if (opt.kind == KINDS) die("no such kind: %s", value);
-        } else die("no such option: %s", name);
+        } else if (k == count) {
+            die("no such option: %s", argv[i]);
+        } else if (known[k].whole) {
+            *known[k].whole = atoi(value);
+        } else if (known[k].number) {
+            *known[k].number = atof(value);
+        } else {
+            *known[k].text = value;
+        }
     }
     if (argc < 3 || argc % 2 == 0) die("every option has a value; --port is needed");
     if (opt.kind == CATCHUP) opt.connections = 1;
@@ -568,7 +606,10 @@ int main(int argc, char **argv) {
     opt.prefix = name;
     readOptions(argc, argv);
     struct rlimit files;
-    if (!getrlimit(RLIMIT_NOFILE, &files)) files.rlim_cur = files.rlim_max, setrlimit(RLIMIT_NOFILE, &files);
+    if (!getrlimit(RLIMIT_NOFILE, &files)) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
     struct sigaction act = {.sa_handler = onSignal};
     sigaction(SIGTERM, &act, NULL);
     sigaction(SIGINT, &act, NULL);

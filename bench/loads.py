@@ -96,7 +96,9 @@ def _read(kind: str, said: str, complaints: str) -> Load:
         result: Load = json.loads(said)
     except ValueError:
         raise BenchFailed(f"the load {kind} failed: {complaints.strip()}") from None
-    if not result["ok"]:
-        what = {name: result[name] for name in ("total", "statuses", "replayed", "wrong", "errors", "closed", "strays")}
-        raise BenchFailed(f"the load {kind} had wrong answers: {what}, for instance {result['example']!r}")
-    return result
+    if result["ok"]:
+        return result
+    if not result["wrong"] and not result["errors"]:
+        raise BenchFailed(f"the load {kind} had no answer in the time that counts, of {result['total']} in all")
+    what = {name: result[name] for name in ("total", "statuses", "replayed", "wrong", "errors", "closed", "strays")}
+    raise BenchFailed(f"the load {kind} had wrong answers: {what}, for instance {result['example']!r}")

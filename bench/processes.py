@@ -53,17 +53,20 @@ def stop(process: subprocess.Popen[str]) -> None:
 
     @raise BenchFailed: if it did not.
     """
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        try:
+    try:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
             process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            raise BenchFailed(f"{process.args!r} did not end within {_STOP_S:g} s") from None
-        finally:
-            # Whatever came of the waiting: nothing that was started here stays.
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+    except subprocess.TimeoutExpired:
+        raise BenchFailed(f"{process.args!r} did not end within {_STOP_S:g} s") from None
+    finally:
+        # Whatever came of the waiting: nothing that was started here stays.
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 @contextmanager

@@ -106,13 +106,15 @@ class Load:
 
     # -- in ---------------------------------------------------------------------------------------------
 
-    def _turn(self, timeout: float) -> None:
-        for key, mask in self._selector.select(timeout):
+    def _turn(self, timeout: float) -> int:
+        ready = self._selector.select(timeout)
+        for key, mask in ready:
             connection: _Connection = key.data
             if mask & selectors.EVENT_READ:
                 self._read(connection)
             if not connection.closed:
                 self._flush(connection)
+        return len(ready)
 
     def _read(self, connection: _Connection) -> None:
         try:
@@ -237,6 +239,10 @@ class Load:
         while not self._done and time.monotonic() < end and not self.stopped and not self.closed:
             self._turn(0.1)
         self.wrong += self._kind == "catchup" and not self._done
+        # What was sent before it was told to stop is on its way.
+        patience = time.monotonic() + _PATIENCE_S
+        while self._kind == "subscribe" and time.monotonic() < patience and not self.closed and self._turn(0.1):
+            pass
 
     def _report(self, begin: float) -> int:
         answers, seconds = len(self._latencies), self._options.seconds

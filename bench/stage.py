@@ -140,7 +140,7 @@ class Stage:
             if not subscriber:
                 yield daemon
                 return
-            with self.generator.beside(daemon.port, "subscribe", token=daemon.token):
+            with self.generator.beside(daemon.port, "subscribe", token=daemon.token) as daemon.told:
                 yield daemon
 
     def deposits(self, daemon: Daemon, connections: int, inFlight: int, **options: Any) -> Load:

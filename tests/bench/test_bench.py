@@ -18,7 +18,7 @@ from bench.stage import Plan, Stage
 
 needsCompiler = pytest.mark.skipif(findCompiler() is None, reason="no C compiler ($CC, cc or gcc) on this machine")
 
-TINY = Plan("tiny", 1, 0.3, 0.0, 1000, 11_000, 1600, 0.3, 0.6, 500, (2,))
+TINY = Plan("tiny", 1, 1.0, 0.0, 1000, 11_000, 1600, 0.3, 0.6, 500, (2,))
 
 
 def part(name: str) -> Part:
