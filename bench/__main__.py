@@ -97,10 +97,7 @@ def _notes(stage: Stage) -> list[str]:
     if stage.cores.server is None:
         notes.append("one core only: nothing is pinned, and the generator takes from what it measures")
     else:
-        notes.append(
-            f"servers on core {stage.cores.server}, generators on core {stage.cores.generator}; "
-            "PostgreSQL, which was there before, wherever it likes"
-        )
+        notes.append(f"servers on core {stage.cores.server}, generators on core {stage.cores.generator}")
     return notes + [f"{name}: {note}" for name, note in stage.notes.items()]
 
 

@@ -17,7 +17,9 @@ def postgres(stage: Stage) -> None:
     for script, name in (("statements", "three statements"), ("cte", "one CTE")):
         rate = stage.postgres.measure(script, stage.plan.clients, seconds)
         stage.keep(f"PostgreSQL, {name}", "/s", rate)
-        stage.notes[f"PostgreSQL, {name}"] = f"pgbench was best with {stage.postgres.best[script]} clients"
+        stage.notes[f"PostgreSQL, {name}"] = (
+            f"pgbench was best with {stage.postgres.best[script]} clients; the server, there before, is not pinned"
+        )
 
 
 def redis(stage: Stage) -> None:
