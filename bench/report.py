@@ -84,7 +84,7 @@ class Report:
         yield f"{plan.name} run: {plan.rounds} rounds of loads of {plan.seconds:g} s"
         yield (
             f"big: {plan.bigTrades:,} trades and {plan.bigAccounts:,} accounts; sustained: {plan.sustained:g} s "
-            f"against {plan.burst:g} s; memory: watched over {plan.slope:,} deposits"
+            f"against {plan.burst:g} s"
         )
 
     def _figures(self) -> Iterator[str]:

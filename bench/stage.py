@@ -36,7 +36,7 @@ class Plan:
     @ivar bigTrades: the past of a ledger that is big, which has C{bigAccounts}.
     @ivar alone: the deposits straight into the ledger.
     @ivar burst: seconds of the load that C{sustained} ones are held against.
-    @ivar slope: the deposits over which memory must not grow.
+    @ivar slope: the deposits over which memory must not grow; 0: too few to tell, for caches are being filled.
     @ivar clients: the client counts that pgbench tries.
     """
 
@@ -54,7 +54,7 @@ class Plan:
 
 
 #: About two minutes. What takes long is in a short form here.
-DEFAULT = Plan("short", 3, 0.8, 0.2, 40_000, 20_000, 20_000, 1.5, 6.0, 60_000, (8, 16, 32, 64))
+DEFAULT = Plan("short", 3, 0.8, 0.2, 40_000, 20_000, 20_000, 1.5, 6.0, 0, (8, 16, 32, 64))
 #: As the goals have it.
 FULL = Plan("full", 5, 2.0, 0.5, 1_000_000, 100_000, 100_000, 5.0, 60.0, 1_000_000, (4, 8, 16, 32, 64, 96))
 

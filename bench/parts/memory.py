@@ -26,7 +26,8 @@ def memory(stage: Stage) -> None:
         few = daemon.rss()
         _connections(stage, daemon)
         _waiters(stage, daemon)
-        _slope(stage, daemon)
+        if stage.plan.slope:
+            _slope(stage, daemon)
     accounts = stage.plan.bigAccounts
     with stage.daemon(stage.ledger(accounts), subscriber=False) as daemon:
         stage.keep("memory of an account", "bytes", (daemon.rss() - few) / (accounts - ACCOUNTS))
