@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUN := PYTHONPATH=. $(BIN)/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test torture docs lint types wheel clean
+.PHONY: demo test torture bench docs lint types wheel clean
 
 demo: $(VENV)/.run
 	@$(RUN) -m scalemgr demo
@@ -19,6 +19,10 @@ test: $(VENV)/.test
 torture: $(VENV)/.test
 	SCALEMGR_MODEL_EXAMPLES=3000 $(RUN) -m pytest -q tests/model
 	$(RUN) -m tests.torture --kills 200
+
+# How fast it is: two minutes, a table; BENCH=--help tells more.
+bench: $(VENV)/.run
+	@$(RUN) -m bench $(BENCH)
 
 # docs/protocol.md and the examples in it, anew.
 docs: $(VENV)/.test

@@ -1,0 +1,109 @@
+"""The daemon, started as its users start it, on a ledger of its own."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scalemgr.client.blocking import BlockingClient
+
+from .ledgers import lag
+from .loads import Load
+from .processes import CHECKOUT, BenchFailed, python, running
+
+__all__ = ["Daemon", "House"]
+
+_CONFIG = """
+listen = ["tcp:0:interface=127.0.0.1"]
+ledger = "sqlite:ledger"
+[auth]
+key_files = ["scalemgr.key"]
+"""
+
+
+class Daemon:
+    """
+    One that runs.
+
+    @ivar port: where it listens.
+    @ivar folder: of its ledger.
+    @ivar started: when it was, on the clock of C{time.monotonic}.
+    @ivar told: what a subscriber was sent, once it is gone.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], port: int, folder: Path, token: str, started: float) -> None:
+        self._process = process
+        self.port = port
+        self.folder = folder
+        self.token = token
+        self.started = started
+        self.told: Load = {}
+
+    def client(self) -> BlockingClient:
+        """A session of a manager."""
+        return BlockingClient("127.0.0.1", self.port, token=self.token)
+
+    def rss(self) -> int:
+        """The memory that it has, in bytes."""
+        rollup = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text("ascii")
+        found = re.search(r"^Rss:\s+(\d+) kB", rollup, re.MULTILINE)
+        assert found is not None, rollup
+        return int(found.group(1)) * 1024
+
+    def settle(self, timeoutS: float = 60.0) -> None:
+        """Wait until the views have what the log has: what one load left to do must not burden the next."""
+        end = time.monotonic() + timeoutS
+        while lag(self.folder)[1] > 0:
+            if time.monotonic() > end:
+                raise BenchFailed(f"the views do not catch up within {timeoutS:g} s")
+            time.sleep(0.05)
+
+
+class House:
+    """
+    Starts daemons, each in a folder of its own, with one key and one token for all of them.
+
+    @param folder: for all of theirs.
+    @param core: where they run; C{None}: anywhere.
+    """
+
+    def __init__(self, folder: Path, core: int | None) -> None:
+        self._folder = folder
+        self._core = core
+        self._count = 0
+        config = folder / "scalemgr.toml"
+        config.write_text(_CONFIG, "utf-8")
+        words = ["token", "--config", str(config), "--new-key", "--id", "bench", "--role", "manager", "--days", "1"]
+        made = subprocess.run(
+            python("-m", "scalemgr", *words), cwd=CHECKOUT, check=True, capture_output=True, text=True
+        )
+        self.token = made.stdout.strip()
+
+    @contextmanager
+    def daemon(self, ledger: Path, config: str = "") -> Iterator[Daemon]:
+        """
+        A daemon on a copy of a ledger, gone with it afterwards.
+
+        @param config: what else its configuration says.
+        """
+        self._count += 1
+        home = self._folder / f"daemon-{self._count}"
+        home.mkdir()
+        try:
+            shutil.copy2(self._folder / "scalemgr.key", home)
+            (home / "scalemgr.toml").write_text(_CONFIG + config, "utf-8")
+            shutil.copytree(ledger, home / "ledger")
+            command = python("-m", "twisted", "--log-format=text", "scalemgr", "--config", str(home / "scalemgr.toml"))
+            started = time.monotonic()
+            with running(command, self._core, home / "log") as (process, port):
+                yield Daemon(process, port, home / "ledger", self.token, started)
+                if process.poll() is not None:
+                    said = (home / "log").read_text("utf-8", "replace")
+                    raise BenchFailed(f"the daemon has ended by itself:\n{said[-2000:]}")
+        finally:
+            shutil.rmtree(home)
