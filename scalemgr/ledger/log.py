@@ -4,43 +4,43 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import msgspec
 import ujson
-from msgspec.structs import astuple, fields
 
 from ..finance.records import Entry
-from ..wire.messages import Json
 from .database import connect, transaction
 from .errors import LedgerRefused
+from .pages import chosen, pack, unpack
 
 __all__ = ["SqliteLog"]
 
-_COLUMNS = [f'"{field.name}"' for field in fields(Entry)]
-_INSERT = f"INSERT INTO entry ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - names of our own
-# All rows in one, as JSON: a thread gives up the interpreter for each row that it fetches, and beside a busy
-# reactor it waits long to get it back each time.
-_VALUES = ", ".join("hex(fingerprint)" if "fingerprint" in column else column for column in _COLUMNS)
-_ALL = (
-    f"SELECT json_group_array(json_array({_VALUES}))"  # noqa: S608
-    " FROM (SELECT * FROM entry WHERE {} ORDER BY seq LIMIT ?)"
-)
-_AFTER = _ALL.format("seq > ?")
-_THESE = _ALL.format("seq IN (SELECT value FROM json_each(?))")
-_FINGERPRINT, _DATA, _RECORD = (
-    i for i, field in enumerate(fields(Entry)) if field.name in ("fingerprint", "data", "record")
-)
-_OLDER = """
-WITH page AS (SELECT seq, time_ms FROM entry WHERE seq > ? AND key IS NOT NULL ORDER BY seq LIMIT ?),
-    newer AS (SELECT min(seq) AS first FROM page WHERE time_ms >= ?)
-SELECT max(seq) FROM page, newer WHERE first IS NULL OR seq < first
+# Only where the log ends: a page in the place of another must not go in beside it.
+_INSERT = "INSERT INTO page SELECT ?1, ?2, ?3 WHERE ?2 = 1 + coalesce((SELECT max(last) FROM page), 0)"
+# From the page with the next entry to the one with the last that is wanted, or, if there is a gap, the one after it.
+_AFTER = """
+SELECT * FROM page WHERE last > ?1
+    AND last <= coalesce((SELECT min(last) FROM page WHERE last >= ?1 + ?2), 9223372036854775807) ORDER BY last
 """
-# Exact for integers of any size, which SQLite has up to 2**63.
-_DECODE = msgspec.json.Decoder(list[list[Any]]).decode
-_PAGE = 10_000
+_THESE = """
+SELECT * FROM page WHERE last IN
+    (SELECT (SELECT min(last) FROM page WHERE last >= value) FROM json_each(?)) ORDER BY last
+"""
+# All pages in one row: a thread gives up the interpreter for each row that it fetches, and beside a busy
+# reactor it waits long to get it back each time. As bytes: damaged text may be none.
+_IN_ONE = (
+    "SELECT json_group_array(first), json_group_array(last), CAST('[' || group_concat(entries) || ']' AS BLOB)"
+    " FROM ({})"
+)
+_AFTER_IN_ONE, _THESE_IN_ONE = _IN_ONE.format(_AFTER), _IN_ONE.format(_THESE)
+_AFTER_EACH = f"SELECT first, last, CAST('[' || entries || ']' AS BLOB) FROM ({_AFTER})"  # noqa: S608
+# So many entries are read at once where all are: of more, each takes longer.
+_READ = 2_000
+
+_NUMBERS = msgspec.json.Decoder(list[int]).decode
 
 
 class SqliteLog:
@@ -82,13 +82,19 @@ class SqliteLog:
 
     def head(self) -> int:
         """The number of the last entry; 0 if there is none."""
-        (seq,) = self._connection.execute("SELECT max(seq) FROM entry").fetchone()
+        (seq,) = self._connection.execute("SELECT max(last) FROM page").fetchone()
         return seq or 0
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Add entries, durably, all or none."""
+        """
+        Add entries, durably, all or none.
+
+        @raise ValueError: if one of them cannot be kept; nothing was done.
+        """
+        pages = pack(entries)
         with transaction(self._connection):
-            self._connection.executemany(_INSERT, map(astuple, entries))
+            if self._connection.executemany(_INSERT, pages).rowcount != len(pages):
+                raise sqlite3.IntegrityError(f"the log does not end before entry {entries[0].seq}")
 
     def touch(self) -> None:
         """
@@ -98,16 +104,44 @@ class SqliteLog:
         self._connection.execute("UPDATE ledger SET next_order = next_order + 1")
 
     def read(self, after: int, limit: int) -> list[Entry]:
-        """Up to C{limit} entries that follow the entry C{after}."""
-        return self._entries(_AFTER, after, limit)
+        """
+        Up to C{limit} entries that follow the entry C{after}: fewer only where the log ends, or before damage.
+
+        @raise ValueError: if the next one is on a page that is damaged.
+        """
+        firsts, lasts, pages = self._connection.execute(_AFTER_IN_ONE, (after, limit)).fetchone()
+        if pages is None:
+            return []
+        try:
+            entries = unpack(zip(_NUMBERS(firsts), _NUMBERS(lasts), strict=True), pages)
+        except ValueError:
+            entries = self._readSound(after, limit)
+        passed = max(0, after + 1 - entries[0].seq)
+        return entries[passed : passed + limit]
+
+    def _readSound(self, after: int, limit: int) -> list[Entry]:
+        """Page by page, as far as they are sound."""
+        entries: list[Entry] = []
+        for first, last, page in self._connection.execute(_AFTER_EACH, (after, limit)).fetchall():
+            try:
+                entries += unpack([(first, last)], page)
+            except ValueError as e:
+                if entries:
+                    break
+                raise ValueError(f"the page of the entries {first} to {last} is damaged: {e}") from e
+        return entries
 
     def at(self, seqs: Collection[int]) -> list[Entry]:
-        """These entries, as far as they exist, in order."""
-        return self._entries(_THESE, ujson.dumps(list(seqs)), len(seqs))
+        """
+        These entries, as far as they exist, in order.
 
-    def _entries(self, query: str, *parameters: Any) -> list[Entry]:
-        (rows,) = self._connection.execute(query, parameters).fetchone()
-        return [_entry(row) for row in _DECODE(rows)]
+        @raise ValueError: if one of them is on a page that is damaged.
+        """
+        question = ujson.dumps(list(seqs))
+        firsts, lasts, pages = self._connection.execute(_THESE_IN_ONE, (question,)).fetchone()
+        if pages is None:
+            return []
+        return chosen(seqs, zip(_NUMBERS(firsts), _NUMBERS(lasts), strict=True), pages)
 
     def olderThan(self, beforeMs: int, after: int, limit: int) -> int:
         """
@@ -115,12 +149,19 @@ class SqliteLog:
 
         @return: the last of those entries; C{after} if there is none.
         """
-        (seq,) = self._connection.execute(_OLDER, (after, limit, beforeMs)).fetchone()
-        return after if seq is None else int(seq)
+        upTo = after
+        for entry in chain.from_iterable(self.pages(after)):
+            if entry.key is None:
+                continue
+            if entry.time_ms >= beforeMs or not limit:
+                break
+            upTo = entry.seq
+            limit -= 1
+        return upTo
 
     def pages(self, after: int) -> Iterator[list[Entry]]:
-        """All entries that follow the entry C{after}, page by page."""
-        while page := self.read(after, _PAGE):
+        """All entries that follow the entry C{after}, many at a time."""
+        while page := self.read(after, _READ):
             yield page
             after = page[-1].seq
 
@@ -139,11 +180,3 @@ class SqliteLog:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
-
-
-def _entry(row: list[Any]) -> Entry:
-    fingerprint, record = row[_FINGERPRINT], row[_RECORD]
-    row[_FINGERPRINT] = bytes.fromhex(fingerprint) if fingerprint else None
-    row[_DATA] = Json(row[_DATA])
-    row[_RECORD] = None if record is None else Json(record)
-    return Entry(*row)

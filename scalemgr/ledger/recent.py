@@ -21,35 +21,45 @@ class Recent:
     """
 
     def __init__(self, released: int) -> None:
-        self.released = released
+        self.released = self._last = released
         self.trades: dict[int, Entry] = {}
         self.users: dict[int, Entry] = {}
         self.keys: dict[KeyName, Entry] = {}
-        self._entries: deque[Entry] = deque()
+        # Those that something is found by; of a deposit that is one of two.
+        self._found: deque[Entry] = deque()
 
     def __len__(self) -> int:
-        return len(self._entries)
+        """How many entries there are that the views may not have."""
+        return self._last - self.released
 
     def add(self, entries: list[Entry]) -> None:
         """These were committed."""
         for entry in entries:
-            if entry.event == TRADE_EVENT:
+            event, key = entry.event, entry.key
+            if key is not None:
+                self.keys[entry.principal, key] = entry
+            if event == TRADE_EVENT:
                 self.trades[entry.order] = entry
-            elif entry.event == USER_EVENT:
+            elif event == USER_EVENT:
                 self.users[entry.login] = entry
-            if entry.key is not None:
-                self.keys[entry.principal, entry.key] = entry
-        self._entries.extend(entries)
+            elif key is None:
+                continue
+            self._found.append(entry)
+        if entries:
+            self._last = entries[-1].seq
 
     def release(self, reached: int) -> None:
         """The views have everything up to an entry."""
-        while self._entries and self._entries[0].seq <= reached:
-            entry = self._entries.popleft()
-            self.released = entry.seq
-            if self.trades.get(entry.order) is entry:
-                del self.trades[entry.order]
-            if self.users.get(entry.login) is entry:
-                del self.users[entry.login]
-            name = entry.principal, entry.key or ""
-            if self.keys.get(name) is entry:
-                del self.keys[name]
+        found, keys, trades, users = self._found, self.keys, self.trades, self.users
+        # First: whoever finds it here no more must know that the views have it.
+        self.released = max(self.released, min(reached, self._last))
+        while found and found[0].seq <= reached:
+            entry = found.popleft()
+            event, key = entry.event, entry.key
+            if key is not None and keys.get(name := (entry.principal, key)) is entry:
+                del keys[name]
+            if event == TRADE_EVENT:
+                if trades.get(entry.order) is entry:
+                    del trades[entry.order]
+            elif event == USER_EVENT and users.get(entry.login) is entry:
+                del users[entry.login]

@@ -42,7 +42,8 @@ __all__ = ["FolderLock", "SqliteLedger"]
 
 # After folding this many entries at a start, the book is written down, so that the next start need not.
 _SNAPSHOT_AFTER = 10_000
-
+# How often it is said how far that is, in entries.
+_TELL_EACH = 100_000
 
 # So many entries may wait for the projector; then the next commit does.
 _UNPROJECTED_MAX = 500_000
@@ -209,7 +210,7 @@ class SqliteLedger(BaseLedger):
         for page in self._file.pages(self.book.seq):
             for entry in page:
                 self.book.apply(entry)
-            if self.book.seq < head:
+            if self.book.seq < head and self.book.seq % _TELL_EACH < len(page):
                 self._log.info("book: {seq:,} of {head:,} entries are folded", seq=self.book.seq, head=head)
 
     def _save(self) -> None:
@@ -336,7 +337,7 @@ class SqliteLedger(BaseLedger):
             try:
                 self._file.touch()
                 kept = self._file.read(self.book.seq, self._file.head())
-            except sqlite3.Error as e:
+            except (sqlite3.Error, ValueError) as e:
                 raise LedgerFailed(f"the ledger cannot be written: {e}", outcome="void") from e
             for entry in kept:
                 self.book.apply(entry)
@@ -410,7 +411,7 @@ class SqliteLedger(BaseLedger):
     def _append(self, entries: list[Entry]) -> None:
         try:
             self._file.append(entries)
-        except (UnicodeEncodeError, OverflowError) as e:
+        except ValueError as e:
             raise LedgerFailed(f"the ledger cannot keep this: {e}", outcome="void") from e
         except sqlite3.Error as e:
             # A COMMIT that fails in its fsync leaves whole frames behind, which a crash could revive.
@@ -418,7 +419,7 @@ class SqliteLedger(BaseLedger):
             try:
                 self._file.touch()
                 kept = self._file.read(entries[0].seq - 1, len(entries)) == entries
-            except sqlite3.Error:
+            except (sqlite3.Error, ValueError):
                 # A full disk, or somebody else who writes: it never came to the fsync.
                 if getattr(e, "sqlite_errorname", "") not in ("SQLITE_FULL", "SQLITE_BUSY"):
                     self._inDoubt = True

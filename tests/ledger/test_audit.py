@@ -7,12 +7,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import ujson
 
 from scalemgr.ledger.audit import verify
 from scalemgr.ledger.errors import LedgerRefused
 from scalemgr.ledger.snapshot import loadSnapshot, saveSnapshot
 
 from .helpers import commit, depositEach, made, opened, populate, spoilPages, sql, update
+from .tampering import change, remove
 
 CHANGED = "is not what the log says"
 #: The columns of trades and of movements that are derived.
@@ -231,13 +233,13 @@ def test_useless_snapshot(folder: Path, orders: list[int]) -> None:
 )
 def test_gap(folder: Path, orders: list[int], seq: int, said: str) -> None:
     """An entry that is missing from the log is found, wherever it was."""
-    sql(folder / "log.db", f"DELETE FROM entry WHERE seq = {seq}")
+    remove(folder / "log.db", seq)
     assert f"log.db: {said}" in differences(folder)
 
 
 def test_changed_log(folder: Path, orders: list[int]) -> None:
     """An entry whose money was changed in the log is found: views, snapshot and each later balance say otherwise."""
-    sql(folder / "log.db", "UPDATE entry SET balance = 21 WHERE seq = 7")
+    change(folder / "log.db", 7, balance=21)
     found = differences(folder)
     assert [line.split(":")[0] for line in found[:2]] == ["book.snapshot", "views.db"]
     assert all("61" in line.partition("the log says")[2] for line in found[:2])
@@ -251,7 +253,8 @@ def test_changed_log(folder: Path, orders: list[int]) -> None:
 
 def test_changed_data_in_log(folder: Path, orders: list[int]) -> None:
     """An entry whose record was changed in the log is found, though the money is what it was."""
-    sql(folder / "log.db", "UPDATE entry SET data = json_set(data, '$.profit', 1000000.0) WHERE seq = 7")
+    [(old,)] = sql(folder / "log.db", "SELECT data FROM entry WHERE seq = 7")
+    change(folder / "log.db", 7, data={**ujson.loads(old), "profit": 1000000.0})
     assert differences(folder) == [f"views.db: order 2 {CHANGED}"]
 
 
@@ -264,7 +267,7 @@ def test_damaged_log(folder: Path) -> None:
 
 def test_unknown_account_in_log(folder: Path, orders: list[int]) -> None:
     """Money of an account that the log never opened is found."""
-    sql(folder / "log.db", "UPDATE entry SET login = 4711 WHERE seq = 7")
+    change(folder / "log.db", 7, login=4711)
     assert any("entry 7 moves money of an account that is not there" in line for line in differences(folder))
 
 

@@ -10,6 +10,7 @@ from scalemgr.ledger.audit import verify
 
 from .helpers import opened, sql
 from .scribe import Scribe, keep
+from .tampering import change
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_balance_of_nobody(folder: Path) -> None:
     scribe.balance()
     with opened(folder) as ledger:
         keep(ledger, scribe.entries)
-    sql(folder / "log.db", "UPDATE entry SET login = 77 WHERE seq = 3")
+    change(folder / "log.db", 3, login=77)
     assert verify(folder).differences == ["log.db: entry 3 says the balance of login 77, which there is not"]
 
 

@@ -37,6 +37,7 @@ from .keys import (
     loseViews,
     use,
 )
+from .tampering import change
 
 # -- views that are behind, or cannot be read ---------------------------------------------------------
 
@@ -236,7 +237,7 @@ def test_log_with_a_second_use(folder: Path, logged: Logged) -> None:
     """A log in which a key is used twice is served all the same: with an alarm, and verify says where."""
     with opened(folder) as ledger:
         commit(populate(ledger), keyed(1, A), keyed(2, B))
-    sql(folder / "log.db", "UPDATE entry SET key = 'a' WHERE seq = 7")
+    change(folder / "log.db", 7, key="a")
     loseViews(folder)
     with opened(folder) as ledger:
         assert isinstance(again(ledger, 3, A), Replay)
@@ -343,15 +344,15 @@ def test_audit_of_keys_in_the_views(audited: Path, statement: str, found: list[s
 
 def test_audit_of_a_key_used_twice(audited: Path) -> None:
     """A key with two entries in the log, none of them forgotten, is found, with both."""
-    sql(audited / "log.db", "UPDATE entry SET key = 'b' WHERE seq = 15")
+    change(audited / "log.db", 15, key="b")
     assert verify(audited).differences == ["log.db: the key 'b' of crm has two entries, 9 and 15"]
-    sql(audited / "log.db", "UPDATE entry SET principal = 'psp' WHERE seq = 15")
+    change(audited / "log.db", 15, principal="psp")
     assert verify(audited).differences == ["views.db: the key 'b' of psp is missing"]
 
 
 def test_audit_of_a_forgotten_key_used_before_it_was_forgotten(audited: Path) -> None:
     """That a key is forgotten later does not excuse that it was used twice before."""
-    sql(audited / "log.db", "UPDATE entry SET key = 'a' WHERE seq = 5")
+    change(audited / "log.db", 5, key="a")
     assert verify(audited).differences == ["log.db: the key 'a' of crm has two entries, 5 and 7"]
 
 

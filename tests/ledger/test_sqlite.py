@@ -18,6 +18,7 @@ from scalemgr.ledger.errors import LedgerRefused
 from scalemgr.ledger.sqlite import SqliteLedger
 
 from .helpers import NOW_MS, depositEach, made, opened, populate, spoilPages, sql, state
+from .tampering import remove
 
 
 def refusal(folder: Path) -> str:
@@ -188,7 +189,7 @@ def test_log_has_a_gap(folder: Path, missing: int, after: int) -> None:
     made(folder, 1, 2, 3)
     (folder / "book.snapshot").unlink()
     whole = (folder / "log.db").read_bytes()
-    sql(folder / "log.db", f"DELETE FROM entry WHERE seq = {missing}")
+    remove(folder / "log.db", missing)
     said = f"{folder / 'log.db'} is damaged after entry {after}: entry {missing + 1} does not follow entry {after}"
     assert refusal(folder) == f"{said}; restore it"
     (folder / "log.db").write_bytes(whole)
@@ -202,7 +203,7 @@ def newerLog(folder: Path) -> None:
 
 def gapInLog(folder: Path) -> None:
     (folder / "book.snapshot").unlink()
-    sql(folder / "log.db", "DELETE FROM entry WHERE seq = 2")
+    remove(folder / "log.db", 2)
 
 
 def viewsAreAFolder(folder: Path) -> None:
@@ -244,7 +245,7 @@ def test_lock_released_by_refusal(folder: Path) -> None:
 def test_half_made_log(folder: Path) -> None:
     """A log whose making was cut short before it had a name gets one, and is then a log like others."""
     made(folder)
-    sql(folder / "log.db", "DELETE FROM entry", "DELETE FROM ledger")
+    sql(folder / "log.db", "DELETE FROM page", "DELETE FROM ledger")
     with opened(folder) as ledger:
         assert len(ledger.epoch) == 32
         depositEach(populate(ledger), 100)
