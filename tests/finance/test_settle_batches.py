@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -182,6 +183,11 @@ def test_refusalsAreAnswers(requests: list[Request]) -> None:
         replace(deposit(1), login=[]),
         replace(deposit(1), cause=None),
         replace(deposit(1), comment=b"\xff"),
+        replace(deposit(1), comment=b"x"),
+        replace(deposit(1), login=Decimal(1001)),
+        replace(deposit(1), order=Decimal(7)),
+        replace(deposit(1), open_time=Decimal(5)),
+        replace(deposit(1), amount=Amount(Decimal(1), 0)),  # type: ignore[arg-type]
         replace(newAccount(), fields={"x": float("nan")}),
         replace(newGroup(), fields=None),
     ],
