@@ -12,14 +12,16 @@ from collections.abc import Callable
 import ujson
 from msgspec.structs import replace
 
-from ..wire.codes import EventRecordType
 from .records import (
     ACCOUNTS_DELETED,
+    ADDED,
     BALANCE_EVENT,
+    DELETED,
     GROUP_EVENT,
     KEYS_FORGOTTEN,
     REFUSAL,
     TRADE_EVENT,
+    UPDATED,
     USER_EVENT,
     Account,
     Entry,
@@ -85,10 +87,7 @@ class Book:
     def absorb(self, draft: Draft) -> None:
         """Take over what a draft of this book, as it is, changed."""
         assert draft.based == (self, self.seq), "the book has moved on since the draft was made"
-        for group in draft.groups.values():
-            self.put(group)
-        for gone in draft.gone:
-            self.drop(gone)
+        self.groups = dict(draft.groups)
         self.accounts.update(draft.accounts)
         self.nextLogin = draft.nextLogin
         self.forgotten = draft.forgotten
@@ -100,41 +99,24 @@ class Draft(Book):
     A book on top of another, which it reads and does not change.
 
     @ivar entries: what was folded in, in order.
-    @ivar gone: the groups that are deleted.
     """
 
     def __init__(self, base: Book) -> None:
         super().__init__()
         self.entries: list[Entry] = []
-        self.gone: set[str] = set()
+        # They are few; accounts are not.
+        self.groups = dict(base.groups)
         self._base = base
         self.based = (base, base.seq)
         self.seq = base.seq
         self.forgotten = base.forgotten
         self.nextLogin = base.nextLogin
 
-    def group(self, name: str) -> Group | None:
-        if name in self.gone:
-            return None
-        return self.groups.get(name) or self._base.group(name)
-
-    def countGroups(self) -> int:
-        new = sum(name not in self._base.groups for name in self.groups)
-        return self._base.countGroups() + new - sum(name in self._base.groups for name in self.gone)
-
-    def put(self, group: Group) -> None:
-        self.groups[group.group] = group
-        self.gone.discard(group.group)
-
-    def drop(self, name: str) -> None:
-        self.groups.pop(name, None)
-        self.gone.add(name)
-
     def ever(self, login: int) -> Account | None:
         return self.accounts.get(login) or self._base.ever(login)
 
     def apply(self, entry: Entry) -> None:
-        super().apply(entry)
+        Book.apply(self, entry)
         self.entries.append(entry)
 
 
@@ -144,16 +126,12 @@ def _foldTrade(book: Book, entry: Entry) -> None:
         return
     account = book.account(entry.login)
     assert account is not None, f"entry {entry.seq} moves money of an account that is not there"
-    book.accounts[entry.login] = Account(
-        account.login,
-        account.group,
-        account.enable,
-        account.balance + entry.balance,
-        account.credit + entry.credit,
-        account.balance_version + 1 if moved else account.balance_version,
+    if moved:
+        account = account.moved(entry.balance, entry.credit)
+    if entry.record is not None:
         # A request for money came, or was decided upon.
-        account.pending if entry.record is None else account.pending + ujson.loads(entry.record)["pending"],
-    )
+        account = replace(account, pending=account.pending + ujson.loads(entry.record)["pending"])
+    book.accounts[entry.login] = account
 
 
 def _foldGroup(book: Book, entry: Entry) -> None:
@@ -206,14 +184,14 @@ def _foldForgotten(book: Book, entry: Entry) -> None:
 _OF_NO_EFFECT = frozenset({REFUSAL, BALANCE_EVENT, ACCOUNTS_DELETED})
 
 _FOLD: dict[tuple[str, int], Callable[[Book, Entry], None]] = {
-    (TRADE_EVENT, EventRecordType.EV_RECORD_ADD): _foldTrade,
-    (TRADE_EVENT, EventRecordType.EV_RECORD_UPDATE): _foldTrade,
-    (TRADE_EVENT, EventRecordType.EV_RECORD_DELETE): _foldTrade,
-    (GROUP_EVENT, EventRecordType.EV_RECORD_ADD): _foldGroup,
-    (GROUP_EVENT, EventRecordType.EV_RECORD_UPDATE): _foldGroup,
-    (GROUP_EVENT, EventRecordType.EV_RECORD_DELETE): _foldNoGroup,
-    (USER_EVENT, EventRecordType.EV_RECORD_ADD): _foldAccount,
-    (USER_EVENT, EventRecordType.EV_RECORD_UPDATE): _foldAccount,
-    (USER_EVENT, EventRecordType.EV_RECORD_DELETE): _foldNoAccount,
-    (KEYS_FORGOTTEN, EventRecordType.EV_RECORD_DELETE): _foldForgotten,
+    (TRADE_EVENT, ADDED): _foldTrade,
+    (TRADE_EVENT, UPDATED): _foldTrade,
+    (TRADE_EVENT, DELETED): _foldTrade,
+    (GROUP_EVENT, ADDED): _foldGroup,
+    (GROUP_EVENT, UPDATED): _foldGroup,
+    (GROUP_EVENT, DELETED): _foldNoGroup,
+    (USER_EVENT, ADDED): _foldAccount,
+    (USER_EVENT, UPDATED): _foldAccount,
+    (USER_EVENT, DELETED): _foldNoAccount,
+    (KEYS_FORGOTTEN, DELETED): _foldForgotten,
 }

@@ -7,7 +7,7 @@ one that is not. It changes nothing: the entries are folded in when it has retur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Union
 
 import ujson
@@ -30,6 +30,7 @@ class Desk:
 
     @ivar book: what is true before the next request.
     @ivar nowMs: the time of the batch, in milliseconds since 1970.
+    @ivar now: the same in seconds.
     @param trades: the existing trades that the batch names, by order.
     @param profiles: the profiles that it changes, by login.
     """
@@ -39,23 +40,21 @@ class Desk:
     ) -> None:
         self.book = book
         self.nowMs = nowMs
+        self.now = nowMs // 1000
         self._trades = trades
         self._profiles = profiles
         # What earlier requests of the batch made of them.
         self._booked: dict[int, Entry] = {}
         self._said: dict[int, Json] = {}
 
-    @property
-    def now(self) -> int:
-        """The time of the batch, in seconds since 1970."""
-        return self.nowMs // 1000
-
-    def note(self, entry: Entry) -> None:
-        """This one will be in the log."""
-        if entry.event == TRADE_EVENT:
-            self._booked[entry.order] = entry
-        elif entry.event == USER_EVENT and entry.record is not None:
-            self._said[entry.login] = entry.record
+    def keep(self, entries: Iterable[Entry]) -> None:
+        """These will be in the log."""
+        for entry in entries:
+            self.book.apply(entry)
+            if entry.event == TRADE_EVENT:
+                self._booked[entry.order] = entry
+            elif entry.event == USER_EVENT and entry.record is not None:
+                self._said[entry.login] = entry.record
 
     def trade(self, order: int) -> FinanceTrade | None:
         """The trade with this number, as it is now."""
@@ -83,9 +82,7 @@ class Desk:
 
     def groupOf(self, account: Account) -> Group:
         """The group of an account."""
-        group = self.book.group(account.group)
-        assert group is not None
-        return group
+        return self.book.groups[account.group]
 
     def entry(
         self,
@@ -103,14 +100,19 @@ class Desk:
     ) -> Entry:
         """The entry that is the request's outcome: it carries its key."""
         cause = request.cause
-        if not (0 <= order < 2**63 and 0 <= login < 2**63 and (cause.key is None or isinstance(cause.key, str))):
-            # It could not be kept, and that would fail the whole batch.
-            raise ValueError(f"login {login!r}, order {order!r}, key {cause.key!r}")
+        # What could not be kept would fail the whole batch. Two numbers are in range if, or-ed, they are, and only ints
+        # can be.
+        if not (
+            0 <= login | order < 2**63
+            and -(2**63) <= balance | credit < 2**63
+            and (cause.key is None or isinstance(cause.key, str))
+        ):
+            raise ValueError(f"login {login!r}, order {order!r}, {balance!r} and {credit!r}, key {cause.key!r}")
         return Entry(
             seq=self.book.seq + 1,
             time_ms=self.nowMs,
             event=event,
-            type=int(type),
+            type=type,
             group=group,
             login=login,
             order=order,
@@ -131,7 +133,7 @@ class Desk:
             seq=first.seq + nth,
             time_ms=first.time_ms,
             event=event,
-            type=int(type),
+            type=type,
             group=group,
             login=login,
             order=0,

@@ -65,13 +65,18 @@ def readAmount(number: object) -> Amount:
         15 significant digits.
     """
     if type(number) is int:
-        if len(str(abs(number)).rstrip("0")) > _SIGNIFICANT_DIGITS:
+        if not -MINOR_UNITS_MAX < number < MINOR_UNITS_MAX and len(str(abs(number)).rstrip("0")) > _SIGNIFICANT_DIGITS:
             raise ValueError(_TOO_PRECISE)
         return Amount(number, 0)
     if type(number) is not float:
         raise ValueError(f"expected a number, got {_JSON_TYPES.get(type(number), 'something else')}")
     if not math.isfinite(number):
         raise ValueError("expected a finite number")
+    text = repr(number)
+    if len(text) <= _SIGNIFICANT_DIGITS and "e" not in text:
+        # The shortest that reads as this number is so short that it is what was written: 250.0, 59.97.
+        whole, _, fraction = text.partition(".")
+        return Amount(int(whole), 0) if fraction == "0" else Amount(int(whole + fraction), len(fraction))
     text = f"{number:.{_SIGNIFICANT_DIGITS}g}"
     if abs(float(text) - number) > _NOISE_ULPS * math.ulp(number):
         raise ValueError(_TOO_PRECISE)

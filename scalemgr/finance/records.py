@@ -14,19 +14,24 @@ from typing import Any
 
 import ujson
 from msgspec import Struct
+from msgspec.structs import asdict
 
-from ..wire.codes import TradeReason, TradeState
-from ..wire.messages import Json
+from ..wire.codes import EventRecordType, TradeReason, TradeState
+from ..wire.messages import Json, encode
 from .money import fromMinor, readAmount, toMinor
+from .texts import recordText
 
 __all__ = [
     "ACCOUNTS_DELETED",
+    "ADDED",
     "BALANCE_EVENT",
     "BROADCAST",
+    "DELETED",
     "GROUP_EVENT",
     "KEYS_FORGOTTEN",
     "REFUSAL",
     "TRADE_EVENT",
+    "UPDATED",
     "USER_EVENT",
     "Account",
     "Entry",
@@ -49,6 +54,11 @@ REFUSAL = "request:refused"
 ACCOUNTS_DELETED = "accounts:deleted"
 #: the idempotency keys of old entries were forgotten.
 KEYS_FORGOTTEN = "keys:forgotten"
+
+#: What became of the record that an entry is about. Plain numbers: an enum's member is not looked up as quickly.
+ADDED = int(EventRecordType.EV_RECORD_ADD)
+UPDATED = int(EventRecordType.EV_RECORD_UPDATE)
+DELETED = int(EventRecordType.EV_RECORD_DELETE)
 
 
 class Group(Struct, frozen=True, gc=False):
@@ -91,19 +101,50 @@ class Account(Struct, frozen=True, gc=False):
     pending: int = 0
     deleted: bool = False
 
+    def moved(self, balance: int, credit: int) -> Account:
+        """The account once its balance and its credit, or one of them, have changed by so much."""
+        return Account(
+            self.login,
+            self.group,
+            self.enable,
+            self.balance + balance,
+            self.credit + credit,
+            self.balance_version + 1,
+            self.pending,
+            self.deleted,
+        )
+
     def figures(self, digits: int) -> dict[str, Any]:
         """What is on it, as it is on the wire, in a currency with so many decimals."""
+        return asdict(self._wire(digits))
+
+    def text(self, digits: int) -> Json:
+        """The same, encoded."""
+        return recordText(self._wire(digits), digits)
+
+    def _wire(self, digits: int) -> _Figures:
         equity = fromMinor(self.balance + self.credit, digits)
-        return {
-            "balance": fromMinor(self.balance, digits),
-            "credit": fromMinor(self.credit, digits),
-            "equity": equity,
-            # There are no open positions here to hold margin or make profit.
-            "margin": 0.0,
-            "margin_free": equity,
-            "margin_level": 0.0,
-            "balance_version": self.balance_version,
-        }
+        return _Figures(
+            login=self.login,
+            balance=fromMinor(self.balance, digits),
+            credit=fromMinor(self.credit, digits),
+            equity=equity,
+            margin_free=equity,
+            balance_version=self.balance_version,
+        )
+
+
+class _Figures(Struct, frozen=True, gc=False, kw_only=True):
+    """What is on an account, as it is on the wire. There are no open positions here to hold margin or make profit."""
+
+    login: int
+    balance: float
+    credit: float
+    equity: float
+    margin: float = 0.0
+    margin_free: float
+    margin_level: float = 0.0
+    balance_version: int
 
 
 class StoredAccount(Struct, frozen=True):
@@ -152,24 +193,35 @@ class FinanceTrade(Struct, frozen=True, gc=False):
 
     def data(self) -> dict[str, Any]:
         """The record as it is on the wire."""
-        data = {
-            "order": self.order,
-            "login": self.login,
-            "cmd": self.cmd,
-            "state": self.state,
-            "symbol": "",
-            "digits": self.digits,
-            "reason": self.reason,
-            "open_time": self.open_time,
-            "close_time": self.close_time,
-            "profit": fromMinor(self.profit, self.digits),
-            "comment": self.comment,
-            "update_time": self.update_time,
-            "balance_version": self.balance_version,
-        }
-        if self.gw_order or self.gw_source or self.gw_uuid or self.api_data:
+        data = asdict(self._wire())
+        if self._ofGateway:
             data |= {name: getattr(self, name) for name in _GATEWAY}
         return data
+
+    def text(self) -> Json:
+        """The same, encoded."""
+        return encode(self.data()) if self._ofGateway else recordText(self._wire(), self.digits, self.comment)
+
+    @property
+    def _ofGateway(self) -> bool:
+        """Did a payment gateway say something of it?"""
+        return bool(self.gw_order or self.gw_source or self.gw_uuid or self.api_data)
+
+    def _wire(self) -> _Trade:
+        return _Trade(
+            order=self.order,
+            login=self.login,
+            cmd=self.cmd,
+            state=self.state,
+            digits=self.digits,
+            reason=self.reason,
+            open_time=self.open_time,
+            close_time=self.close_time,
+            profit=fromMinor(self.profit, self.digits),
+            comment=self.comment,
+            update_time=self.update_time,
+            balance_version=self.balance_version,
+        )
 
     @classmethod
     def fromData(cls, data: Mapping[str, Any]) -> FinanceTrade:
@@ -189,6 +241,24 @@ class FinanceTrade(Struct, frozen=True, gc=False):
             reason=data["reason"],
             **{name: data[name] for name in _GATEWAY if name in data},
         )
+
+
+class _Trade(Struct, frozen=True, gc=False, kw_only=True):
+    """A trade as it is on the wire, less what a payment gateway said of it."""
+
+    order: int
+    login: int
+    cmd: int
+    state: int
+    symbol: str = ""
+    digits: int
+    reason: int
+    open_time: int
+    close_time: int
+    profit: float
+    comment: str
+    update_time: int
+    balance_version: int
 
 
 _GATEWAY = ("gw_order", "gw_source", "gw_uuid", "api_data")

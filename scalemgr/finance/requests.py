@@ -17,6 +17,7 @@ from ..wire.codes import TradeCommand, TradeReason
 from ..wire.messages import encode
 from .masks import Mask
 from .money import Amount
+from .texts import listBytes
 
 __all__ = [
     "BALANCE",
@@ -96,10 +97,20 @@ class Request(Struct, frozen=True):
         """What was asked: equal for equal requests. A reserved order or a salted hash is no part of it."""
         raise NotImplementedError
 
+    def askedBytes(self) -> bytes:
+        """The same as JSON, which is what is condensed: the log holds it against what is asked in years to come."""
+        return encode(self.asked()).encode("ascii")
+
 
 def fingerprint(request: Request) -> bytes:
     """What was asked, condensed: equal for equal requests."""
-    return blake2b(encode(request.asked()).encode("ascii"), digest_size=16).digest()
+    condensed = _CONDENSED.copy()
+    condensed.update(request.askedBytes())
+    return condensed.digest()
+
+
+# Of nothing. To begin with a copy of it takes half the time.
+_CONDENSED = blake2b(digest_size=16)
 
 
 # -- money --------------------------------------------------------------------------------------------
@@ -145,8 +156,11 @@ class MoveMoney(Request, frozen=True):
         comment = self.comment
         if comment is None and not self.named:
             comment = DEFAULT_COMMENT
-        times = [self.open_time, self.close_time]
-        return ["money", self.cmd, self.login, _exact(self.amount), self.named, comment, *times]
+        amount = _exact(self.amount)
+        return ["money", self.cmd, self.login, amount, self.named, comment, self.open_time, self.close_time]
+
+    def askedBytes(self) -> bytes:
+        return listBytes(self.asked(), self.comment or "")
 
 
 class TakeBack(Request, frozen=True):

@@ -17,15 +17,13 @@ from typing import Any, Union
 import ujson
 from msgspec import Struct
 
-from ..wire.codes import EventRecordType
 from ..wire.errors import DuplicateRequest, ManagerError, Refused
 from ..wire.messages import encode
 from . import settle_accounts, settle_money
 from .book import Book, Draft
 from .desk import Desk, Rule
-from .records import KEYS_FORGOTTEN, REFUSAL, Entry, FinanceTrade
+from .records import DELETED, KEYS_FORGOTTEN, REFUSAL, Entry, FinanceTrade
 from .requests import ForgetKeys, KeyName, Request, fingerprint
-from .settle_money import balanceEvent
 
 __all__ = ["Outcome", "Replay", "alike", "refusalOf", "settleBatch"]
 
@@ -113,7 +111,7 @@ def _settle(desk: Desk, request: Request) -> Entry:
         effect = desk.entry(
             request,
             REFUSAL,
-            e.code,
+            int(e.code),
             "",
             encode(e.data()),
             login=login,
@@ -122,13 +120,8 @@ def _settle(desk: Desk, request: Request) -> Entry:
             record=None if e.status == e.code.status else encode({"status": e.status}),
         )
     entries = effect if isinstance(effect, list) else [effect]
-    first = entries[0]
-    if first.balance or first.credit:
-        entries.append(balanceEvent(desk, first))
-    for entry in entries:
-        desk.book.apply(entry)
-        desk.note(entry)
-    return first
+    desk.keep(entries)
+    return entries[0]
 
 
 def _forgetKeys(desk: Desk, request: ForgetKeys) -> Entry:
@@ -136,7 +129,7 @@ def _forgetKeys(desk: Desk, request: ForgetKeys) -> Entry:
     if not book.forgotten < request.upTo <= book.seq:
         raise ValueError(f"keys up to entry {request.upTo} cannot be forgotten")
     data = encode({"up_to": request.upTo})
-    return desk.entry(request, KEYS_FORGOTTEN, EventRecordType.EV_RECORD_DELETE, "", data)
+    return desk.entry(request, KEYS_FORGOTTEN, DELETED, "", data)
 
 
 _RULES: dict[type[Request], Rule] = {

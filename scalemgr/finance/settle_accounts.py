@@ -11,12 +11,12 @@ from typing import Any
 
 import ujson
 
-from ..wire.codes import EventRecordType, RetCode
+from ..wire.codes import RetCode
 from ..wire.errors import InvalidData, NotPermitted, Refused
 from ..wire.messages import Json, encode
 from .desk import Desk, Rule
 from .money import fromMinor, toMinor
-from .records import ACCOUNTS_DELETED, GROUP_EVENT, USER_EVENT, Account, Entry, Group
+from .records import ACCOUNTS_DELETED, ADDED, DELETED, GROUP_EVENT, UPDATED, USER_EVENT, Account, Entry, Group
 from .requests import (
     AddAccount,
     AddGroup,
@@ -51,7 +51,7 @@ def _addAccount(desk: Desk, request: AddAccount) -> Entry:
         "update_time": desk.now,
         "password_hash": request.passwordHash,
     }
-    return _said(desk, request, EventRecordType.EV_RECORD_ADD, group, record)
+    return _said(desk, request, ADDED, group, record)
 
 
 def _updateAccount(desk: Desk, request: UpdateAccount) -> Entry:
@@ -69,14 +69,14 @@ def _updateAccount(desk: Desk, request: UpdateAccount) -> Entry:
         "enable": request.enable,
         "update_time": desk.now,
     }
-    return _said(desk, request, EventRecordType.EV_RECORD_UPDATE, group, record)
+    return _said(desk, request, UPDATED, group, record)
 
 
 def _money(group: Group) -> str:
     return f"{group.currency} with {group.digits} decimals"
 
 
-def _said(desk: Desk, request: Request, type: EventRecordType, group: Group, record: dict[str, Any]) -> Entry:
+def _said(desk: Desk, request: Request, type: int, group: Group, record: dict[str, Any]) -> Entry:
     """The entry of a profile as it is now."""
     data = {
         "login": record["login"],
@@ -94,8 +94,7 @@ def _said(desk: Desk, request: Request, type: EventRecordType, group: Group, rec
 
 def _deleteAccount(desk: Desk, request: DeleteAccount) -> Entry:
     account = _closable(desk, request, request.login)
-    type = EventRecordType.EV_RECORD_DELETE
-    return desk.entry(request, USER_EVENT, type, account.group, _gone(desk, account), login=account.login)
+    return desk.entry(request, USER_EVENT, DELETED, account.group, _gone(desk, account), login=account.login)
 
 
 def _deleteAccounts(desk: Desk, request: DeleteAccounts) -> list[Entry]:
@@ -127,11 +126,10 @@ def _deleteAccounts(desk: Desk, request: DeleteAccounts) -> list[Entry]:
             status=_NOTHING_DELETED,
             **said,
         )
-    type = EventRecordType.EV_RECORD_DELETE
     # Of no group, and never sent: which accounts there are is not everybody's business.
-    first = desk.entry(request, ACCOUNTS_DELETED, type, "", encode(said))
+    first = desk.entry(request, ACCOUNTS_DELETED, DELETED, "", encode(said))
     return [first] + [
-        desk.further(first, nth, USER_EVENT, type, account.group, _gone(desk, account), login=account.login)
+        desk.further(first, nth, USER_EVENT, DELETED, account.group, _gone(desk, account), login=account.login)
         for nth, account in enumerate(closed, 1)
     ]
 
@@ -190,7 +188,7 @@ def _arranged(desk: Desk, request: AddGroup, before: Group | None) -> Entry:
             record["floor"] = toMinor(request.floor, digits)
         except ValueError as e:
             raise InvalidData(f"{e} ({request.currency})", field="floor") from None
-    type = EventRecordType.EV_RECORD_ADD if before is None else EventRecordType.EV_RECORD_UPDATE
+    type = ADDED if before is None else UPDATED
     told = {name: value for name, value in record.items() if not isinstance(value, list)}
     told["floor"] = fromMinor(record.get("floor", 0), digits)
     return desk.entry(request, GROUP_EVENT, type, request.group, encode(told), record=encode(record))
@@ -205,7 +203,7 @@ def _deleteGroup(desk: Desk, request: DeleteGroup) -> Entry:
             error="DELETE_GROUP_ERROR",
         )
     data = encode({"group": group.group, "currency": group.currency})
-    return desk.entry(request, GROUP_EVENT, EventRecordType.EV_RECORD_DELETE, group.group, data)
+    return desk.entry(request, GROUP_EVENT, DELETED, group.group, data)
 
 
 def _group(desk: Desk, request: Request, name: str) -> Group:

@@ -10,15 +10,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ..wire.codes import EventRecordType, RetCode, TradeCommand, TradeState
+from ..wire.codes import RetCode, TradeCommand, TradeState
 from ..wire.errors import InvalidData, ManagerError, Refused
 from ..wire.messages import Json, encode
 from .desk import Desk, Rule
 from .money import MINOR_UNITS_MAX, Amount, fromMinor, toMinor
-from .records import BALANCE_EVENT, TRADE_EVENT, Account, Entry, FinanceTrade, Group
+from .records import ADDED, BALANCE_EVENT, DELETED, TRADE_EVENT, UPDATED, Account, Entry, FinanceTrade, Group
 from .requests import CREDIT, DEFAULT_COMMENT, AskForMoney, Cause, Decide, MoveMoney, Request, TakeBack
 
-__all__ = ["RULES", "balanceEvent"]
+__all__ = ["RULES"]
 
 _INCOMING = frozenset({TradeCommand.OP_BALANCE_IN, TradeCommand.OP_CREDIT_IN})
 _OUTGOING = frozenset({TradeCommand.OP_BALANCE_OUT, TradeCommand.OP_CREDIT_OUT})
@@ -26,20 +26,23 @@ _OUTGOING = frozenset({TradeCommand.OP_BALANCE_OUT, TradeCommand.OP_CREDIT_OUT})
 _COMES, _GOES = encode({"pending": 1}), encode({"pending": -1})
 
 
-def _moveMoney(desk: Desk, request: MoveMoney) -> Entry:
+def _moveMoney(desk: Desk, request: MoveMoney) -> list[Entry]:
     account, group = desk.account(request, request.login)
     amount = _amount(request.amount, request.cmd, account, group)
-    if request.strict and request.named and not request.update:
+    if request.update:
+        before = _toChange(desk, request, group)
+        change = amount - before.profit
+        _checkFunds(account, group, request.cmd, change, request.cause)
+        after = _changed(before, request, amount, account.balance_version + (change != 0), desk.now)
+        return _booked(desk, request, account, group, after, UPDATED, change)
+    if request.strict and request.named:
         raise Refused(f"order {request.named} does not exist", RetCode.RET_NOT_FOUND)
-    before = _toChange(desk, request, group) if request.update else None
-    change = amount - (before.profit if before is not None else 0)
-    _checkFunds(account, group, request.cmd, change, request.cause)
-    after = _trade(before, request, group, amount, account.balance_version + (change != 0), desk.now)
-    type = EventRecordType.EV_RECORD_ADD if before is None else EventRecordType.EV_RECORD_UPDATE
-    return _booked(desk, request, account, after, type, change)
+    _checkFunds(account, group, request.cmd, amount, request.cause)
+    trade = _made(request, group, amount, account.balance_version + 1, desk.now)
+    return _booked(desk, request, account, group, trade, ADDED, amount)
 
 
-def _takeBack(desk: Desk, request: TakeBack) -> Entry:
+def _takeBack(desk: Desk, request: TakeBack) -> list[Entry]:
     trade, account, group = _existing(desk, request, request.order)
     if trade.cmd not in request.kinds:
         what = "credit" if request.kinds is CREDIT else "balance"
@@ -54,10 +57,10 @@ def _takeBack(desk: Desk, request: TakeBack) -> Entry:
         update_time=desk.now,
         balance_version=account.balance_version + 1,
     )
-    return _booked(desk, request, account, after, EventRecordType.EV_RECORD_DELETE, change)
+    return _booked(desk, request, account, group, after, DELETED, change)
 
 
-def _askForMoney(desk: Desk, request: AskForMoney) -> Entry:
+def _askForMoney(desk: Desk, request: AskForMoney) -> list[Entry]:
     account, group = desk.account(request, request.login)
     amount = _amount(request.amount, request.cmd, account, group)
     openTime = request.open_time or desk.now
@@ -79,10 +82,10 @@ def _askForMoney(desk: Desk, request: AskForMoney) -> Entry:
         gw_uuid=request.gw_uuid,
         api_data=request.api_data,
     )
-    return _booked(desk, request, account, trade, EventRecordType.EV_RECORD_ADD, record=_COMES)
+    return _booked(desk, request, account, group, trade, ADDED, record=_COMES)
 
 
-def _decide(desk: Desk, request: Decide) -> Entry:
+def _decide(desk: Desk, request: Decide) -> list[Entry]:
     trade, account, group = _existing(desk, request, request.order)
     if trade.state != TradeState.TS_FINANCE_OPEN_PENDING:
         raise _incorrectState(trade, "does not await approval")
@@ -91,12 +94,12 @@ def _decide(desk: Desk, request: Decide) -> Entry:
         told |= {"comment": request.comment} if request.comment is not None else {}
         told |= {"api_data": request.api_data} if request.api_data is not None else {}
         declined = replace(trade, state=TradeState.TS_FINANCE_OPEN_DECLINE, **told)
-        return _booked(desk, request, account, declined, EventRecordType.EV_RECORD_UPDATE, record=_GOES)
+        return _booked(desk, request, account, group, declined, UPDATED, record=_GOES)
     _checkEnabled(account)
     _checkFunds(account, group, trade.cmd, trade.profit, request.cause)
     version = account.balance_version + 1
     approved = replace(trade, state=TradeState.TS_CLOSED_NORMAL, balance_version=version, **told)
-    return _booked(desk, request, account, approved, EventRecordType.EV_RECORD_UPDATE, trade.profit, record=_GOES)
+    return _booked(desk, request, account, group, approved, UPDATED, trade.profit, record=_GOES)
 
 
 #: How to settle each kind of request.
@@ -108,44 +111,34 @@ RULES: dict[type[Request], Rule] = {
 }
 
 
-def balanceEvent(desk: Desk, cause: Entry) -> Entry:
-    """What the account has once this entry, which moves money on it, is folded in."""
-    account = desk.book.account(cause.login)
-    assert account is not None
-    after = replace(
-        account,
-        balance=account.balance + cause.balance,
-        credit=account.credit + cause.credit,
-        balance_version=account.balance_version + 1,
-    )
-    data = {"login": account.login, **after.figures(desk.groupOf(account).digits)}
-    type = EventRecordType.EV_RECORD_UPDATE
-    return desk.further(cause, 1, BALANCE_EVENT, type, account.group, encode(data), login=account.login)
-
-
 def _booked(
     desk: Desk,
     request: Request,
     account: Account,
+    group: Group,
     trade: FinanceTrade,
-    type: EventRecordType,
+    type: int,
     change: int = 0,
     record: Json | None = None,
-) -> Entry:
-    """The entry of a trade as it is now, by which the account's balance or credit changed."""
-    ofCredit = trade.cmd in CREDIT
-    return desk.entry(
+) -> list[Entry]:
+    """The entry of a trade as it is now; and if its account changed by that, that of what is on the account then."""
+    balance, credit = (0, change) if trade.cmd in CREDIT else (change, 0)
+    booking = desk.entry(
         request,
         TRADE_EVENT,
         type,
         account.group,
-        encode(trade.data()),
+        trade.text(),
         login=account.login,
         order=trade.order,
-        balance=0 if ofCredit else change,
-        credit=change if ofCredit else 0,
+        balance=balance,
+        credit=credit,
         record=record,
     )
+    if not change:
+        return [booking]
+    told = account.moved(balance, credit).text(group.digits)
+    return [booking, desk.further(booking, 1, BALANCE_EVENT, UPDATED, account.group, told, login=account.login)]
 
 
 def _amount(amount: Amount, cmd: TradeCommand, account: Account, group: Group) -> int:
@@ -223,31 +216,43 @@ def _checkFunds(account: Account, group: Group, cmd: int, change: int, cause: Ca
         )
 
 
-def _trade(
-    before: FinanceTrade | None, request: MoveMoney, group: Group, amount: int, version: int, now: int
-) -> FinanceTrade:
-    """The record as it will be: what the request does not say is as it was, or as published by default."""
-    comment, openTime, closeTime = request.comment, request.open_time, request.close_time
-    if before is None:
-        openTime = openTime or min(now, closeTime or now)
-        closeTime = closeTime or openTime
-        comment = DEFAULT_COMMENT if comment is None else comment
-    else:
-        openTime = openTime or before.open_time
-        # One that nobody gives now follows, as the default does.
-        closeTime = closeTime or max(before.close_time, openTime)
-        comment = before.comment if comment is None else comment
+def _made(request: MoveMoney, group: Group, amount: int, version: int, now: int) -> FinanceTrade:
+    """A new trade: what the request does not say is as published by default."""
+    closeTime = request.close_time
+    openTime = request.open_time or (min(now, closeTime) if closeTime else now)
+    return FinanceTrade(
+        order=request.order,
+        login=request.login,
+        cmd=request.cmd,
+        profit=amount,
+        digits=group.digits,
+        comment=DEFAULT_COMMENT if request.comment is None else request.comment,
+        open_time=openTime,
+        close_time=_notBefore(openTime, closeTime or openTime),
+        update_time=now,
+        balance_version=version,
+    )
+
+
+def _changed(before: FinanceTrade, request: MoveMoney, amount: int, version: int, now: int) -> FinanceTrade:
+    """A trade as it will be: what the request does not say is as it was."""
+    openTime = request.open_time or before.open_time
+    # One that nobody gives now follows, as the default does.
+    closeTime = request.close_time or max(before.close_time, openTime)
+    return replace(
+        before,
+        profit=amount,
+        comment=before.comment if request.comment is None else request.comment,
+        open_time=openTime,
+        close_time=_notBefore(openTime, closeTime),
+        update_time=now,
+        balance_version=version,
+    )
+
+
+def _notBefore(openTime: int, closeTime: int) -> int:
+    """A close time that must not be before the open time."""
     if closeTime < openTime:
         # Malformed, not refused: the same key may be used again with better times.
         raise ManagerError("close_time is before open_time", RetCode.RET_TRADE_BAD_CLOSE_TIME)
-    told: dict[str, Any] = {
-        "profit": amount,
-        "comment": comment,
-        "open_time": openTime,
-        "close_time": closeTime,
-        "update_time": now,
-        "balance_version": version,
-    }
-    if before is not None:
-        return replace(before, **told)
-    return FinanceTrade(order=request.order, login=request.login, cmd=request.cmd, digits=group.digits, **told)
+    return closeTime

@@ -182,6 +182,18 @@ def test_draftOnADraft() -> None:
     assert book.account(1002) == Account(1002, "demo", 1, 2, 0, 1)
 
 
+def test_absorbedDraftIsLetGo() -> None:
+    """What is done to a draft after it was absorbed is no part of the book."""
+    book = makeBook()
+    draft = Draft(book)
+    book.absorb(draft)
+    before = contents(book)
+    draft.apply(replace(booked(settleOne(book, newGroup("vip"))), seq=1))
+    draft.apply(replace(booked(settleOne(book, newAccount())), seq=2))
+    draft.drop("yen")
+    assert contents(book) == before
+
+
 def test_absorbedDraftIsTheFold() -> None:
     """To absorb a draft gives the book that folding the same entries gives."""
     base = Book()

@@ -44,6 +44,32 @@ def test_fifteenDigitsAreReadExactly(coefficient: int, exponent: int) -> None:
 
 
 @thorough
+@given(
+    st.one_of(
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.floats(-1e16, 1e16),
+        st.builds(lambda minor, digits: minor / 10**digits, st.integers(-(10**16), 10**16), st.integers(0, 20)),
+    )
+)
+@example(-0.0)
+@example(5e-324)
+@example(1.7976931348623157e308)
+def test_shortNumbersAreReadAsLongOnes(number: float) -> None:
+    """A number that is written in few digits is read as it would be if all 15 were looked at."""
+    text = f"{number:.15g}"
+    exact = Decimal(text).normalize()
+    if abs(float(text) - number) > 4 * math.ulp(number):
+        with pytest.raises(ValueError, match="15 significant digits"):
+            readAmount(number)
+        return
+    exponent = exact.as_tuple().exponent
+    assert isinstance(exponent, int)
+    amount = readAmount(number)
+    assert amount.decimals == max(0, -exponent)
+    assert Decimal(amount.coefficient).scaleb(-amount.decimals) == exact
+
+
+@thorough
 @given(minors, digits)
 def test_amountsAreInLowestTerms(minor: int, digits: int) -> None:
     """Equal numbers are equal amounts: none has more decimals than it needs."""

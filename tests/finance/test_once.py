@@ -190,7 +190,7 @@ def test_refusalIsAnEntry(why: str, cause: Cause) -> None:
     assert entry.event not in BROADCAST
     assert (entry.login, entry.order, entry.balance, entry.credit, entry.record) == (login, order, 0, 0, None)
     assert (entry.principal, entry.key, entry.fingerprint) == ("crm", cause.key, fingerprint(request))
-    assert (draft.seq, draft.groups, draft.accounts) == (1, {}, {})
+    assert (draft.seq, draft.groups, draft.accounts) == (1, book.groups, {})
     assert (draft.nextLogin, draft.forgotten) == (book.nextLogin, 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -182,6 +183,14 @@ def test_refusalsAreAnswers(requests: list[Request]) -> None:
         replace(deposit(1), login=[]),
         replace(deposit(1), cause=None),
         replace(deposit(1), comment=b"\xff"),
+        replace(deposit(1), comment=b"x"),
+        replace(deposit(1), login=Decimal(1001)),
+        replace(deposit(1), order=Decimal(7)),
+        replace(deposit(1), order=7.0),
+        replace(deposit(1), order=2**63),
+        replace(deposit(1), order=-1),
+        replace(deposit(1), open_time=Decimal(5)),
+        replace(deposit(1), amount=Amount(Decimal(1), 0)),  # type: ignore[arg-type]
         replace(newAccount(), fields={"x": float("nan")}),
         replace(newGroup(), fields=None),
     ],
@@ -197,6 +206,13 @@ def test_bugHurtsItsOwnRequestOnly(broken: Any) -> None:
     assert draft.entries == wholeLog(book, entriesOf(outcomes))
     assert draft.account(1001) == Account(1001, "demo", 1, 1200, 0, 2)
     assert contents(book) == before
+
+
+def test_numbersOfOrdersHaveABound() -> None:
+    """The largest number that the log can keep is booked, next to the largest login."""
+    login = 2**63 - 1
+    entry = booked(settleOne(makeBook(Account(login, "demo")), deposit(1, login, order=2**63 - 1)))
+    assert (entry.login, entry.order) == (login, 2**63 - 1)
 
 
 def test_emptyBatch() -> None:
