@@ -98,8 +98,9 @@ def _absolute(url: str) -> str:
 def makeService(options: Options, reactor: Any = None) -> IService:
     """The daemon, ready to start."""
     if reactor is None:
-        from twisted.internet import reactor
+        from twisted.internet import reactor as running
 
+        reactor = running
         makeSteady(reactor)
         reactor.callWhenRunning(_calmCollector)
     return ManagerService(

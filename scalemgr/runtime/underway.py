@@ -162,7 +162,7 @@ class UnderWay:
         self._doubtful: dict[KeyName, Work] = {}
         self._doubtfulOrders: set[int] = set()
         # Orders that are being made, with those who want to know when they are.
-        self._byOrder: dict[int, list[Deferred[None]]] = {}
+        self._byOrder: dict[int, list[Deferred[None]] | None] = {}
         # By key, for each question to the log that is under way: what is or was under way since it was asked.
         self._searches: dict[KeyName, list[list[Work]]] = {}
 
@@ -187,7 +187,7 @@ class UnderWay:
         """Something new, with this key."""
         work = Work(self, request, name)
         if work.makes:
-            self._byOrder.setdefault(work.makes, [])
+            self._byOrder.setdefault(work.makes)
         if name is not None:
             self._byName.setdefault(name, []).append(work)
             if self._searches:
@@ -221,7 +221,8 @@ class UnderWay:
         if order not in self._byOrder:
             return succeed(None)
         known: Deferred[None] = Deferred()
-        self._byOrder[order].append(known)
+        curious = self._byOrder[order] = self._byOrder[order] or []
+        curious.append(known)
         return known.addCallback(lambda _: self.written(order))
 
     def doubt(self, works: Iterable[Work]) -> None:

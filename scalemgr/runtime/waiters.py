@@ -99,8 +99,8 @@ class Waiters:
         self._bounds = bounds
         self._default = bounds.default_ms / 1000
         self._waitersMax = waitersMax
-        self._byCause: _Few[ISubmission] = {}
-        self._byEvent: _Few[tuple[str, int, int]] = {}
+        self._byCause: _Few = {}
+        self._byEvent: _Crowds[tuple[str, int, int]] = {}
         self._bySession: _Crowds[Hashable] = {}
         self._slots: _Crowds[int] = {}
         self._swept = 0
@@ -136,9 +136,10 @@ class Waiters:
         _join(self._bySession, session, waiter)
         _join(self._slots, slot, waiter)
         if cause is not None:
-            _put(self._byCause, cause, waiter)
+            others = self._byCause.get(cause)
+            self._byCause[cause] = (waiter,) if others is None else (*others, waiter)
         else:
-            _put(self._byEvent, (awaited.event, awaited.type, awaited.order), waiter)
+            _join(self._byEvent, (awaited.event, awaited.type, awaited.order), waiter)
         if self._timer is None:
             # What was left behind by those who were answered in time.
             self._slots = {slot: self._slots[slot]}
@@ -155,7 +156,7 @@ class Waiters:
             # Nearly always: most wait for a cause.
             return
         for entry in entries:
-            for waiter in self._byEvent.get((entry.event, entry.type, entry.order), ()):
+            for waiter in tuple(self._byEvent.get((entry.event, entry.type, entry.order), ())):
                 if self._remove(waiter):
                     waiter.deferred.callback(entry)
 
@@ -199,16 +200,15 @@ class Waiters:
         @return: C{False} if it is not there any more: to answer one may end the session of the next.
         """
         awaited = waiter.awaited
-        ofSession = self._bySession.get(waiter.session)
-        if ofSession is None or waiter not in ofSession:
+        if not _leave(self._bySession, waiter.session, waiter):
             return False
-        del ofSession[waiter]
-        if not ofSession:
-            del self._bySession[waiter.session]
-        if awaited.cause is not None:
-            _take(self._byCause, awaited.cause, waiter)
+        cause = awaited.cause
+        if cause is None:
+            _leave(self._byEvent, (awaited.event, awaited.type, awaited.order), waiter)
+        elif len(self._byCause[cause]) == 1:
+            del self._byCause[cause]
         else:
-            _take(self._byEvent, (awaited.event, awaited.type, awaited.order), waiter)
+            self._byCause[cause] = tuple(other for other in self._byCause[cause] if other is not waiter)
         ofSlot = self._slots.get(waiter.slot)
         if ofSlot is not None:
             del ofSlot[waiter]
@@ -261,10 +261,10 @@ class Waiters:
         self._log.failure("a waiter could not be told that its time is up", failure)
 
 
-# Those of a slot, or a session: many. Dicts for their order: who came first is answered first.
+# Those of a slot, a session or an event may be many. Dicts for their order: who came first is answered first.
 _Crowds = dict[_Key, dict[_Waiter, None]]
-# Those of a cause, or an event: nearly always one, and a tuple of one costs a fifth of a dict.
-_Few = dict[_Key, tuple[_Waiter, ...]]
+# Those of a cause are what one request waits for: nearly always one, and a tuple of one costs a fifth of a dict.
+_Few = dict[ISubmission, tuple[_Waiter, ...]]
 
 
 def _join(table: _Crowds[_Key], key: _Key, waiter: _Waiter) -> None:
@@ -275,17 +275,15 @@ def _join(table: _Crowds[_Key], key: _Key, waiter: _Waiter) -> None:
         crowd[waiter] = None
 
 
-def _put(table: _Few[_Key], key: _Key, waiter: _Waiter) -> None:
-    others = table.get(key)
-    table[key] = (waiter,) if others is None else (*others, waiter)
-
-
-def _take(table: _Few[_Key], key: _Key, waiter: _Waiter) -> None:
-    those = table[key]
-    if len(those) == 1:
+def _leave(table: _Crowds[_Key], key: _Key, waiter: _Waiter) -> bool:
+    """C{False} if it is not there any more."""
+    crowd = table.get(key)
+    if crowd is None or waiter not in crowd:
+        return False
+    del crowd[waiter]
+    if not crowd:
         del table[key]
-    else:
-        table[key] = tuple(other for other in those if other is not waiter)
+    return True
 
 
 def awaitedFrom(service: Mapping[str, Any] | Awaited) -> Awaited:

@@ -53,8 +53,8 @@ class ISession(ISubscriber, Protocol):
     def denied(self, why: str) -> None:
         """It asked without a valid token."""
 
-    def answer(self, request: Request, status: int, data: Json, *, replayed: bool = False) -> None:
-        """Send the one answer to a request."""
+    def answer(self, extIDText: Json, status: int, data: Json, *, replayed: bool = False) -> None:
+        """Send the one answer to a request, by its C{extID}."""
 
 
 class Dispatcher:
@@ -82,61 +82,58 @@ class Dispatcher:
 
         @param again: is one with its extID under way on the session? Then it may only be the same, by its key.
         """
-        command = context = None
+        asked = _Asked(session, request.extIDText, request.command)
         try:
             principal = self._principal(session, request)
             if self.stopping:
                 raise ShuttingDown
-            command = self.commands.get(request.command) or self._unknown(request.command)
+            command = asked.command = self.commands.get(request.command) or self._unknown(request.command)
             _check(command, principal, again)
             params = convert(request.data, command.params)
-            context = Context(self._house, session, principal, request.extID, request.extIDText, again, self._logger)
+            context = asked.context = Context(
+                self._house, session, principal, request.extID, request.extIDText, again, self._logger
+            )
             result = command.run(context, params)
             if not isinstance(result, (dict, Mapping)):
-                waiting = _deferred(result, command).addCallback(self._intercept, context, request)
+                waiting = _deferred(result, command).addCallback(self._intercept, asked)
             elif "__deferred" in result:
                 waiting = context.wait(awaitedFrom(result["__deferred"]))
             else:
-                session.answer(request, *_said(result, context))
+                session.answer(request.extIDText, *_said(result, context))
                 return
         except Exception as e:
-            if context is not None:
-                context.abandon()
-            self._explain(e, session, request, command, context)
+            if asked.context is not None:
+                asked.context.abandon()
+            self._explain(e, asked)
             return
         # One pair of callbacks and no more: what each costs is paid by every deposit.
-        who = (session, request, command, context)
-        waiting.addCallbacks(self._answer, self._failed, callbackArgs=who, errbackArgs=who)
+        args = (asked,)
+        waiting.addCallbacks(self._answer, self._failed, callbackArgs=args, errbackArgs=args)
 
-    def _answer(
-        self,
-        result: Mapping[str, Any] | Entry,
-        session: ISession,
-        request: Request,
-        command: ICommand,
-        context: Context,
-    ) -> None:
+    def _answer(self, result: Mapping[str, Any] | Entry, asked: _Asked) -> None:
         """What a command came to, later."""
+        context = asked.context
+        assert context is not None
         try:
             status, data = _said(result, context)
         except Exception as e:
-            self._failed(Failure(e), session, request, command, context)
+            self._failed(Failure(e), asked)
             return
         try:
-            session.answer(request, status, data, replayed=context.replayed)
+            asked.session.answer(asked.extIDText, status, data, replayed=context.replayed)
         except Exception:
             self._log.failure(_UNSENT)
 
-    def _failed(
-        self, failure: Failure, session: ISession, request: Request, command: ICommand, context: Context
-    ) -> None:
+    def _failed(self, failure: Failure, asked: _Asked) -> None:
         """A command failed, later."""
-        if isinstance(failure.value, CancelledError) and not session.isOpen():
+        error = failure.value
+        if isinstance(error, CancelledError) and not asked.session.isOpen():
             return  # A session that goes away changes nothing about what it asked for.
+        assert error is not None
+        assert asked.context is not None
         try:
-            context.abandon()
-            assert failure.value is not None
-            self._explain(failure.value, session, request, command, context)
+            asked.context.abandon()
+            self._explain(error, asked)
         except Exception:
             self._log.failure(_UNSENT)
 
@@ -155,27 +152,20 @@ class Dispatcher:
             raise PermissionDenied("a valid __token is needed")
         return self._auth.current(session.principal)
 
-    def _intercept(
-        self, result: Mapping[str, Any], context: Context, request: Request
-    ) -> Mapping[str, Any] | Deferred[Entry]:
+    def _intercept(self, result: Mapping[str, Any], asked: _Asked) -> Mapping[str, Any] | Deferred[Entry]:
         """The intermediate answer of a sync command is not sent; the event is, when it comes."""
         if not isinstance(result, Mapping):
-            raise TypeError(f"{request.command} came to {result!r}, which is not a mapping")
+            raise TypeError(f"{asked.name} came to {result!r}, which is not a mapping")
         if "__deferred" not in result:
             return result
-        return context.wait(awaitedFrom(result["__deferred"]))
+        assert asked.context is not None
+        return asked.context.wait(awaitedFrom(result["__deferred"]))
 
-    def _explain(
-        self,
-        error: BaseException,
-        session: ISession,
-        request: Request,
-        command: ICommand | None,
-        context: Context | None,
-    ) -> None:
+    def _explain(self, error: BaseException, asked: _Asked) -> None:
         """The only place where an exception becomes a response."""
+        command = asked.command
         if isinstance(error, PermissionDenied):
-            session.denied(error.message)
+            asked.session.denied(error.message)
         if command is not None and command.denied is not None and _isDenial(error):
             # Of what the caller may not touch nothing is told, but whether this answer is for good.
             outcome = error.details.get("outcome")
@@ -189,23 +179,44 @@ class Dispatcher:
                 raise error
             text = encode(error.data())
         except BaseException:
-            error = InternalError(self._report(Failure(), session, request))
+            error = InternalError(self._report(Failure(), asked))
             text = encode(error.data())
-        session.answer(request, error.status, text, replayed=context is not None and context.replayed)
+        replayed = asked.context is not None and asked.context.replayed
+        asked.session.answer(asked.extIDText, error.status, text, replayed=replayed)
 
-    def _report(self, failure: Failure, session: ISession, request: Request) -> str:
+    def _report(self, failure: Failure, asked: _Asked) -> str:
         """Log a bug of ours, or of a plugin; the reference under which it stands there."""
         self._errors += 1
         reference = f"E{int(self._house.clock.seconds()):x}-{self._errors}"
+        principal = asked.session.principal
         self._log.failure(
             "{reference}: {command!r} of {principal} with extID {extID} failed",
             failure,
             reference=reference,
-            command=request.command,
-            principal=session.principal.id if session.principal is not None else None,
-            extID=request.extIDText,
+            command=asked.name,
+            principal=principal.id if principal is not None else None,
+            extID=asked.extIDText,
         )
         return reference
+
+
+class _Asked:
+    """
+    What is kept of a request until it is answered. Not the request: its token and its data would be a third of the
+    memory that a deposit takes while it waits.
+
+    @ivar name: the command, as it was asked for;
+    @ivar command: found, once it is, as C{context} is made, once it can be.
+    """
+
+    __slots__ = ("command", "context", "extIDText", "name", "session")
+
+    def __init__(self, session: ISession, extIDText: Json, name: str) -> None:
+        self.session = session
+        self.extIDText = extIDText
+        self.name = name
+        self.command: ICommand | None = None
+        self.context: Context | None = None
 
 
 _UNSENT = "an answer could not be sent"

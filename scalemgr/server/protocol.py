@@ -30,7 +30,7 @@ from zope.interface import implementer
 from ..finance.channels import Channels
 from ..wire.codes import RetCode
 from ..wire.errors import ExtIDInUse, InvalidData, ManagerError, PermissionDenied, Refused
-from ..wire.messages import BadLine, Json, Request, decode, encode, marker, response
+from ..wire.messages import BadLine, Json, decode, encode, marker, response
 from .auth import Principal
 from .limits import Turns
 from .stream import Stream
@@ -85,7 +85,7 @@ class ManagerProtocol(LineReceiver):
         self._finishing = False
         self._pile: list[bytes] = []
         self._piled = 0
-        self._open = self._isPlain = False
+        self._open = self._writesAtOnce = False
         self._wasDenied = False
         self._authTimer: IDelayedCall | None = None
         self._lingerTimer: IDelayedCall | None = None
@@ -99,9 +99,8 @@ class ManagerProtocol(LineReceiver):
         self._open = True
         self._stream = Stream(self, self.factory.events, self.factory.clock, limits.bufferBytesMax)
         self.turns = Turns(self.factory.clock)
-        ofTCP = ITCPTransport.providedBy(self.transport)
-        self._isPlain = ofTCP and not ISSLTransport.providedBy(self.transport)
-        if ofTCP:
+        self._writesAtOnce = _isPlain(self.transport)
+        if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(_Writing(self), True)
@@ -164,7 +163,7 @@ class ManagerProtocol(LineReceiver):
         if not self._open:
             return
         self._close()
-        if self._isPlain and not self._peerClosed:
+        if _isPlain(self.transport) and not self._peerClosed:
             # To close with something unread would reset the connection, and what is on its way would be lost:
             # end our direction, and read on, into the void, until the peer has ended its own.
             LineReceiver.resumeProducing(self)
@@ -325,14 +324,14 @@ class ManagerProtocol(LineReceiver):
         """Is anybody there to be answered? C{ISession} of dispatch."""
         return self._open
 
-    def answer(self, request: Request, status: int, data: Json, *, replayed: bool = False) -> None:
-        """Send the one answer to a request: C{ISession} of dispatch."""
+    def answer(self, extIDText: Json, status: int, data: Json, *, replayed: bool = False) -> None:
+        """Send the one answer to a request, by its C{extID}: C{ISession} of dispatch."""
         self._underWay -= 1
-        if request.extID is not None:
-            count, key = self._inFlight.pop(request.extIDText)
+        if extIDText != _NULL:
+            count, key = self._inFlight.pop(extIDText)
             if count > 1:
-                self._inFlight[request.extIDText] = count - 1, key
-        self.write(response(request.extIDText, status, data, replayed=replayed))
+                self._inFlight[extIDText] = count - 1, key
+        self.write(response(extIDText, status, data, replayed=replayed))
         self._stream.answered()
         if self._refusals and self._open:
             self._checkStranger()
@@ -373,7 +372,7 @@ class ManagerProtocol(LineReceiver):
         pile, self._pile, self._piled = b"".join(self._pile), [], 0
         if pile:
             self.transport.write(pile)
-            if self._isPlain:
+            if self._writesAtOnce:
                 # Else it would leave in the reactor's next turn only: what is late by that is every answer. If it
                 # fails, the reactor finds out for itself.
                 self.transport.doWrite()
@@ -409,6 +408,11 @@ class ManagerProtocol(LineReceiver):
         # To flush may have filled the transport again.
         self.turns.setPeerReads(self._peerReads)
         self._stream.setPeerReads(self._peerReads)
+
+
+def _isPlain(transport: object) -> bool:
+    """Is there nothing between us and the socket?"""
+    return bool(ITCPTransport.providedBy(transport)) and not ISSLTransport.providedBy(transport)
 
 
 class _Writing:
