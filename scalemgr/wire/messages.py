@@ -257,6 +257,8 @@ class _Envelope(Struct, gc=False):
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope).decode
+# As numbers: to look for a byte takes a quarter of the time that to look for bytes does.
+_BRACKET, _BACKSLASH = b"[\\"
 
 
 def _decodePlain(line: bytes) -> Request | None:
@@ -276,8 +278,8 @@ def _decodePlain(line: bytes) -> Request | None:
         colons += extID.count(":")
     if (
         line.count(b":") != colons
-        or b"[" in line
-        or (b"\\" in line and b"\\u00" in line)
+        or _BRACKET in line
+        or (_BACKSLASH in line and b"\\u00" in line)
         or not _PLAIN(extID)
         or len(extID) > EXTID_BYTES_MAX
         or not 0 < len(envelope.command) <= COMMAND_CHARACTERS_MAX
