@@ -165,6 +165,10 @@ class SqliteLog:
             yield page
             after = page[-1].seq
 
+    def checkpointAt(self, pages: int) -> None:
+        """From which length of the write-ahead log on, in pages, a commit moves it into the file; else it is 1000."""
+        self._connection.execute(f"PRAGMA wal_autocheckpoint={pages:d}")
+
     def reserveOrders(self, count: int) -> int:
         """Set orders aside, durably."""
         with transaction(self._connection):

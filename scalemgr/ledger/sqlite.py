@@ -31,6 +31,7 @@ from ..interfaces import ILedger, ITicket
 from ..wire.codes import EventRecordType, RetCode
 from ..wire.errors import LedgerFailed
 from .base import BaseLedger
+from .checkpoint import WAL_PAGES_MAX, Checkpointer
 from .errors import LedgerRefused
 from .log import SqliteLog
 from .projector import Projector, openViews, viewsReach
@@ -139,6 +140,7 @@ class SqliteLedger(BaseLedger):
             try:
                 saved = self._saved()
                 self.epoch = self._file.epoch
+                self._file.checkpointAt(WAL_PAGES_MAX)
                 self._fold(saved)
                 views = openViews(self._viewsPath, self._file)
             except BaseException:
@@ -151,6 +153,8 @@ class SqliteLedger(BaseLedger):
         self._recent = Recent(self.book.seq)
         self._projector = Projector(self._logPath, self._viewsPath, views)
         self._projector.start()
+        self._checkpointer = Checkpointer(self._logPath)
+        self._checkpointer.start()
 
     def _checkWhole(self) -> None:
         """A log that is gone must not look like one that has not begun."""
@@ -222,6 +226,7 @@ class SqliteLedger(BaseLedger):
 
     def close(self, nextOrder: int | None) -> None:
         self._projector.stop()
+        self._checkpointer.stop()
         try:
             if nextOrder is not None:
                 self._file.returnOrders(nextOrder)
@@ -431,4 +436,5 @@ class SqliteLedger(BaseLedger):
     def _appended(self, entries: list[Entry]) -> None:
         self._recent.release(self._projector.reached)
         self._recent.add(entries)
+        self._checkpointer.wrote(len(entries))
         self._projector.wake(self.book.seq)
