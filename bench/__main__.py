@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,9 @@ from .report import Report
 from .stage import DEFAULT, FULL, Plan, Stage
 
 __all__ = ["main", "measure"]
+
+# Processes that wanted to run in the last minute, on average; more, and the machine is not ours alone.
+_BUSY = 0.7
 
 _DESCRIPTION = """
 Measure scalemgr, what it stands on, and what one would use instead; print medians, spreads, and the goals.
@@ -69,6 +73,7 @@ def measure(plan: Plan, parts: Sequence[Part]) -> Report:
     turns = [(f"round {n + 1} of {plan.rounds}", part) for n in range(plan.rounds) for part in able if not part.once]
     turns += [("once", part) for part in able if part.once]
     failed: dict[str, str] = {}
+    busy = os.getloadavg()[0]
     scratch = Path(tempfile.mkdtemp(prefix="scalemgr-bench-", dir=scratchParent()))
     try:
         stage = Stage(plan, scratch)
@@ -85,13 +90,15 @@ def measure(plan: Plan, parts: Sequence[Part]) -> Report:
             _progress("")
         finally:
             stage.close()
-        return Report(plan, describe(scratch), stage.figures, skipped, failed, _notes(stage))
+        return Report(plan, describe(scratch), stage.figures, skipped, failed, _notes(stage, busy))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _notes(stage: Stage) -> list[str]:
+def _notes(stage: Stage, busy: float) -> list[str]:
     notes = []
+    if busy > _BUSY:
+        notes.append(f"the load average was {busy:.1f} before it began: something else takes from what is measured")
     if not stage.generator.isC:
         notes.append("no C compiler (cc, gcc, $CC): the generator is in Python, and may be the bottleneck")
     if stage.cores.server is None:

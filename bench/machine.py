@@ -62,7 +62,7 @@ def describe(folder: Path) -> dict[str, str]:
         "cpu": _cpu(),
         "cores": str(len(os.sched_getaffinity(0))),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "filesystem": _filesystem(folder) or "unknown",
         "python": platform.python_version(),
         "twisted": twisted.__version__,

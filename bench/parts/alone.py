@@ -58,6 +58,7 @@ def raw(stage: Stage) -> None:
     found = _tell(stage, python("-m", "bench.raw", str(stage.scratch), str(size), "100"))
     stage.keep("raw append", "/s", found["rate"] * _BATCH)
     stage.keep("raw fdatasync of 4 KiB", "µs", found["sync"])
+    stage.keep("raw fdatasync of 4 KiB at the end", "µs", found["append"])
 
 
 def _tell(stage: Stage, command: list[str]) -> dict[str, float]:
