@@ -252,8 +252,11 @@ class TradingRuntime:
         work.certainty().addCallback(certain).addErrback(self._survive)
 
     def _answer(self, work: Work) -> None:
-        # To answer one may make another go away.
-        for asker in tuple(work.askers):
+        # To answer one may make another go away. And nobody asks for what is done: else the two would hold each other
+        # until the collector finds them.
+        askers = tuple(work.askers)
+        work.askers.clear()
+        for asker in askers:
             self._waiters.settled(asker)
 
     def _takeCommitted(self) -> list[Entry]:
