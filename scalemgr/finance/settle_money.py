@@ -201,11 +201,14 @@ def _checkFunds(account: Account, group: Group, cmd: int, change: int, cause: Ca
         name, before, least = "balance", account.balance, group.floor
     after = before + change
     if change < 0 and after < least:
+        told: dict[str, Any] = {}
+        if cause.seesBalance:
+            told["available"] = fromMinor(max(0, before - least), group.digits)
         # Raised as it is made: a frame that keeps what it raised, and so the batch, is left for the collector.
         raise Refused(
             f"not enough {'money' if name == 'balance' else name} on login {account.login}",
             RetCode.RET_TRADE_NO_MONEY,
-            **({"available": fromMinor(max(0, before - least), group.digits)} if cause.seesBalance else {}),
+            **told,
         )
     # Their sum is on the wire, too, and nothing there has more than 15 digits.
     if abs(after) >= MINOR_UNITS_MAX or abs(account.balance + account.credit + change) >= MINOR_UNITS_MAX:
