@@ -19,8 +19,8 @@ from ..wire.messages import Json
 
 __all__ = ["ENTRIES_MAX", "Bounds", "chosen", "pack", "unpack"]
 
-#: Entries a page. From 16 up it makes no difference to the speed of a large batch; of a page that is damaged, all is.
-#: Pages of any length are read.
+#: Entries a page. With fewer, to append costs more (with 8 half again as much); with more it is hardly cheaper, but to
+#: find one of them takes longer, and of a page that is damaged all is. Pages of any length are read.
 ENTRIES_MAX = 32
 
 #: The first and the last entry of each of some pages.

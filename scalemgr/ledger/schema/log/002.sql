@@ -10,28 +10,29 @@ CREATE TABLE page (
     entries  TEXT    NOT NULL      -- a JSON array with an array for each entry, its fields as the view below has them
 ) STRICT;
 
--- Put together as text, so that what is JSON already stays as it is, byte for byte. Where it is none, the page would be
--- NULL, which is refused.
+-- Put together as text, so that what is JSON already stays as it is, byte for byte.
 WITH RECURSIVE start (seq) AS (
     SELECT min(seq) FROM old_entry
     UNION ALL
     SELECT (SELECT min(seq) FROM old_entry WHERE seq >= start.seq + 32) FROM start WHERE seq IS NOT NULL
-), made (last, first, entries) AS (
-    SELECT
-        (SELECT max(seq) FROM old_entry WHERE seq < start.seq + 32),
-        start.seq,
-        (
-            SELECT '[' || group_concat(
-                '[' || seq || ',' || time_ms || ',' || json_quote(event) || ',' || type || ',' || json_quote("group")
-                || ',' || login || ',' || "order" || ',' || balance || ',' || credit || ',' || json_quote(principal)
-                || ',' || json_quote(key) || ',' || json_quote(iif(fingerprint IS NULL, NULL, lower(hex(fingerprint))))
-                || ',' || data || ifnull(',' || record, '') || ']'
-            ) || ']'
-            FROM (SELECT * FROM old_entry WHERE seq BETWEEN start.seq AND start.seq + 31 ORDER BY seq)
-        )
-    FROM start WHERE seq IS NOT NULL
 )
-INSERT INTO page SELECT last, first, CASE WHEN json_valid(entries) THEN entries END FROM made ORDER BY last;
+INSERT INTO page SELECT
+    (SELECT max(seq) FROM old_entry WHERE seq < start.seq + 32),
+    start.seq,
+    (
+        SELECT '[' || group_concat(
+            '[' || seq || ',' || time_ms || ',' || json_quote(event) || ',' || type || ',' || json_quote("group")
+            || ',' || login || ',' || "order" || ',' || balance || ',' || credit || ',' || json_quote(principal)
+            || ',' || json_quote(key)
+            || ',' || json_quote(iif(fingerprint IS NULL, NULL, lower(hex(fingerprint))))
+            || ',' || data || ifnull(',' || record, '') || ']'
+        ) || ']'
+        FROM (SELECT * FROM old_entry WHERE seq BETWEEN start.seq AND start.seq + 31 ORDER BY seq)
+    )
+FROM start WHERE seq IS NOT NULL;
+
+-- Where something was no JSON there would be no page to read: this fails then, and all is as it was.
+UPDATE page SET entries = NULL WHERE NOT json_valid(entries);
 
 DROP TABLE old_entry;
 
