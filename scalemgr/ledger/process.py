@@ -59,11 +59,11 @@ class ProcessProjector(Projector):
 
     def _start(self) -> None:
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # -P: nothing is imported from the folder that it happens to be started in.
+        program = [sys.executable, "-P", "-m", f"{__package__}.projecting"]
         try:
-            self._process = subprocess.Popen(
-                # -P: nothing is imported from the folder that it happens to be started in.
-                [sys.executable, "-P", "-m", f"{__package__}.projecting"]
-                + [str(its.fileno()), str(self._logPath), str(self._viewsPath)],
+            self._process = subprocess.Popen(  # noqa: S603 - of our own
+                [*program, str(its.fileno()), str(self._logPath), str(self._viewsPath)],
                 # What this process imports from, however it came by it.
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
                 stdin=subprocess.DEVNULL,

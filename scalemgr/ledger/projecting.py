@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import ujson
-from twisted.logger import LogEvent, LogLevel, eventAsText, globalLogBeginner
+from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, globalLogBeginner
+from zope.interface import implementer
 
 from .errors import LedgerRefused
 from .process import PACKET_MAX
@@ -27,8 +28,11 @@ __all__ = ["main"]
 _TEXT_MAX = 4000
 
 
+@implementer(ILogObserver)
 class _Line:
-    """To the daemon."""
+    """
+    To the daemon. What an operator should know is said there, so that there is one log.
+    """
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
@@ -48,8 +52,7 @@ class _Line:
             return None
         return list(ujson.loads(packet)) if packet else None
 
-    def log(self, event: LogEvent) -> None:
-        """What an operator should know is said by the daemon, so that there is one log."""
+    def __call__(self, event: LogEvent) -> None:
         level = event.get("log_level", LogLevel.info)
         text = eventAsText(event, includeTimestamp=False, includeSystem=False)
         self.say("log", level.name, text[:_TEXT_MAX])
@@ -82,7 +85,7 @@ def _follow(line: _Line, logPath: Path, viewsPath: Path) -> None:
     begin = line.hear()
     if begin is None:
         return
-    globalLogBeginner.beginLoggingTo([line.log], redirectStandardIO=False)
+    globalLogBeginner.beginLoggingTo([line], redirectStandardIO=False)
 
     def tell() -> None:
         line.say("state", projector.reached, projector.made, projector.failing)

@@ -59,11 +59,14 @@ _TRADE = (
 )
 _NEW_TRADE = f"INSERT INTO trade VALUES ({', '.join('?' * len(TradeRow._fields))})"  # noqa: S608
 # The first use counts, unless it is forgotten.
-_KEY = "INSERT INTO key (principal, key, seq) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq WHERE seq <= {}"
+_KEY = (
+    "INSERT INTO key (principal, key, seq) VALUES (?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET seq = excluded.seq WHERE seq <= {}"
+)
 # Each tree of the file: a table, an index of it or an empty name, and the columns that it is in the order of.
 _TREES = """
-SELECT t.name, i.name, json_group_array(c.name) FROM sqlite_schema AS t, sqlite_schema AS i, pragma_index_info(i.name) AS c
-    WHERE t.type = 'table' AND i.type = 'index' AND i.tbl_name = t.name GROUP BY i.name
+SELECT i.tbl_name, i.name, json_group_array(c.name) FROM sqlite_schema AS i, pragma_index_info(i.name) AS c
+    WHERE i.type = 'index' AND i.sql IS NOT NULL GROUP BY i.name
 UNION ALL SELECT t.name, '', json_group_array(c.name) FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
     WHERE t.type = 'table' AND c.pk GROUP BY t.name
 """

@@ -14,7 +14,8 @@ def main() -> None:
     with opened(Path(sys.argv[1]), follow=ProcessProjector) as ledger:
         depositEach(populate(ledger), 10)
         assert isinstance(ledger._projector, ProcessProjector)
-        print(ledger._projector.pid, flush=True)
+        sys.stdout.write(f"{ledger._projector.pid}\n")
+        sys.stdout.flush()
         sys.stdin.read()
 
 

@@ -1,4 +1,4 @@
-"""The views made by a process beside: whatever becomes of it, or of the daemon, deposits and answers are as they are."""
+"""The views made by a process beside: whatever becomes of it, deposits and answers are as before."""
 
 from __future__ import annotations
 
@@ -200,7 +200,10 @@ def test_refused(folder: Path) -> None:
     (folder / "views.db").unlink()
     (folder / "views.db").mkdir()
     for _ in range(2):
-        with pytest.raises(LedgerRefused, match=r"views\.db cannot be made"), opened(folder, follow=ProcessProjector):
+        with (
+            pytest.raises(LedgerRefused, match=r"views\.db cannot be used now"),
+            opened(folder, follow=ProcessProjector),
+        ):
             pass
     (folder / "views.db").rmdir()
     with opened(folder, follow=ProcessProjector) as ledger:
