@@ -14,8 +14,8 @@ from pathlib import Path
 from scalemgr.finance.masks import EVERYTHING
 from scalemgr.finance.money import Amount
 from scalemgr.finance.requests import AddAccount, AddGroup, Cause, MoveMoney, Request
+from scalemgr.ledger.following import viewsReach
 from scalemgr.ledger.log import SqliteLog
-from scalemgr.ledger.projector import viewsReach
 from scalemgr.ledger.sqlite import SqliteLedger
 from scalemgr.wire.codes import TradeCommand
 

@@ -20,6 +20,8 @@ __all__ = ["connect", "schemaVersion", "snapshot", "transaction"]
 
 # "scal" and "scav", so that file(1) and a careful person can tell these files from others.
 _APPLICATION_ID = {"log": 0x7363616C, "views": 0x73636176}
+# In bytes, of a new file. Larger pages take less to fold a large batch into.
+_PAGE_SIZE = {"log": 4096, "views": 8192}
 _SYNCHRONOUS = {"NORMAL": 1, "FULL": 2}
 
 
@@ -53,6 +55,7 @@ def connect(path: Path | str, kind: str, *, synchronous: str = "FULL", readOnly:
         # Before anything is written: it may be somebody else's.
         _identify(connection, path, kind)
         if path != ":memory:" and not readOnly:
+            connection.execute(f"PRAGMA page_size={_PAGE_SIZE[kind]}")
             _demand(connection, "journal_mode", "WAL", "wal")
         _demand(connection, "synchronous", synchronous, _SYNCHRONOUS[synchronous])
         _upgrade(connection, path, kind, readOnly)

@@ -69,5 +69,8 @@ def freeze(connection: sqlite3.Connection) -> Frozen:
     for row in ask("SELECT * FROM movement ORDER BY seq"):
         movements.append(row[0])
         moved.append(condense(*row))
-    keys = {(principal, key): seq for seq, principal, key in ask("SELECT seq, principal, key FROM key")}
+    keys = {
+        (principal, key): seq
+        for seq, principal, key in ask("SELECT seq, principal, key FROM key WHERE seq > (SELECT forgotten FROM view)")
+    }
     return Frozen(seq, accounts, contents, groupsOfTrades, gone, movements, moved, keys)

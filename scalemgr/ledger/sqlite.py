@@ -15,6 +15,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -33,8 +34,9 @@ from ..wire.errors import LedgerFailed
 from .base import BaseLedger
 from .checkpoint import WAL_PAGES_MAX, Checkpointer
 from .errors import LedgerRefused
+from .following import viewsReach
 from .log import SqliteLog
-from .projector import Projector, openViews, viewsReach
+from .projector import Projector, ThreadProjector
 from .recent import Recent
 from .snapshot import loadSnapshot, saveSnapshot
 from .views import Views
@@ -115,12 +117,16 @@ class SqliteLedger(BaseLedger):
 
     @param folder: made if it does not exist, for its owner only.
     @param queryS: how long a question waits for the views to catch up, in seconds.
+    @param follow: makes what keeps the views up with the log, of the paths of both.
     """
 
     _log = Logger()
 
-    def __init__(self, folder: Path, *, queryS: float = 5.0) -> None:
+    def __init__(
+        self, folder: Path, *, queryS: float = 5.0, follow: Callable[[Path, Path], Projector] = ThreadProjector
+    ) -> None:
         super().__init__()
+        self._follow = follow
         self.epoch = ""
         self._folder = folder
         self._queryS = queryS
@@ -133,28 +139,39 @@ class SqliteLedger(BaseLedger):
         self._opened: list[Views | SqliteLog] = []
 
     def open(self, nowMs: int) -> None:
-        self._lock = FolderLock(self._folder)
-        try:
+        with ExitStack() as undo:
+            self._lock = FolderLock(self._folder)
+            undo.callback(self._lock.release)
             self._checkWhole()
             self._file = SqliteLog(self._logPath, nowMs=nowMs)
-            try:
-                saved = self._saved()
-                self.epoch = self._file.epoch
-                self._file.checkpointAt(WAL_PAGES_MAX)
-                self._fold(saved)
-                views = openViews(self._viewsPath, self._file)
-            except BaseException:
-                self._file.close()
-                raise
-        except BaseException:
-            self._lock.release()
-            raise
-        # The views have all that is in the log by now.
-        self._recent = Recent(self.book.seq)
-        self._projector = Projector(self._logPath, self._viewsPath, views)
-        self._projector.start()
-        self._checkpointer = Checkpointer(self._logPath)
+            undo.callback(self._file.close)
+            # What takes time to start does so while the book is made.
+            self._projector = self._follow(self._logPath, self._viewsPath)
+            undo.callback(self._projector.stop)
+            saved = self._saved()
+            self.epoch = self._file.epoch
+            self._file.checkpointAt(WAL_PAGES_MAX)
+            self._fold(saved)
+            self._projector.begin()
+            self._recent = self._unprojected()
+            self._checkpointer = Checkpointer(self._logPath)
+            undo.pop_all()
         self._checkpointer.start()
+
+    def _unprojected(self) -> Recent:
+        """What the views do not have yet: of a log that has much more than they, once it is not so much any more."""
+        head, most = self.book.seq, _UNPROJECTED_MAX // 2
+        self._projector.wake(head)
+        while not self._projector.waitFor(head - most, self._queryS):
+            if self._projector.failing:
+                raise LedgerRefused(f"{self._viewsPath} cannot be made: {self._projector.failing}")
+        recent = Recent(self._projector.reached)
+        try:
+            for page in self._file.pages(recent.released):
+                recent.add(page)
+        except (sqlite3.Error, ValueError) as e:
+            raise LedgerRefused(f"{self._logPath} is damaged after entry {recent.released}: {e}; restore it") from e
+        return recent
 
     def _checkWhole(self) -> None:
         """A log that is gone must not look like one that has not begun."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..interfaces import ILedger
 from .errors import LedgerRefused
 from .memory import MemoryLedger
+from .process import ProcessProjector
 from .sqlite import FolderLock, SqliteLedger
 
 __all__ = ["folderOf", "ledgerAt", "probe"]
@@ -14,7 +15,7 @@ __all__ = ["folderOf", "ledgerAt", "probe"]
 
 def ledgerAt(url: str, base: Path) -> ILedger:
     """
-    The ledger that a URL names, not yet open.
+    The ledger that a URL names, not yet open. Its views are kept up by a process beside this one.
 
     @param base: the folder that a relative one starts from.
     @raise LedgerRefused: if it names none.
@@ -22,7 +23,7 @@ def ledgerAt(url: str, base: Path) -> ILedger:
     if url == "memory:":
         return MemoryLedger()
     try:
-        return SqliteLedger(folderOf(url, base))
+        return SqliteLedger(folderOf(url, base), follow=ProcessProjector)
     except LedgerRefused:
         raise LedgerRefused(f"{url!r} names no ledger; expected sqlite:FOLDER or memory:") from None
 

@@ -7,9 +7,12 @@ Of all that deciding needs, only trades to be changed and keys that were used ar
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import ujson
 from twisted.logger import Logger
@@ -30,6 +33,19 @@ __all__ = ["Views"]
 _log = Logger()
 
 _CACHE_KIB = 65536
+# So much is written again at once, in the order of the file, and what is written often is written again once.
+_CHECKPOINT_PAGES = 8192
+
+
+def _bootOfMachine() -> str:
+    """Since when it runs, if it says so; else what is never the same."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return uuid4().hex
+
+
+_BOOT = _bootOfMachine()
 
 # Nothing, unless it is in another group.
 _MOVE = """
@@ -41,7 +57,19 @@ _TRADE = (
     f"INSERT INTO trade VALUES ({', '.join('?' * len(TradeRow._fields))}) ON CONFLICT DO UPDATE SET "  # noqa: S608
     + ", ".join(f'"{name}" = excluded."{name}"' for name in TradeRow._fields[1:])
 )
-_KEY = "INSERT OR IGNORE INTO key (principal, key, seq) VALUES (?, ?, ?)"
+_NEW_TRADE = f"INSERT INTO trade VALUES ({', '.join('?' * len(TradeRow._fields))})"  # noqa: S608
+# The first use counts, unless it is forgotten.
+_KEY = (
+    "INSERT INTO key (principal, key, seq) VALUES (?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET seq = excluded.seq WHERE seq <= {}"
+)
+# Each tree of the file: a table, an index of it or an empty name, and the columns that it is in the order of.
+_TREES = """
+SELECT i.tbl_name, i.name, json_group_array(c.name) FROM sqlite_schema AS i, pragma_index_info(i.name) AS c
+    WHERE i.type = 'index' AND i.sql IS NOT NULL GROUP BY i.name
+UNION ALL SELECT t.name, '', json_group_array(c.name) FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
+    WHERE t.type = 'table' AND c.pk GROUP BY t.name
+"""
 _MOVEMENT = f"INSERT INTO movement VALUES ({', '.join('?' * (len(Movement._fields) + 2))})"  # noqa: S608
 
 
@@ -60,13 +88,15 @@ class Views:
         self._connection = connect(path, "views", synchronous="NORMAL", readOnly=readOnly)
         try:
             if not readOnly:
-                # A batch touches pages of indexes all over the file; what does not fit is written more than once.
+                # A turn touches pages of indexes all over the file; what does not fit is written more than once.
                 self._connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+                self._connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
             if epoch is not None and not readOnly:
                 self._connection.execute("INSERT OR IGNORE INTO view (id, epoch, seq) VALUES (1, ?, 0)", (epoch,))
-            row = self._connection.execute("SELECT epoch FROM view").fetchone()
+            row = self._connection.execute("SELECT epoch, boot FROM view").fetchone()
             if row is None or epoch not in (None, row[0]):
                 raise ValueError("these are views of another log")
+            self._boot: str = row[1]
         except BaseException:
             self._connection.close()
             raise
@@ -76,35 +106,69 @@ class Views:
         (seq,) = self._connection.execute("SELECT seq FROM view").fetchone()
         return int(seq)
 
-    def check(self) -> None:
+    def check(self, *, thorough: bool = True) -> None:
         """
-        Look for damage, page by page.
+        Look for damage.
 
+        @param thorough: page by page, in any case. Else only if the machine has failed since these were last at rest;
+            a page that is damaged otherwise is found when it is read.
         @raise sqlite3.DatabaseError: if there is any.
         """
-        (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
+        if thorough or self._boot not in ("", _BOOT):
+            (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(verdict)
         for table in ("trade", "account", "profile", '"group"', "movement", "digits", "key"):
             self._connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchall()  # noqa: S608
+        for table, name, columns in self._connection.execute(_TREES).fetchall():
+            # The first and the last row of each tree.
+            tree = f'"{table}" INDEXED BY "{name}"' if name else f'"{table}" NOT INDEXED'
+            for direction in ("ASC", "DESC"):
+                order = ", ".join(f'"{column}" {direction}' for column in ujson.loads(columns))
+                self._connection.execute(f"SELECT 1 FROM {tree} ORDER BY {order} LIMIT 1").fetchall()  # noqa: S608
+
+    def begin(self) -> None:
+        """They are written from here on, until L{rest}."""
+        self._connection.execute("UPDATE view SET boot = ?", (_BOOT,))
+
+    def rest(self) -> None:
+        """What was written is whole, and nothing is written until they are opened again."""
+        self._connection.execute("UPDATE view SET boot = ''")
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """All that is projected in here is seen at its end, together."""
+        with transaction(self._connection):
+            yield
 
     def project(self, entries: list[Entry]) -> None:
-        """Fold in the entries that follow the last one that is in."""
+        """Fold in the entries that follow the last one that is in: in a turn, or as one."""
+        if not self._connection.in_transaction:
+            with self.turn():
+                self.project(entries)
+            return
         changes = Changes.of(entries)
-        with transaction(self._connection):
-            (before,) = self._connection.execute("SELECT seq FROM view").fetchone()
-            if before + 1 != entries[0].seq:
-                raise ValueError(f"entry {entries[0].seq} does not follow entry {before}")
-            self._putUsers(changes)
-            self._putTrades(changes)
-            self._connection.execute("DELETE FROM key WHERE seq <= ?", (changes.forgotten,))
-            new = sorted(key for key in changes.keys if key[2] > changes.forgotten)
-            added = self._connection.executemany(
-                "INSERT OR IGNORE INTO key (principal, key, seq) VALUES (?, ?, ?)", new
-            )
-            if added.rowcount < len(new):
-                self._accuse(new)
-            self._connection.execute("UPDATE view SET seq = ?", (entries[-1].seq,))
+        before, forgotten, swept = self._connection.execute("SELECT seq, forgotten, swept FROM view").fetchone()
+        if before + 1 != entries[0].seq:
+            raise ValueError(f"entry {entries[0].seq} does not follow entry {before}")
+        last = entries[-1].seq
+        self._putUsers(changes)
+        self._putTrades(changes)
+        if changes.forgotten > forgotten:
+            forgotten = changes.forgotten
+            # It is to read them all, so at least every other one should go.
+            if 2 * (forgotten - swept) >= last - swept:
+                self._connection.execute("DELETE FROM key WHERE seq <= ?", (forgotten,))
+                swept = forgotten
+        self._putKeys(changes.keys, forgotten)
+        self._connection.execute("UPDATE view SET seq = ?, forgotten = ?, swept = ?", (last, forgotten, swept))
+
+    def _putKeys(self, keys: list[tuple[str, str, int]], forgotten: int) -> None:
+        """In their order, so that neighbours are written together."""
+        new = sorted(key for key in keys if key[2] > forgotten)
+        added = self._connection.executemany(_KEY.format(forgotten), new)
+        if added.rowcount < len(new):
+            self._accuse(new)
 
     def _putUsers(self, changes: Changes) -> None:
         """Accounts, then groups: an account has the decimals that its group had when it was last spoken of."""
@@ -146,7 +210,12 @@ class Views:
         """In the order of the keys, so that neighbours are written together."""
         run = self._connection.executemany
         trades, moved = changes.trades, changes.moved
-        run(_TRADE, [trades[order] for order in sorted(trades)])
+        (last,) = self._connection.execute('SELECT max("order") FROM trade').fetchone()
+        orders = sorted(trades)
+        # Most are new.
+        known = bisect_right(orders, last or 0)
+        run(_TRADE, [trades[order] for order in orders[:known]])
+        run(_NEW_TRADE, [trades[order] for order in orders[known:]])
         if not moved:
             return
         run(_MOVEMENT, changes.running(self._balances(moved)))
@@ -196,7 +265,7 @@ class Views:
         rows = self._connection.execute(
             "SELECT k.principal, k.key, k.seq FROM json_each(?) AS name CROSS JOIN key AS k"
             " ON k.principal = json_extract(name.value, '$[0]') AND k.key = json_extract(name.value, '$[1]')",
-            (ujson.dumps(list(names)),),
+            (ujson.dumps(sorted(names)),),
         )
         return {(principal, key): seq for principal, key, seq in rows}
 

@@ -34,7 +34,7 @@ class Gate:
         self.failed = threading.Semaphore(0)
         self._project = Views.project
         monkeypatch.setattr(Views, "project", lambda views, entries: self._pass(views, entries))
-        monkeypatch.setattr(projector, "_RETRY_SECONDS", 0.001)
+        monkeypatch.setattr(projector, "RETRY_SECONDS", 0.001)
 
     def _pass(self, views: Views, entries: list[Entry]) -> None:
         if not self._open.is_set():

@@ -14,7 +14,7 @@ from twisted.logger import LogEvent
 from scalemgr.finance.records import Entry
 from scalemgr.finance.requests import ForgetKeys
 from scalemgr.finance.settle import Replay
-from scalemgr.ledger import projector as projectorModule
+from scalemgr.ledger import following
 from scalemgr.ledger import sqlite as sqliteModule
 from scalemgr.ledger.audit import verify
 from scalemgr.ledger.snapshot import loadSnapshot, saveSnapshot
@@ -106,7 +106,8 @@ def test_repeat_while_half_made_again(
     folder: Path, gate: Gate, failures: list[LogEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Views that are made again are not asked before they have all that they had, also of this very run."""
-    monkeypatch.setattr(projectorModule, "_BATCH", 4)
+    for name in ("_PAGE", "_TURN"):
+        monkeypatch.setattr(following, name, 4)
     with opened(folder) as ledger:
         populate(ledger)
     with opened(folder) as ledger:
@@ -326,14 +327,14 @@ def test_audit_counts(audited: Path) -> None:
     ("statement", "found"),
     [
         ("DELETE FROM key WHERE key = 'b'", ["'b' of crm is missing"]),
-        ("UPDATE key SET seq = 5 WHERE key = 'b'", ["'b' of crm is of another entry than the log says"]),
-        ("INSERT INTO key VALUES (7, 'crm', 'd')", ["'d' of crm is there, which the log does not say"]),
-        ("INSERT INTO key VALUES (7, 'psp', 'a')", ["'a' of psp is there, which the log does not say"]),
+        ("UPDATE key SET seq = 8 WHERE key = 'b'", ["'b' of crm is of another entry than the log says"]),
+        ("INSERT INTO key VALUES (8, 'crm', 'd')", ["'d' of crm is there, which the log does not say"]),
+        ("INSERT INTO key VALUES (8, 'psp', 'a')", ["'a' of psp is there, which the log does not say"]),
         (
             "UPDATE key SET key = 'x' WHERE key = 'c'",
             ["'c' of crm is missing", "'x' of crm is there, which the log does not say"],
         ),
-        ("UPDATE key SET seq = 7 WHERE key = 'a'", ["'a' of crm is of another entry than the log says"]),
+        ("UPDATE key SET seq = 8 WHERE key = 'a'", ["'a' of crm is of another entry than the log says"]),
     ],
 )
 def test_audit_of_keys_in_the_views(audited: Path, statement: str, found: list[str]) -> None:

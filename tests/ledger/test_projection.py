@@ -220,4 +220,4 @@ def test_older_views_are_made_again(folder: Path) -> None:
         assert ledger.account(1001) is not None
     assert verify(folder).differences == []
     with closing(sqlite3.connect(folder / "views.db")) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (4,)

@@ -49,8 +49,7 @@ def test_update_when_forgotten(folder: Path) -> None:
     """A trade that is in the views need not be in memory, and can be changed all the same."""
     with opened(folder) as ledger:
         (order,) = depositEach(populate(ledger), 10)
-        # This waits for the views; the next commit then lets go of what they have.
-        assert ledger.account(1001) is not None
+        assert ledger._projector.waitFor(ledger.book.seq, 30)
         depositEach(ledger, 1)
         assert order not in ledger._recent.trades
         assert commit(ledger, update(order, 30))[0].balance == 20
@@ -91,7 +90,7 @@ def test_damaged_while_running(
     folder: Path, logged: Logged, failures: list[LogEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Views that are damaged while the ledger runs are made again, and then all questions are answered."""
-    monkeypatch.setattr(projector, "_RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(projector, "RETRY_SECONDS", 0.001)
     with opened(folder) as ledger:
         (old,) = depositEach(populate(ledger), 10)
         assert ledger.trade(old) is not None

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from scalemgr.finance.book import Book
 from scalemgr.finance.records import BALANCE_EVENT
-from scalemgr.ledger import projector
+from scalemgr.ledger import following
 from scalemgr.ledger.views import Views
 
 from ..helpers import wholeLog
@@ -141,7 +141,8 @@ def test_page_by_page(folder: Path, logged: Logged, monkeypatch: pytest.MonkeyPa
     """Views that are far behind catch up in pages, and say how far they are."""
     orders = made(folder, 10, 20, 30)
     (folder / "views.db").unlink()
-    monkeypatch.setattr(projector, "_BATCH", 3)
+    for name in ("_PAGE", "_TURN"):
+        monkeypatch.setattr(following, name, 3)
     rightViews(folder, orders, [10, 20, 30])
     for line in ("views: 3 of 10 entries are in", "views: 6 of 10 entries are in", "views: 9 of 10 entries are in"):
         assert line in logged.lines()

@@ -1,0 +1,183 @@
+"""The views of a log, opened and kept up with it, behind the commit. Where that is done is no matter here.
+
+It needs nothing but the two files. It works in large batches, and never holds up a deposit. If the views turn out to
+be damaged it makes them again from the log.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+from twisted.logger import Logger
+
+from .errors import LedgerRefused
+from .log import SqliteLog
+from .views import Views
+
+__all__ = ["PAUSE_SECONDS", "RETRY_SECONDS", "Follower", "openViews", "viewsReach"]
+
+# Folded in at a time.
+_PAGE = 10_000
+# A turn is one commit of the views. The more is in it, the less often each page of an index is written; but who asks
+# waits for one that is under way, and then for one more.
+_TURN = 100_000
+_TURN_SECONDS = 0.5
+
+#: How long to wait after a failure.
+RETRY_SECONDS = 1.0
+#: Unless somebody waits, no two turns begin within this time: each costs about the same, however little is in it.
+PAUSE_SECONDS = 0.05
+
+# What SQLite says when something else is wrong than the file: a full disk, somebody else who writes, ...
+_NO_DAMAGE = (["FULL"], ["BUSY"], ["LOCKED"], ["CANTOPEN"], ["IOERR"], ["NOMEM"], ["READONLY"], ["PERM"])
+
+_log = Logger()
+
+
+def openViews(path: Path, log: SqliteLog, *, suspected: bool = False) -> Views:
+    """
+    The views of a log, which may be behind it. Views that are missing, damaged or of another log are begun anew.
+
+    @param suspected: somebody could not read them, so look at every page.
+    @raise LedgerRefused: if they cannot be made.
+    """
+    if not path.exists() and log.head():
+        _log.warn("views: {path} is missing; making it from the log", path=str(path))
+    try:
+        views = Views(path, log.epoch)
+        try:
+            views.check(thorough=suspected)
+            if views.seq() > log.head():
+                raise ValueError("these views are ahead of the log")
+            views.begin()
+            return views
+        except BaseException:
+            views.close()
+            raise
+    except (sqlite3.Error, ValueError, LedgerRefused, KeyError) as e:
+        if isDamage(e):
+            _log.warn("views: {path} cannot be used ({why}); making it again from the log", path=str(path), why=e)
+        else:
+            raise LedgerRefused(f"{path} cannot be used now: {e}") from e
+    try:
+        removeViews(path)
+        views = Views(path, log.epoch)
+        views.begin()
+        return views
+    except (sqlite3.Error, OSError, ValueError) as e:
+        raise LedgerRefused(f"{path} cannot be made: {e}") from e
+
+
+def isDamage(error: Exception) -> bool:
+    """Is it the file that is wrong, and not the disk or somebody else?"""
+    return getattr(error, "sqlite_errorname", "").split("_")[1:2] not in _NO_DAMAGE
+
+
+def viewsReach(path: Path, epoch: str) -> int:
+    """The last entry of this log that its views have; 0 if they do not say."""
+    try:
+        views = Views(path, epoch, readOnly=True)
+    except (sqlite3.Error, ValueError, LedgerRefused):
+        return 0
+    try:
+        return views.seq()
+    except sqlite3.Error:
+        return 0
+    finally:
+        views.close()
+
+
+def removeViews(path: Path) -> None:
+    """Delete the views, with what SQLite keeps beside them."""
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+class Follower:
+    """
+    Follows the log of one folder, when it is told to.
+
+    @ivar reached: the last entry that is in.
+    @ivar made: grows when the file may be another one than before.
+    @ivar failing: why it cannot go on now; empty: it can.
+    @raise LedgerRefused: if there can be no views now.
+    """
+
+    def __init__(self, logPath: Path, viewsPath: Path, made: int = 0) -> None:
+        self._entries = SqliteLog(logPath, readOnly=True)
+        self._viewsPath = viewsPath
+        self._views: Views | None = None
+        self.made = made
+        self.failing = ""
+        try:
+            self._views = openViews(viewsPath, self._entries)
+            self.reached = self._views.seq()
+        except BaseException:
+            self.close()
+            raise
+        # Is it on its way from where it began to where the log ends?
+        self._catchingUp = True
+
+    def step(self, suspected: bool = False, anew: bool = False) -> bool:
+        """
+        One turn: fold in what there is. C{False} if it failed, which is said once, until it no longer does.
+
+        @param suspected: somebody could not read the views: look whether they are what they should be.
+        @param anew: do not even look, make them again.
+        """
+        try:
+            if suspected or anew:
+                self._drop()
+            if anew:
+                removeViews(self._viewsPath)
+            if self._views is None:
+                self._views = openViews(self._viewsPath, self._entries, suspected=True)
+                self.made += 1
+                self.reached = self._views.seq()
+                self._catchingUp = True
+            self._turn(self._views)
+        except Exception as e:
+            # A full disk, or damage. Deposits go on; questions fail until it is over.
+            if not self.failing:
+                _log.failure("views: cannot follow the log at entry {seq}; trying again", seq=self.reached)
+            self._drop()
+            self.failing = str(e)[:500] or type(e).__name__
+            return False
+        self.failing = ""
+        return True
+
+    def _turn(self, views: Views) -> None:
+        page = self._entries.read(self.reached, _PAGE)
+        if not page:
+            return
+        until, most = time.monotonic() + _TURN_SECONDS, self.reached + _TURN
+        with views.turn():
+            views.project(page)
+            while len(page) == _PAGE and page[-1].seq < most and time.monotonic() < until:
+                following = self._entries.read(page[-1].seq, _PAGE)
+                if not following:
+                    break
+                page = following
+                views.project(page)
+        self.reached = page[-1].seq
+        if len(page) < _PAGE:
+            self._catchingUp = False
+        elif self._catchingUp:
+            _log.info("views: {reached:,} of {head:,} entries are in", reached=self.reached, head=self._entries.head())
+
+    def _drop(self) -> None:
+        views, self._views = self._views, None
+        if views is not None:
+            views.close()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        if self._views is not None:
+            try:
+                self._views.rest()
+            except sqlite3.Error as e:
+                _log.warn("views: they could not be laid to rest ({why})", why=e)
+        self._drop()
+        self._entries.close()
