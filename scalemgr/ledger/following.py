@@ -19,7 +19,7 @@ from .views import Views
 __all__ = ["PAUSE_SECONDS", "RETRY_SECONDS", "Follower", "openViews", "viewsReach"]
 
 # Folded in at a time.
-_PAGE = 10_000
+_PAGE = 20_000
 # A turn is one commit of the views. The more is in it, the less often each page of an index is written; but who asks
 # waits for one that is under way, and then for one more.
 _TURN = 100_000

@@ -384,3 +384,46 @@ def test_views_that_grow_while_they_are_asked(folder: Path, monkeypatch: pytest.
             patch.setattr(Views, "seq", slow)
             assert ledger.keyed([A]) == {A: used}
     assert not logged.has("cannot be read")
+
+
+def test_forgotten_and_not_yet_swept(folder: Path) -> None:
+    """Keys that are forgotten go many at a time; one that is still there does not count, and can be used again."""
+    with opened(folder) as ledger:
+        populate(ledger)
+        for n in range(1, 20):
+            use(ledger, n, str(n))
+        flush(ledger)
+        forget(ledger, 8)
+        flush(ledger)
+        assert ledger.keyed([("crm", "1"), ("crm", "3")]) == {("crm", "3"): ledger.entries(8, 1)[0]}
+        assert sql(folder / "views.db", "SELECT count(*) FROM key") == [(19,)]
+        second = use(ledger, 20, "1")
+        flush(ledger)
+        assert ledger.keyed([("crm", "1"), ("crm", "2")]) == {("crm", "1"): second}
+        assert again(ledger, 21, "1") == Replay(second)
+    assert verify(folder).differences == []
+    with opened(folder) as ledger:
+        forget(ledger, 42)
+        flush(ledger)
+        assert sql(folder / "views.db", "SELECT key, seq FROM key") == [("1", second.seq)]
+        assert again(ledger, 22, "1") == Replay(second)
+    assert verify(folder).differences == []
+
+
+def test_second_use_of_what_is_not_yet_swept(folder: Path, logged: Logged) -> None:
+    """The second use of a key whose first is forgotten is no alarm; the third is."""
+    views = Views(":memory:", "epoch")
+    with opened(folder) as ledger:
+        for n in range(1, 20):
+            use(populate(ledger) if n == 1 else ledger, n, str(n))
+        forget(ledger, 5)
+        entries = ledger.entries(0, 100)
+    views.project(entries)
+    seq = entries[-1].seq
+    views.project([replace(entries[4], seq=seq + 1, order=20)])
+    assert views.keyed([("crm", "1")]) == {("crm", "1"): seq + 1}
+    assert not logged.has("two entries")
+    views.project([replace(entries[4], seq=seq + 2, order=21)])
+    assert views.keyed([("crm", "1")]) == {("crm", "1"): seq + 1}
+    assert logged.has("the key '1' of crm has two entries", f"{seq + 1} and {seq + 2}")
+    views.close()

@@ -104,3 +104,19 @@ def test_damaged_while_running(
     assert {type(event["log_failure"].value) for event in failures} <= {sqlite3.OperationalError}
     failures.clear()
     rightViews(folder, [old, new], [15, 20])
+
+
+def test_gathers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is committed gathers for a while, to be worth a turn; a question, and the end, do not wait for that."""
+    monkeypatch.setattr(projector, "PAUSE_SECONDS", 600.0)
+    with opened(folder) as ledger:
+        populate(ledger)
+        for cents in range(1, 10):
+            depositEach(ledger, cents)
+            stored = ledger.account(1001)
+            assert stored is not None
+            assert stored.account == ledger.book.account(1001)
+        depositEach(ledger, 10, 11)
+        depositEach(ledger, 12)
+    assert verify(folder).differences == []
+    assert sql(folder / "views.db", "SELECT seq FROM view") == [(28,)]

@@ -85,14 +85,20 @@ def test_far_behind_and_failing(
     rightViews(behind, [1], [100])
 
 
-@pytest.mark.parametrize("lost", [True, False])
-def test_page_by_page_and_seen_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch, lost: bool) -> None:
-    """A turn of many pages is seen as one: nobody sees a part of it."""
+def test_seen_at_once(folder: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a turn folds in, page by page, is seen by others at its end and not before."""
     orders = made(folder, *range(1, 30))
-    if lost:
-        loseViews(folder)
-    monkeypatch.setattr(following, "_PAGE", 3)
-    rightViews(folder, orders, list(range(1, 30)))
+    loseViews(folder)
+    monkeypatch.setattr(following, "_PAGE", 30)
+    with gate.shut():
+        ledger = opening(folder)
+        for _ in range(2):
+            assert gate.waiting.wait(30)
+            gate.letOne()
+        assert gate.waiting.wait(30)
+        assert sql(folder / "views.db", "SELECT seq FROM view") == [(0,)]
+    assert profits(ledger, *orders) == list(range(1, 30))
+    ledger.close(None)
     assert verify(folder).differences == []
 
 
