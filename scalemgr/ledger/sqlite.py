@@ -388,6 +388,8 @@ class SqliteLedger(BaseLedger):
     def _known(self, names: Collection[KeyName]) -> Mapping[KeyName, Entry]:
         def older(views: Views, names: Collection[KeyName]) -> dict[KeyName, Entry]:
             seqs = views.keyed(names)
+            if not seqs:
+                return {}
             found = {(e.principal, e.key or ""): e for e in self._reader().at(seqs.values())}
             if found.keys() != seqs.keys():
                 raise ValueError("a key is not of the entry that they say")

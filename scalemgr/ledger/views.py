@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -262,12 +263,18 @@ class Views:
 
     def keyed(self, names: Collection[KeyName]) -> dict[KeyName, int]:
         """Those of the idempotency keys that were used, each with its entry."""
-        rows = self._connection.execute(
-            "SELECT k.principal, k.key, k.seq FROM json_each(?) AS name CROSS JOIN key AS k"
-            " ON k.principal = json_extract(name.value, '$[0]') AND k.key = json_extract(name.value, '$[1]')",
-            (ujson.dumps(sorted(names)),),
-        )
-        return {(principal, key): seq for principal, key, seq in rows}
+        # For one principal after the other, which takes less than half the time of pairs; mostly there is one.
+        keys: defaultdict[str, list[str]] = defaultdict(list)
+        for principal, key in names:
+            keys[principal].append(key)
+        return {
+            (principal, key): seq
+            for principal, those in keys.items()
+            for key, seq in self._connection.execute(
+                "SELECT key, seq FROM key WHERE principal = ? AND key IN (SELECT value FROM json_each(?))",
+                (principal, ujson.dumps(those)),
+            )
+        }
 
     def account(self, login: int) -> StoredAccount | None:
         """An account as it is, unless it is deleted."""
