@@ -33,7 +33,7 @@ __all__ = ["Views"]
 
 _log = Logger()
 
-_CACHE_KIB = 65536
+_CACHE_KIB = 131072
 # So much is written again at once, in the order of the file, and what is written often is written again once.
 _CHECKPOINT_PAGES = 8192
 
