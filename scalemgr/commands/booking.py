@@ -69,10 +69,16 @@ def both(
         def settled(submission: ISubmission) -> Deferred[dict[str, Any]]:
             return context.settled(submission, params.timeout_ms).addCallback(_accepted, state, changed or state)
 
-        return _then(submit(context, params), settled)
+        submitted = submit(context, params)
+        answer: Answer = submitted.addCallback(settled) if isinstance(submitted, Deferred) else settled(submitted)
+        return answer
 
     def sync(context: IContext, params: Any) -> Answer:
-        return _then(submit(context, params), lambda submission: _whenBooked(submission, params.timeout_ms, event))
+        submitted = submit(context, params)
+        if not isinstance(submitted, Deferred):
+            return _whenBooked(submitted, params.timeout_ms, event)
+        booked: Deferred[dict[str, Any]] = submitted.addCallback(_whenBooked, params.timeout_ms, event)
+        return booked
 
     plain.__doc__ = f"{does}; answers with the order once it is booked."
     sync.__doc__ = f"{does}; answers with the trade once it is booked."
@@ -98,11 +104,6 @@ def both(
             about=About(Trade, errors, tuple(events), beyond),
         ),
     )
-
-
-def _then(submitted: ISubmission | Deferred[ISubmission], then: Callable[[ISubmission], Any]) -> Answer:
-    answer: Answer = submitted.addCallback(then) if isinstance(submitted, Deferred) else then(submitted)
-    return answer
 
 
 def _accepted(entry: Entry, state: TradeState, changed: TradeState) -> dict[str, Any]:

@@ -89,33 +89,30 @@ def _moving(cmd: TradeCommand) -> Submitting:
     """Reserve or reuse an order, and queue the movement."""
 
     def move(context: IContext, params: Any) -> ISubmission | Deferred[ISubmission]:
-        named = params.order or 0
-
-        def submit(existing: FinanceTrade | None) -> ISubmission:
-            request = MoveMoney(
-                context.cause(params.idempotency_key),
-                cmd,
-                params.login,
-                params.amount,
-                named if existing is not None else _another(context, named),
-                named,
-                params.comment,
-                params.open_time or 0,
-                params.close_time or 0,
-                context.strictOrders,
-            )
-            return context.submit(request)
-
+        named = params.order
         if not named:
-            return submit(None)
+            return _submit(None, context, params, cmd, 0)
         withheld = [flag for flag in SEES if not context.principal.may(flag)]
         if withheld:
             # The answer would tell what is there.
             raise NotPermitted(f"your token withholds {', '.join(withheld)}, which changing a transaction takes")
         # Whether it exists decides which event is to be waited for, so it must be known first.
-        return context.trade(named, params.timeout_ms).addCallback(submit)
+        return context.trade(named, params.timeout_ms).addCallback(_submit, context, params, cmd, named)
 
     return move
+
+
+def _submit(
+    existing: FinanceTrade | None, context: IContext, params: Any, cmd: TradeCommand, named: int
+) -> ISubmission:
+    cause = context.cause(params.idempotency_key)
+    order = named if existing is not None else _another(context, named)
+    times = params.open_time or 0, params.close_time or 0
+    return context.submit(
+        MoveMoney(
+            cause, cmd, params.login, params.amount, order, named, params.comment, *times, strict=context.strictOrders
+        )
+    )
 
 
 def _another(context: IContext, named: int) -> int:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from ..finance.money import MINOR_UNITS_MAX, Amount, readAmount
+from ..finance.money import MINOR_UNITS_MAX, Amount, readDecimal
 from ..wire.errors import InvalidData
 from ..wire.messages import EXTID_BYTES_MAX
 
@@ -71,13 +71,12 @@ class NegativeAmount(SignedAmount):
 def _decode(type: type, value: object) -> Any:
     if not issubclass(type, SignedAmount):
         raise NotImplementedError(type)
-    amount = readAmount(value)
-    coefficient, decimals = amount.coefficient, amount.decimals
+    coefficient, decimals = readDecimal(value)
     if type is PositiveAmount and coefficient <= 0:
         raise ValueError("expected a number greater than 0")
     if type is NegativeAmount and coefficient >= 0:
         raise ValueError("expected a number less than 0: what goes out is negative")
-    if abs(coefficient) >= MINOR_UNITS_MAX * 10**decimals:
+    if not -MINOR_UNITS_MAX < coefficient < MINOR_UNITS_MAX and abs(coefficient) >= MINOR_UNITS_MAX * 10**decimals:
         # In no currency are there fewer minor units than whole ones.
         raise ValueError(f"expected less than {MINOR_UNITS_MAX}")
     return type(coefficient, decimals)

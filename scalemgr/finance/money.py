@@ -19,7 +19,7 @@ import math
 
 from iso4217 import Currency
 
-__all__ = ["DIGITS_MAX", "MINOR_UNITS_MAX", "Amount", "Currencies", "fromMinor", "readAmount", "toMinor"]
+__all__ = ["DIGITS_MAX", "MINOR_UNITS_MAX", "Amount", "Currencies", "fromMinor", "readAmount", "readDecimal", "toMinor"]
 
 #: Amounts and balances are smaller than this many minor units, either side of zero.
 MINOR_UNITS_MAX = 10**15
@@ -61,13 +61,22 @@ def readAmount(number: object) -> Amount:
     """
     A JSON number as an exact amount.
 
+    @raise ValueError: as L{readDecimal}.
+    """
+    return Amount(*readDecimal(number))
+
+
+def readDecimal(number: object) -> tuple[int, int]:
+    """
+    A JSON number as coefficient and decimals, as few as it needs.
+
     @raise ValueError: with a sentence for the client, if it is no number, not finite, or has more than
         15 significant digits.
     """
     if type(number) is int:
         if not -MINOR_UNITS_MAX < number < MINOR_UNITS_MAX and len(str(abs(number)).rstrip("0")) > _SIGNIFICANT_DIGITS:
             raise ValueError(_TOO_PRECISE)
-        return Amount(number, 0)
+        return number, 0
     if type(number) is not float:
         raise ValueError(f"expected a number, got {_JSON_TYPES.get(type(number), 'something else')}")
     if not math.isfinite(number):
@@ -76,7 +85,7 @@ def readAmount(number: object) -> Amount:
     if len(text) <= _SIGNIFICANT_DIGITS and "e" not in text:
         # The shortest that reads as this number is so short that it is what was written: 250.0, 59.97.
         whole, _, fraction = text.partition(".")
-        return Amount(int(whole), 0) if fraction == "0" else Amount(int(whole + fraction), len(fraction))
+        return (int(whole), 0) if fraction == "0" else (int(whole + fraction), len(fraction))
     text = f"{number:.{_SIGNIFICANT_DIGITS}g}"
     if abs(float(text) - number) > _NOISE_ULPS * math.ulp(number):
         raise ValueError(_TOO_PRECISE)
@@ -84,9 +93,7 @@ def readAmount(number: object) -> Amount:
     whole, _, fraction = mantissa.partition(".")
     decimals = len(fraction) - int(exponent or 0)
     coefficient = int(whole + fraction)
-    if decimals < 0:
-        return Amount(coefficient * 10**-decimals, 0)
-    return Amount(coefficient, decimals)
+    return (coefficient * 10**-decimals, 0) if decimals < 0 else (coefficient, decimals)
 
 
 _TOO_PRECISE = f"expected at most {_SIGNIFICANT_DIGITS} significant digits"

@@ -61,15 +61,22 @@ class EventLog:
         if not entries:
             return
         self.head = entries[-1].seq
-        told = [(_line(e), e) for e in entries if e.event in BROADCAST] if self._readers else []
-        kinds = {(e.event, e.group): e for _, e in told}
+        if not self._readers:
+            return
+        told = [e for e in entries if e.event in BROADCAST]
+        lines = [_line(e) for e in told]
+        # Many entries of a batch are of one kind, and whether somebody is sent that is found out once.
+        kinds = [(e.event, e.group) for e in told]
+        examples = dict(zip(kinds, told, strict=True))
         for interest, readers in tuple(self._readers.items()):
-            # Many entries of a batch are of one kind, and whether that is covered is found out once.
-            covered = {kind: interest.covers(e) for kind, e in kinds.items()}
-            seen = [(line, e.seq) for line, e in told if covered[e.event, e.group]]
-            if not seen:
+            covered = {kind for kind, e in examples.items() if interest.covers(e)}
+            if not covered:
                 continue
-            piece, last = b"".join(line for line, _ in seen), seen[-1][1]
+            if len(covered) == len(examples):
+                piece, last = b"".join(lines), told[-1].seq
+            else:
+                seen = [i for i, kind in enumerate(kinds) if kind in covered]
+                piece, last = b"".join([lines[i] for i in seen]), told[seen[-1]].seq
             for reader in tuple(readers):
                 try:
                     reader.deliver(piece, last)

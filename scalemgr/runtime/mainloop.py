@@ -31,7 +31,7 @@ from .eventlog import EventLog
 from .lookups import Lookups
 from .orders import InThread, Orders
 from .replays import Replays
-from .underway import Submission, UnderWay, Work
+from .underway import UnderWay, Work
 from .waiters import Waiters
 
 __all__ = ["TradingRuntime"]
@@ -134,12 +134,12 @@ class TradingRuntime:
             raise ShuttingDown
         if len(self._queue) >= self._queueMax:
             raise Overloaded(f"{len(self._queue)} requests are queued already; nothing was done")
-        work = self._underWay.enter(request, name)
+        work, submission = self._underWay.enter(request, name)
         self._queue.append(work)
         if self._idle is not None and len(self._queue) == 1:
             # Not at once: whoever submits goes on to say who waits for it.
             self._clock.callLater(0, self._wake)
-        return Submission(work)
+        return submission
 
     def _wake(self) -> None:
         idle, self._idle = self._idle, None

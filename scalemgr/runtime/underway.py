@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from msgspec import Struct, field
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -30,7 +31,7 @@ _Said = TypeVar("_Said")
 _VOID, _PENDING, _UNKNOWN = "void", "pending", "unknown"
 
 
-class Work:
+class Work(Struct, eq=False):
     """
     A request on its way, for all who ask for it.
 
@@ -39,24 +40,18 @@ class Work:
     @ivar outcome: what became of it: an entry, the refusal that an entry is, or why there is none.
     @ivar entry: the entry, if there is one.
     @ivar replay: is that an earlier request's?
-    @ivar asked: did anybody ask for it yet?
-    @ivar askers: those who want to be told.
+    @ivar askers: those who want to be told. A dict for its order: who came first is told first.
     """
 
-    __slots__ = ("_desk", "_state", "asked", "askers", "entry", "makes", "name", "outcome", "replay", "request")
-
-    def __init__(self, desk: UnderWay, request: Request, name: KeyName | None) -> None:
-        self._desk = desk
-        self._state = "queued"
-        self.entry: Entry | None = None
-        self.replay = False
-        self.request = request
-        self.name = name
-        self.makes = request.makes
-        self.asked = False
-        # A dict for its order: who came first is told first.
-        self.askers: dict[Submission, None] = {}
-        self.outcome: Entry | Exception | None = None
+    _desk: UnderWay
+    request: Request
+    name: KeyName | None
+    makes: int
+    outcome: Entry | Exception | None = None
+    entry: Entry | None = None
+    replay: bool = False
+    askers: dict[Submission, None] = field(default_factory=dict)
+    _state: str = "queued"
 
     @property
     def order(self) -> int:
@@ -107,15 +102,15 @@ class Work:
 
 
 @implementer(ISubmission)
-class Submission:
-    """One who asks."""
+class Submission(Struct, eq=False):
+    """
+    One who asks.
 
-    __slots__ = ("_joined", "_work")
+    @ivar _joined: did somebody ask for it before?
+    """
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._joined, work.asked = work.asked, True
-        work.askers[self] = None
+    _work: Work
+    _joined: bool = False
 
     @property
     def request(self) -> Request:
@@ -144,6 +139,12 @@ class Submission:
         if self._work.outcome is not None:
             return succeed(None)
         return self._work.certainty() if self.withdraw() else succeed(_PENDING)
+
+
+def _asker(work: Work, *, joined: bool) -> Submission:
+    asker = Submission(work, joined)
+    work.askers[asker] = None
+    return asker
 
 
 class UnderWay:
@@ -178,22 +179,23 @@ class UnderWay:
             return None
         for work in works:
             if fingerprint(work.request) == fingerprint(request):
-                return Submission(work)
+                return _asker(work, joined=True)
         if len(works) >= RIVALS_MAX:
             raise Overloaded(f"{len(works)} other requests are under way with this key; nothing was done")
         return None
 
-    def enter(self, request: Request, name: KeyName | None) -> Work:
-        """Something new, with this key."""
-        work = Work(self, request, name)
-        if work.makes:
-            self._byOrder.setdefault(work.makes)
+    def enter(self, request: Request, name: KeyName | None) -> tuple[Work, Submission]:
+        """Something new, with this key, and its first asker."""
+        makes = request.makes
+        work = Work(self, request, name, makes)
+        if makes:
+            self._byOrder.setdefault(makes)
         if name is not None:
             self._byName.setdefault(name, []).append(work)
             if self._searches:
                 for search in self._searches.get(name, ()):
                     search.append(work)
-        return work
+        return work, _asker(work, joined=False)
 
     def leave(self, work: Work) -> None:
         """It has an outcome, or never will."""

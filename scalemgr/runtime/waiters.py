@@ -64,16 +64,13 @@ class Awaited(Struct, frozen=True, forbid_unknown_fields=True):
     cause: ISubmission | None = None
 
 
-class _Waiter:
-    __slots__ = ("awaited", "deferred", "extID", "session", "slot")
-
-    def __init__(self, awaited: Awaited, session: Hashable, extID: str, slot: int) -> None:
-        self.awaited = awaited
-        self.session = session
-        self.extID = extID
-        self.slot = slot
-        # Cancelled when the session goes away, and then nobody listens.
-        self.deferred: Deferred[Entry] = Deferred()
+class _Waiter(Struct, eq=False):
+    awaited: Awaited
+    session: Hashable
+    extID: str
+    slot: int
+    # Cancelled when the session goes away, and then nobody listens.
+    deferred: Deferred[Entry]
 
     def tell(self) -> None:
         """What became of the cause."""
@@ -131,7 +128,8 @@ class Waiters:
                 cause.withdraw()
             raise
         slot = ceil((self._clock.seconds() + seconds) / TICK_S)
-        waiter = _Waiter(awaited, session, extID, slot)
+        deferred: Deferred[Entry] = Deferred()
+        waiter = _Waiter(awaited, session, extID, slot, deferred)
         self._count += 1
         _join(self._bySession, session, waiter)
         _join(self._slots, slot, waiter)
@@ -148,7 +146,7 @@ class Waiters:
         if self._swept > slot:
             # A clock that was set back has slots again that were swept already.
             self._swept = slot
-        return waiter.deferred
+        return deferred
 
     def emitted(self, *entries: Entry) -> None:
         """Answer those who wait for these events, whatever caused them."""

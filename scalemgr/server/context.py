@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
@@ -77,29 +77,18 @@ class House(Struct, frozen=True):
 
 
 @implementer(IContext)
-class Context:
+class Context(Struct, eq=False):
     """One request's view of the house."""
 
-    __slots__ = ("_again", "_extIDText", "_house", "_session", "_submitted", "extID", "log", "principal")
-
-    def __init__(
-        self,
-        house: House,
-        session: ISubscriber,
-        principal: Principal,
-        extID: ExtID,
-        extIDText: str,
-        again: bool,
-        log: Logger,
-    ) -> None:
-        self._house = house
-        self._session = session
-        self._extIDText = extIDText
-        self._again = again
-        self._submitted: list[ISubmission] = []
-        self.principal = principal
-        self.extID = extID
-        self.log = log
+    _house: House
+    _session: ISubscriber
+    principal: Principal
+    extID: ExtID
+    _extIDText: str
+    # Is another request with this extID under way?
+    _again: bool
+    log: Logger
+    _submitted: list[ISubmission] = field(default_factory=list)
 
     @property
     def clock(self) -> IReactorTime:

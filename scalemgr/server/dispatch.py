@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from inspect import iscoroutine
 from typing import Any, NoReturn, Protocol, TypeGuard
 
+from msgspec import Struct
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -200,7 +201,7 @@ class Dispatcher:
         return reference
 
 
-class _Asked:
+class _Asked(Struct, eq=False):
     """
     What is kept of a request until it is answered. Not the request: its token and its data would be a third of the
     memory that a deposit takes while it waits.
@@ -209,14 +210,11 @@ class _Asked:
     @ivar command: found, once it is, as C{context} is made, once it can be.
     """
 
-    __slots__ = ("command", "context", "extIDText", "name", "session")
-
-    def __init__(self, session: ISession, extIDText: Json, name: str) -> None:
-        self.session = session
-        self.extIDText = extIDText
-        self.name = name
-        self.command: ICommand | None = None
-        self.context: Context | None = None
+    session: ISession
+    extIDText: Json
+    name: str
+    command: ICommand | None = None
+    context: Context | None = None
 
 
 _UNSENT = "an answer could not be sent"
