@@ -66,7 +66,7 @@ def both(
         events.append(f"{BALANCE_EVENT} {EventRecordType.EV_RECORD_UPDATE.name}")
 
     def plain(context: IContext, params: Any) -> Answer:
-        def settled(submission: ISubmission) -> Deferred[dict[str, Any]]:
+        def settled(submission: ISubmission) -> Any:
             return context.settled(submission, params.timeout_ms).addCallback(_accepted, state, changed or state)
 
         submitted = submit(context, params)
