@@ -14,7 +14,7 @@ from scalemgr.client.blocking import BlockingClient
 
 from .ledgers import lag
 from .loads import Load
-from .processes import CHECKOUT, BenchFailed, python, running
+from .processes import CHECKOUT, BenchFailed, python, running, unpinChildren
 
 __all__ = ["Daemon", "House"]
 
@@ -101,6 +101,7 @@ class House:
             command = python("-m", "twisted", "--log-format=text", "scalemgr", "--config", str(home / "scalemgr.toml"))
             started = time.monotonic()
             with running(command, self._core, home / "log") as (process, port):
+                unpinChildren(process.pid)
                 yield Daemon(process, port, home / "ledger", self.token, started)
                 if process.poll() is not None:
                     said = (home / "log").read_text("utf-8", "replace")

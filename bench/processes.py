@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["CHECKOUT", "BenchFailed", "listening", "python", "running", "start", "stop"]
+__all__ = ["CHECKOUT", "BenchFailed", "listening", "python", "running", "start", "stop", "unpinChildren"]
 
 #: Where the package is.
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -45,6 +45,14 @@ def start(command: Sequence[str], core: int | None, **how: Any) -> subprocess.Po
         return subprocess.Popen(command, env=environment, text=True, **how)
     finally:
         os.sched_setaffinity(0, allowed)
+
+
+def unpinChildren(pid: int) -> None:
+    """Let the processes that this one has started run wherever this one, the bench, may."""
+    allowed = os.sched_getaffinity(0)
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split():
+        for thread in Path(f"/proc/{child}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), allowed)
 
 
 def stop(process: subprocess.Popen[str]) -> None:

@@ -7,6 +7,7 @@ of the JSON decoder for many entries, where a row for each costs several times a
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated, Any
 
@@ -114,11 +115,10 @@ def chosen(seqs: Collection[int], bounds: Bounds, pages: bytes) -> list[Entry]:
     rows: list[_Row] = []
     try:
         for (first, last), page in zip(bounds, _UNREAD(pages), strict=True):
-            for seq in wanted:
-                if first <= seq <= last:
-                    row = _ROW(page[seq - first])
-                    _checkNumbers(seq, seq, [row])
-                    rows.append(row)
+            for seq in wanted[bisect_left(wanted, first) : bisect_right(wanted, last)]:
+                row = _ROW(page[seq - first])
+                _checkNumbers(seq, seq, [row])
+                rows.append(row)
         return _entries(rows)
     except (msgspec.MsgspecError, IndexError) as e:
         raise ValueError(str(e)) from e

@@ -7,7 +7,6 @@ that it is in, and ends.
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import socket
 import sys
@@ -63,22 +62,12 @@ def main() -> None:
     for unheeded in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # They are the daemon's to heed.
         signal.signal(unheeded, signal.SIG_IGN)
-    _anywhere()
     # A turn makes a million objects, none of them in a cycle: to look for those takes a tenth of the time.
     gc.freeze()
     gc.set_threshold(1_000_000)
     descriptor, logPath, viewsPath = sys.argv[1:]
     with socket.socket(fileno=int(descriptor)) as end:
         _follow(_Line(end), Path(logPath), Path(viewsPath))
-
-
-def _anywhere() -> None:
-    """Even if the daemon is kept to one core."""
-    try:
-        os.sched_setaffinity(0, range(os.cpu_count() or 1))
-    except OSError:
-        # It may not; then it stays beside the daemon.
-        pass
 
 
 def _follow(line: _Line, logPath: Path, viewsPath: Path) -> None:

@@ -2,7 +2,7 @@
 
 L{Projector} is what a ledger sees. L{ThreadProjector} does the work in a thread, which is good for scripts and tests;
 in a daemon it would take the interpreter from the reactor, so there is one in a process of its own, too: see
-L{scalemgr.ledger.beside}.
+L{scalemgr.ledger.process}.
 """
 
 from __future__ import annotations
