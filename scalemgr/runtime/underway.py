@@ -158,7 +158,7 @@ class UnderWay:
         self._lookups = lookups
         self.replayed = replayed
         # Mostly one a key; another one that is no repeat of it is for the ledger to judge: the key may be a third's.
-        self._byName: dict[KeyName, list[Work]] = {}
+        self._byName: dict[KeyName, tuple[Work, ...]] = {}
         # What may be in the log or not; a commit will tell.
         self._doubtful: dict[KeyName, Work] = {}
         self._doubtfulOrders: set[int] = set()
@@ -191,7 +191,7 @@ class UnderWay:
         if makes:
             self._byOrder.setdefault(makes)
         if name is not None:
-            self._byName.setdefault(name, []).append(work)
+            self._byName[name] = (*self._byName.get(name, ()), work)
             if self._searches:
                 for search in self._searches.get(name, ()):
                     search.append(work)
@@ -206,11 +206,12 @@ class UnderWay:
         name = work.name
         if name is None:
             return
-        works = self._byName.get(name, [])
+        works = self._byName.get(name, ())
         if work in works:
-            works.remove(work)
-            if not works:
+            if len(works) == 1:
                 del self._byName[name]
+            else:
+                self._byName[name] = tuple(other for other in works if other is not work)
 
     def written(self, order: int) -> Deferred[None]:
         """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
@@ -88,7 +88,7 @@ class Context(Struct, eq=False):
     # Is another request with this extID under way?
     _again: bool
     log: Logger
-    _submitted: list[ISubmission] = field(default_factory=list)
+    _submitted: tuple[ISubmission, ...] = ()
 
     @property
     def clock(self) -> IReactorTime:
@@ -141,7 +141,7 @@ class Context(Struct, eq=False):
         if self._again and request.cause.key is None:
             raise ExtIDInUse
         submission = self._house.runtime.submit(request)
-        self._submitted.append(submission)
+        self._submitted = (*self._submitted, submission)
         return submission
 
     def abandon(self) -> None:

@@ -89,6 +89,8 @@ class Dispatcher:
             if self.stopping:
                 raise ShuttingDown
             command = asked.command = self.commands.get(request.command) or self._unknown(request.command)
+            # The command's own word for it, not another copy for each request.
+            asked.name = command.name
             _check(command, principal, again)
             params = convert(request.data, command.params)
             context = asked.context = Context(
