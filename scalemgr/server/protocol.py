@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet import tcp
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHalfCloseableProtocol,
@@ -85,7 +86,9 @@ class ManagerProtocol(LineReceiver):
         self._finishing = False
         self._pile: list[bytes] = []
         self._piled = 0
-        self._open = self._writesAtOnce = False
+        self._open = False
+        # Is there nothing between us and the socket? And is something waiting in the transport, all the same?
+        self._isStraight = self._isHeld = False
         self._wasDenied = False
         self._authTimer: IDelayedCall | None = None
         self._lingerTimer: IDelayedCall | None = None
@@ -99,7 +102,7 @@ class ManagerProtocol(LineReceiver):
         self._open = True
         self._stream = Stream(self, self.factory.events, self.factory.clock, limits.bufferBytesMax)
         self.turns = Turns(self.factory.clock)
-        self._writesAtOnce = _isPlain(self.transport)
+        self._isStraight = isinstance(self.transport, tcp.Connection) and _isPlain(self.transport)
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
@@ -370,12 +373,16 @@ class ManagerProtocol(LineReceiver):
     def _flush(self) -> None:
         """Hand what has piled up to the transport."""
         pile, self._pile, self._piled = b"".join(self._pile), [], 0
+        if pile and self._isStraight and not self._isHeld:
+            # To let the transport do it takes two more system calls, and leaves it for the reactor's next turn.
+            sent = self.transport.writeSomeData(pile)
+            # If it failed, the reactor finds out for itself.
+            pile = pile if isinstance(sent, Exception) else pile[sent:]
         if pile:
             self.transport.write(pile)
-            if self._writesAtOnce:
-                # Else it would leave in the reactor's next turn only: what is late by that is every answer. If it
-                # fails, the reactor finds out for itself.
+            if self._isStraight:
                 self.transport.doWrite()
+                self._isHeld = bool(self.transport.dataBuffer)
             if self._open and not self._peerReads:
                 self.factory.unread.add(self, len(pile))
 
