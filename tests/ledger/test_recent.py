@@ -16,6 +16,7 @@ from scalemgr.ledger.recent import Recent
 from scalemgr.wire.messages import Json
 
 NAMES: list[KeyName] = [(principal, key) for principal in "xy" for key in "abc"]
+ENTRY = Entry(0, 0, TRADE_EVENT, 0, "demo", 1, 1, 0, 0, "crm", "", None, Json("{}"))
 
 
 def some(seq: int, random: Random) -> Entry:
@@ -74,6 +75,27 @@ def test_let_go(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (len(recent), recent.trades(range(seq + 5))) == (0, {})
 
 
+def test_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the midst of a release, too, what is not found any more is said to be released."""
+    monkeypatch.setattr(recentModule, "_TOGETHER", 4)
+    steps = []
+
+    class Watched(Recent):
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            if name in ("released", "_parts") and hasattr(self, "_parts"):
+                steps.append(name)
+                found = self.trades(range(1, self._last + 1))
+                assert all(n in found or n <= self.released for n in range(1, self._last + 1))
+
+    recent = Watched(0)
+    for seq in range(1, 100, 3):
+        recent.add([replace(ENTRY, seq=n, order=n) for n in range(seq, seq + 3)])
+        recent.release(seq - 7)
+    recent.release(99)
+    assert len(steps) > 60
+
+
 def test_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever looks while another thread adds and releases finds it, or reads afterwards that the views have it."""
     monkeypatch.setattr(recentModule, "_TOGETHER", 8)
@@ -92,12 +114,11 @@ def test_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
                 n = int(name[1])
                 assert found[name] == n if name in found else n <= released
 
-    entry = Entry(0, 0, TRADE_EVENT, 0, "demo", 1, 1, 0, 0, "crm", "", None, Json("{}"))
     with ThreadPoolExecutor(2) as others:
         lookers = [others.submit(look) for _ in range(2)]
         begin.wait(30)
         for seq in range(1, end, 4):
-            recent.add([replace(entry, seq=n, order=n, key=str(n)) for n in range(seq, seq + 4)])
+            recent.add([replace(ENTRY, seq=n, order=n, key=str(n)) for n in range(seq, seq + 4)])
             committed = seq + 3
             recent.release(seq - 20)
         recent.release(end)
