@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ..finance.book import Book
@@ -69,11 +69,11 @@ class BaseLedger:
         """Fold in what the log has and the book does not."""
         return []
 
-    def _named(self, orders: Iterable[int]) -> Mapping[int, FinanceTrade]:
+    def _named(self, orders: Collection[int]) -> Mapping[int, FinanceTrade]:
         """Those of the trades that exist, as of the last commit."""
         raise NotImplementedError
 
-    def _profiles(self, logins: Iterable[int]) -> Mapping[int, dict[str, Any]]:
+    def _profiles(self, logins: Collection[int]) -> Mapping[int, dict[str, Any]]:
         """
         All that is known of those of the accounts that exist, as of the last commit, with their passwords' hashes;
         its C{get} may raise L{LedgerFailed} for one that cannot be looked up.

@@ -14,12 +14,11 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-import ujson
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -29,11 +28,12 @@ from ..finance.questions import Bounds, Statement, StatementQuery, Table, TableQ
 from ..finance.records import Entry, FinanceTrade, StoredAccount
 from ..finance.requests import KeyName
 from ..interfaces import ILedger, ITicket
-from ..wire.codes import EventRecordType, RetCode
+from ..wire.codes import RetCode
 from ..wire.errors import LedgerFailed
 from .base import BaseLedger
 from .checkpoint import WAL_PAGES_MAX, Checkpointer
 from .errors import LedgerRefused
+from .finding import UNREADABLE, Finder, Partly
 from .following import viewsReach
 from .log import SqliteLog
 from .projector import Projector, ThreadProjector
@@ -52,8 +52,6 @@ _TELL_EACH = 100_000
 _UNPROJECTED_MAX = 500_000
 
 _Answer = TypeVar("_Answer")
-_Name = TypeVar("_Name")
-_Thing = TypeVar("_Thing")
 
 
 class FolderLock:
@@ -86,9 +84,6 @@ class FolderLock:
         os.close(self._file)
 
 
-_UNREADABLE = "the views cannot be read now; ask again later"
-
-
 class _Replaced(ValueError):
     """It is not the file that it was."""
 
@@ -99,15 +94,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-class _Unreadable(dict[_Name, _Thing], Generic[_Name, _Thing]):
-    """Some things. Whoever wants another one is told that it cannot be looked up now; the others go on."""
-
-    def get(self, name: _Name, default: object = None) -> _Thing:
-        if name not in self:
-            raise LedgerFailed("the views cannot be read now; nothing was done, try again later", outcome="void")
-        return self[name]
 
 
 @implementer(ILedger)
@@ -154,6 +140,7 @@ class SqliteLedger(BaseLedger):
             self._fold(saved)
             self._projector.begin()
             self._recent = self._unprojected()
+            self._finder = Finder(self._recent, self._reader, self._ask)
             self._checkpointer = Checkpointer(self._logPath)
             undo.pop_all()
         self._checkpointer.start()
@@ -278,12 +265,8 @@ class SqliteLedger(BaseLedger):
         return reader
 
     def trade(self, order: int) -> tuple[FinanceTrade, str] | None:
-        # Not as for an account: whoever changes a trade waits for this, and memory has what the views may lack.
-        entry = self._recent.trades.get(order)
-        if entry is None:
-            found = self._ask(self._recent.released, lambda views: views.trade(order))
-        else:
-            found = entry.trade(), entry.group
+        # Not as for an account: whoever changes a trade waits for this, and what the views may lack is found without.
+        found = self._finder.trade(order)
         # The group is the account's as of now, which either may not know yet.
         account = None if found is None else self.book.ever(found[0].login)
         return found if found is None or account is None else (found[0], account.group)
@@ -320,7 +303,7 @@ class SqliteLedger(BaseLedger):
             answer = question(views)
         except (sqlite3.Error, ValueError, LedgerRefused) as e:
             self._suspect(e)
-            raise LedgerFailed(_UNREADABLE) from e
+            raise LedgerFailed(UNREADABLE) from e
         self._suspected = False
         return answer
 
@@ -368,7 +351,7 @@ class SqliteLedger(BaseLedger):
         return kept
 
     def _awaitProjector(self) -> None:
-        """What waits for the projector is kept in memory, so it is bounded."""
+        """Of what waits for the projector the numbers are kept in memory, so it is bounded."""
         recent = self._recent
         if len(recent) < _UNPROJECTED_MAX:
             return
@@ -380,57 +363,19 @@ class SqliteLedger(BaseLedger):
             )
 
     def _keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
-        found = self._known(names)
-        if isinstance(found, _Unreadable):
-            raise LedgerFailed(_UNREADABLE)
+        found = self._finder.keyed(names)
+        if isinstance(found, Partly):
+            raise LedgerFailed(next(iter(found.lost.values())))
         return dict(found)
 
     def _known(self, names: Collection[KeyName]) -> Mapping[KeyName, Entry]:
-        def older(views: Views, names: Collection[KeyName]) -> dict[KeyName, Entry]:
-            seqs = views.keyed(names)
-            if not seqs:
-                return {}
-            found = {(e.principal, e.key or ""): e for e in self._reader().at(seqs.values())}
-            if found.keys() != seqs.keys():
-                raise ValueError("a key is not of the entry that they say")
-            return found
+        return self._finder.keyed(names)
 
-        # What was released is in the views, so memory is asked first.
-        recent = {name: entry for name in names if (entry := self._recent.keys.get(name)) is not None}
-        return self._withOlder(recent, names, older)
+    def _named(self, orders: Collection[int]) -> Mapping[int, FinanceTrade]:
+        return self._finder.trades(orders)
 
-    def _named(self, orders: Iterable[int]) -> Mapping[int, FinanceTrade]:
-        trades = self._recent.trades
-        recent = {order: trades[order].trade() for order in orders if order in trades}
-        return self._withOlder(recent, orders, Views.trades)
-
-    def _profiles(self, logins: Iterable[int]) -> Mapping[int, dict[str, Any]]:
-        users = self._recent.users
-        ofMemory = {login: users[login] for login in logins if login in users}
-        recent = {
-            login: ujson.loads(entry.record or entry.data)
-            for login, entry in ofMemory.items()
-            if entry.type != EventRecordType.EV_RECORD_DELETE
-        }
-        # Of one that is deleted, the views may not know it yet.
-        wanted = [login for login in logins if login in recent or login not in ofMemory]
-        return self._withOlder(recent, wanted, Views.profiles)
-
-    def _withOlder(
-        self,
-        recent: dict[_Name, _Thing],
-        names: Iterable[_Name],
-        ask: Callable[[Views, list[_Name]], dict[_Name, _Thing]],
-    ) -> dict[_Name, _Thing]:
-        """What is in memory, and, of what is not, what the views have."""
-        older = [name for name in names if name not in recent]
-        if not older:
-            return recent
-        try:
-            # Where memory begins is read before the views are asked how far they are: it moves.
-            return {**self._ask(self._recent.released, lambda views: ask(views, older)), **recent}
-        except LedgerFailed:
-            return _Unreadable(recent)
+    def _profiles(self, logins: Collection[int]) -> Mapping[int, dict[str, Any]]:
+        return self._finder.profiles(logins)
 
     def _append(self, entries: list[Entry]) -> None:
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from scalemgr.ledger.views import Views
 
 from .helpers import commit, deposit, opened, populate
+from .keys import flush
 
 READ = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(c.execute('SELECT seq FROM view').fetchone()[0])"
 
@@ -23,6 +24,8 @@ def test_readersOutsideDoNoHarm(folder: Path) -> None:
         subprocess.run([sys.executable, "-c", READ, str(folder / "views.db")], check=True, capture_output=True)
         order = ledger.reserveOrders(1)
         (booked,) = commit(ledger, deposit(order))
+        # Until the views have it nobody sees it there, and the trade is found in the log.
+        flush(ledger)
         assert ledger.trade(order) is not None
         seen = subprocess.run(
             [sys.executable, "-c", READ, str(folder / "views.db")], check=True, capture_output=True, text=True

@@ -51,9 +51,9 @@ def test_update_when_forgotten(folder: Path) -> None:
         (order,) = depositEach(populate(ledger), 10)
         assert ledger._projector.waitFor(ledger.book.seq, 30)
         depositEach(ledger, 1)
-        assert order not in ledger._recent.trades
+        assert ledger._recent.trades([order]) == {}
         assert commit(ledger, update(order, 30))[0].balance == 20
-        assert order in ledger._recent.trades
+        assert order in ledger._recent.trades([order])
 
 
 @pytest.mark.parametrize("times", [1, 5])
