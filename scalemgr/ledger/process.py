@@ -25,10 +25,10 @@ from twisted.logger import Logger, LogLevel
 from .errors import LedgerRefused
 from .projector import Projector
 
-__all__ = ["PACKET_MAX", "ProcessProjector"]
+__all__ = ["Line", "ProcessProjector"]
 
-#: No packet has more bytes.
-PACKET_MAX = 65536
+# No packet has more bytes.
+_PACKET_MAX = 65536
 
 # How long to wait before another one is started: at first, and at most.
 _AGAIN_SECONDS = 1.0
@@ -37,6 +37,40 @@ _AGAIN_SECONDS_MAX = 60.0
 _FINISH_SECONDS = 60.0
 
 _log = Logger()
+
+
+class Line:
+    """
+    One end of what the two talk over.
+
+    @param end: a C{SOCK_SEQPACKET} socket, which is closed with this.
+    """
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+
+    def say(self, *message: Any, wait: bool = True) -> None:
+        """
+        Tell the other end, if there still is one: whether there is, is found when it is listened to.
+
+        @param wait: until there is room; else it is not said if there is none.
+        """
+        try:
+            self._end.send(ujson.dumps(message).encode("ascii"), 0 if wait else socket.MSG_DONTWAIT)
+        except OSError:
+            pass
+
+    def hear(self) -> list[Any] | None:
+        """What the other end says next; C{None} if that was all."""
+        try:
+            packet = self._end.recv(_PACKET_MAX)
+        except OSError:
+            return None
+        return list(ujson.loads(packet)) if packet else None
+
+    def close(self) -> None:
+        """Hang up."""
+        self._end.close()
 
 
 class ProcessProjector(Projector):
@@ -77,7 +111,7 @@ class ProcessProjector(Projector):
             raise
         finally:
             its.close()
-        self._socket: socket.socket | None = ours
+        self._line: Line | None = Line(ours)
         self._told = 0
 
     @property
@@ -134,22 +168,14 @@ class ProcessProjector(Projector):
     # -- the other end ----------------------------------------------------------------------------------
 
     def _send(self, *message: Any) -> None:
-        if self._socket is None:
-            return
-        try:
-            self._socket.send(ujson.dumps(message).encode("ascii"), socket.MSG_DONTWAIT)
-        except OSError:
-            # It is dead, which the thread that listens finds out, or is far behind with what it was told already.
-            pass
+        if self._line is not None:
+            # If there is no room it is far behind with what it was told already.
+            self._line.say(*message, wait=False)
 
     def _receive(self) -> list[Any] | None:
         """The next message; C{None} if there will be none."""
-        assert self._socket is not None
-        try:
-            packet = self._socket.recv(PACKET_MAX)
-        except OSError:
-            return None
-        return list(ujson.loads(packet)) if packet else None
+        assert self._line is not None
+        return self._line.hear()
 
     def _take(self, kind: str, *rest: Any) -> None:
         if kind == "state":
@@ -203,6 +229,6 @@ class ProcessProjector(Projector):
 
     def _hangUp(self) -> None:
         with self._state:
-            if self._socket is not None:
-                self._socket.close()
-            self._socket = None
+            if self._line is not None:
+                self._line.close()
+            self._line = None

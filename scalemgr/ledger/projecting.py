@@ -11,14 +11,13 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any
 
-import ujson
+from msgspec import Struct
 from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, globalLogBeginner
 from zope.interface import implementer
 
 from .errors import LedgerRefused
-from .process import PACKET_MAX
+from .process import Line
 from .projector import ThreadProjector
 
 __all__ = ["main"]
@@ -28,33 +27,15 @@ _TEXT_MAX = 4000
 
 
 @implementer(ILogObserver)
-class _Line:
-    """
-    To the daemon. What an operator should know is said there, so that there is one log.
-    """
+class _Told(Struct, frozen=True):
+    """What an operator should know is said by the daemon, so that there is one log."""
 
-    def __init__(self, end: socket.socket) -> None:
-        self._socket = end
-
-    def say(self, *message: Any) -> None:
-        try:
-            self._socket.send(ujson.dumps(message).encode("ascii"))
-        except OSError:
-            # The daemon is gone, which is seen when it is listened to.
-            pass
-
-    def hear(self) -> list[Any] | None:
-        """What it says next; C{None} if that was all."""
-        try:
-            packet = self._socket.recv(PACKET_MAX)
-        except OSError:
-            return None
-        return list(ujson.loads(packet)) if packet else None
+    line: Line
 
     def __call__(self, event: LogEvent) -> None:
         level = event.get("log_level", LogLevel.info)
         text = eventAsText(event, includeTimestamp=False, includeSystem=False)
-        self.say("log", level.name, text[:_TEXT_MAX])
+        self.line.say("log", level.name, text[:_TEXT_MAX])
 
 
 def main() -> None:
@@ -67,14 +48,14 @@ def main() -> None:
     gc.set_threshold(1_000_000)
     descriptor, logPath, viewsPath = sys.argv[1:]
     with socket.socket(fileno=int(descriptor)) as end:
-        _follow(_Line(end), Path(logPath), Path(viewsPath))
+        _follow(Line(end), Path(logPath), Path(viewsPath))
 
 
-def _follow(line: _Line, logPath: Path, viewsPath: Path) -> None:
+def _follow(line: Line, logPath: Path, viewsPath: Path) -> None:
     begin = line.hear()
     if begin is None:
         return
-    globalLogBeginner.beginLoggingTo([line], redirectStandardIO=False)
+    globalLogBeginner.beginLoggingTo([_Told(line)], redirectStandardIO=False)
 
     def tell() -> None:
         line.say("state", projector.reached, projector.made, projector.failing)
