@@ -18,8 +18,9 @@ from .views import Views
 
 __all__ = ["PAUSE_SECONDS", "RETRY_SECONDS", "Follower", "openViews", "viewsReach"]
 
-# Folded in at a time.
+# Folded in at a time: so many entries, or those of about so many bytes.
 _PAGE = 20_000
+_PAGE_BYTES = 32 * 1024 * 1024
 # A turn is one commit of the views. The more is in it, the less often each page of an index is written; but who asks
 # waits for one that is under way, and then for one more.
 _TURN = 100_000
@@ -111,6 +112,7 @@ class Follower:
         self._views: Views | None = None
         self.made = made
         self.failing = ""
+        self._isSuspected = False
         try:
             self._views = openViews(viewsPath, self._entries)
             self.reached = self._views.seq()
@@ -133,7 +135,7 @@ class Follower:
             if anew:
                 removeViews(self._viewsPath)
             if self._views is None:
-                self._views = openViews(self._viewsPath, self._entries, suspected=True)
+                self._views = openViews(self._viewsPath, self._entries, suspected=suspected or self._isSuspected)
                 self.made += 1
                 self.reached = self._views.seq()
                 self._catchingUp = True
@@ -144,19 +146,21 @@ class Follower:
                 _log.failure("views: cannot follow the log at entry {seq}; trying again", seq=self.reached)
             self._drop()
             self.failing = str(e)[:500] or type(e).__name__
+            self._isSuspected = self._isSuspected or isDamage(e)
             return False
         self.failing = ""
+        self._isSuspected = False
         return True
 
     def _turn(self, views: Views) -> None:
-        page = self._entries.read(self.reached, _PAGE)
+        page = self._entries.read(self.reached, _PAGE, _PAGE_BYTES)
         if not page:
             return
         until, most = time.monotonic() + _TURN_SECONDS, self.reached + _TURN
         with views.turn():
             views.project(page)
             while len(page) == _PAGE and page[-1].seq < most and time.monotonic() < until:
-                following = self._entries.read(page[-1].seq, _PAGE)
+                following = self._entries.read(page[-1].seq, _PAGE, _PAGE_BYTES)
                 if not following:
                     break
                 page = following

@@ -25,6 +25,12 @@ _AFTER = """
 SELECT * FROM page WHERE last > ?1
     AND last <= coalesce((SELECT min(last) FROM page WHERE last >= ?1 + ?2), 9223372036854775807) ORDER BY last
 """
+# How far so many bytes go; always to the end of the next page.
+_REACH = f"""
+SELECT max(last) FROM (
+    SELECT last, sum(length(entries)) OVER (ORDER BY last) - length(entries) AS before FROM ({_AFTER})
+) WHERE before < ?3
+"""  # noqa: S608
 _THESE = """
 SELECT * FROM page WHERE last IN
     (SELECT (SELECT min(last) FROM page WHERE last >= value) FROM json_each(?)) ORDER BY last
@@ -40,6 +46,7 @@ _AFTER_EACH = f"SELECT first, last, CAST('[' || entries || ']' AS BLOB) FROM ({_
 # So many entries are read at once where all are. What is made of more leaves the CPU's caches, and takes up to twice as
 # long.
 _READ = 500
+_READ_BYTES = 16 * 1024 * 1024
 
 _NUMBERS = msgspec.json.Decoder(list[int]).decode
 
@@ -104,12 +111,16 @@ class SqliteLog:
         """
         self._connection.execute("UPDATE ledger SET next_order = next_order + 1")
 
-    def read(self, after: int, limit: int) -> list[Entry]:
+    def read(self, after: int, limit: int, bytesMax: int | None = None) -> list[Entry]:
         """
         Up to C{limit} entries that follow the entry C{after}: fewer only where the log ends, or before damage.
 
+        @param bytesMax: fewer also if they have more than about so many bytes: entries may be large.
         @raise ValueError: if the next one is on a page that is damaged.
         """
+        if bytesMax is not None:
+            (reach,) = self._connection.execute(_REACH, (after, limit, bytesMax)).fetchone()
+            limit = min(limit, (reach or after) - after)
         firsts, lasts, pages = self._connection.execute(_AFTER_IN_ONE, (after, limit)).fetchone()
         if pages is None:
             return []
@@ -162,7 +173,7 @@ class SqliteLog:
 
     def pages(self, after: int) -> Iterator[list[Entry]]:
         """All entries that follow the entry C{after}, many at a time."""
-        while page := self.read(after, _READ):
+        while page := self.read(after, _READ, _READ_BYTES):
             yield page
             after = page[-1].seq
 

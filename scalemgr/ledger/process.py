@@ -12,10 +12,12 @@ and the other end ends, too.
 from __future__ import annotations
 
 import os
+import select
 import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,8 @@ _PACKET_MAX = 65536
 # How long to wait before another one is started: at first, and at most.
 _AGAIN_SECONDS = 1.0
 _AGAIN_SECONDS_MAX = 60.0
+# How often it is said that one is waited for which does not begin.
+_LATE_SECONDS = 10.0
 # How long one that should finish may take before it is killed. What it has not done is done at the next start.
 _FINISH_SECONDS = 60.0
 
@@ -67,6 +71,12 @@ class Line:
         except OSError:
             return None
         return list(ujson.loads(packet)) if packet else None
+
+    def waitFor(self, seconds: float) -> bool:
+        """Block until there is something to hear; C{False} if it takes longer."""
+        poll = select.poll()
+        poll.register(self._end, select.POLLIN)
+        return bool(poll.poll(1000 * seconds))
 
     def close(self) -> None:
         """Hang up."""
@@ -122,7 +132,7 @@ class ProcessProjector(Projector):
     def begin(self) -> None:
         self._send("begin", self.made)
         while not self._thread.is_alive():
-            message = self._receive()
+            message = self._receiveOrSay()
             if message is None:
                 raise LedgerRefused("the process that makes the views has ended; see what it has said")
             if message[0] == "refused":
@@ -177,6 +187,13 @@ class ProcessProjector(Projector):
         assert self._line is not None
         return self._line.hear()
 
+    def _receiveOrSay(self) -> list[Any] | None:
+        """The same, and it is said if that is long in coming: nobody is served meanwhile."""
+        assert self._line is not None
+        while not self._line.waitFor(_LATE_SECONDS):
+            _log.warn("views: still waiting for the process that makes them ({pid}) to begin", pid=self.pid)
+        return self._line.hear()
+
     def _take(self, kind: str, *rest: Any) -> None:
         if kind == "state":
             with self._state:
@@ -189,15 +206,20 @@ class ProcessProjector(Projector):
             _log.error("views: they cannot be made now: {why}", why=rest[0])
 
     def _run(self) -> None:
-        pause = _AGAIN_SECONDS
+        pause, isBack = _AGAIN_SECONDS, True
         while True:
-            reached = self.reached
+            begun = time.monotonic()
             while (message := self._receive()) is not None:
                 self._take(*message)
-            if self.reached > reached:
+                if message[0] == "state" and not isBack:
+                    isBack = True
+                    _log.info("views: the process that makes them is back, at entry {seq}", seq=self.reached)
+            if time.monotonic() - begun > _AGAIN_SECONDS_MAX:
+                # That it ended was no habit.
                 pause = _AGAIN_SECONDS
             if not self._another(pause):
                 return
+            isBack = False
             pause = min(2 * pause, _AGAIN_SECONDS_MAX)
 
     def _another(self, pause: float) -> bool:
@@ -213,8 +235,6 @@ class ProcessProjector(Projector):
             s=pause,
         )
         with self._state:
-            self._failing = "the process that makes them has ended"
-            self._state.notify_all()
             if self._state.wait_for(lambda: self._stopping, pause):
                 return False
             try:

@@ -31,6 +31,8 @@ class Projector:
         self.reached = self.made = 0
         self._failing = ""
         self._head = 0
+        # Where somebody has waited for all of his time, and nothing came in.
+        self._inVain = -1
 
     def begin(self) -> None:
         """
@@ -62,7 +64,12 @@ class Projector:
         with self._state:
             if self.reached < seq:
                 self._want(seq)
-                self._state.wait_for(lambda: self.reached >= seq or self._failing, seconds)
+                before = self.reached
+                # Who has waited in vain has done so for all who come after, until something comes in: else each of
+                # those who stand in line would have to wait as long for himself.
+                wait = 0 if self._inVain == before else seconds
+                self._state.wait_for(lambda: self.reached >= seq or self._failing, wait)
+                self._inVain = before if self.reached == before else -1
             return self.reached >= seq
 
     @property

@@ -299,7 +299,10 @@ class SqliteLedger(BaseLedger):
         try:
             views = self._views()
             if views.seq() < reached:
-                raise ValueError("they are being made again")
+                if self._projector.reached < reached:
+                    # Known, and no reason to suspect them.
+                    raise LedgerFailed("the views are being made again; ask again later")
+                raise ValueError("they have less than they had")
             answer = question(views)
         except (sqlite3.Error, ValueError, LedgerRefused) as e:
             self._suspect(e)

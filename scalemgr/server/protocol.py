@@ -131,10 +131,13 @@ class ManagerProtocol(LineReceiver):
 
     def readConnectionLost(self) -> None:
         """The peer will ask no more; it may still read."""
-        if self._peerDone:
-            return
-        self._peerDone = self._peerClosed = True
-        self._closeIfDone()
+        self._peerClosed = True
+        if not self._open:
+            # It has heard the last, and that was all that we waited for.
+            self.transport.loseConnection()
+        elif not self._peerDone:
+            self._peerDone = True
+            self._closeIfDone()
 
     def writeConnectionLost(self) -> None:
         """Our own direction is closed; what remains is to wait for the peer."""

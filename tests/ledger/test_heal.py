@@ -36,6 +36,7 @@ from .helpers import (
     sql,
     update,
 )
+from .keys import A, again, flush, use
 
 
 def isVoid(outcome: Outcome) -> bool:
@@ -246,3 +247,38 @@ def test_suspicion_without_cause(folder: Path, gate: Gate, logged: Logged) -> No
         assert profits(ledger, old, new) == [100, 5]
     assert not logged.has("again")
     assert (folder / "views.db").stat().st_ino == before
+
+
+def test_suspicion_of_keys(folder: Path, logged: Logged) -> None:
+    """Views with keys that somebody suspects are looked through, found to be good, and kept."""
+    with opened(folder) as ledger:
+        populate(ledger)
+        first = use(ledger, 1, A)
+        flush(ledger)
+        before = (folder / "views.db").stat().st_ino
+        ledger._projector.suspect(ledger._projector.made)
+        (order,) = depositEach(ledger, 5)
+        assert profits(ledger, order) == [5]
+        flush(ledger)
+        assert again(ledger, 2, A).entry == first
+    assert not logged.has("again")
+    assert (folder / "views.db").stat().st_ino == before
+
+
+def test_made_again_is_no_suspicion(folder: Path, logged: Logged) -> None:
+    """Views that are known to be in the making are not suspected for what they lack, however often they are asked."""
+    with opened(folder) as ledger:
+        populate(ledger)
+        use(ledger, 1, A)
+        flush(ledger)
+        projector = ledger._projector
+        (reached,) = sql(folder / "views.db", "SELECT seq FROM view")[0]
+        projector.reached = 0
+        sql(folder / "views.db", "UPDATE view SET seq = 0")
+        for _ in range(3):
+            with pytest.raises(LedgerFailed, match="made again"):
+                ledger.keyed([("nobody", "nothing")])
+        sql(folder / "views.db", f"UPDATE view SET seq = {reached}")
+        projector.reached = reached
+        assert ledger.keyed([("nobody", "nothing")]) == {}
+    assert not logged.has("cannot be read")

@@ -254,3 +254,19 @@ def test_refused_by_verify_and_start(folder: Path) -> None:
     assert any(line.startswith(f"log.db: {said}") for line in verify(folder).differences)
     with pytest.raises(LedgerRefused, match=f"damaged after entry 4: {said}"):
         SqliteLedger(folder).open(0)
+
+
+def test_large_entries(log: SqliteLog) -> None:
+    """Of entries that are large, fewer are read at a time, but always some; and all of them in the end."""
+    everything = log.read(0, 1000)
+    turned = []
+    for most in (1, 500, 10**9):
+        at, turns = 0, 0
+        found: list[Entry] = []
+        while page := log.read(at, 1000, most):
+            found += page
+            at = page[-1].seq
+            turns += 1
+        assert found == everything
+        turned.append(turns)
+    assert turned[0] > turned[1] > turned[2] == 1

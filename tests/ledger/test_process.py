@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,10 +18,10 @@ from scalemgr.finance.settle import Replay
 from scalemgr.ledger import process
 from scalemgr.ledger.audit import verify
 from scalemgr.ledger.errors import LedgerRefused
+from scalemgr.ledger.log import SqliteLog
 from scalemgr.ledger.process import ProcessProjector
 from scalemgr.ledger.sqlite import SqliteLedger
 from scalemgr.ledger.url import ledgerAt
-from scalemgr.wire.codes import RetCode
 from scalemgr.wire.errors import LedgerFailed
 
 from .conftest import Logged
@@ -95,9 +97,8 @@ def test_repeats(ledger: SqliteLedger) -> None:
     assert again(ledger, 3, A) == Replay(first)
 
 
-def test_killed(ledger: SqliteLedger, logged: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If it is killed, deposits go on; what the views would say fails, saying so; another one does the rest."""
-    monkeypatch.setattr(process, "_AGAIN_SECONDS", 0.5)
+def test_killed(ledger: SqliteLedger, logged: Logged) -> None:
+    """If it is killed, deposits go on; what the views would say waits for another one, which does the rest."""
     (old,) = depositEach(ledger, 10)
     flush(ledger)
     killed = beside(ledger)
@@ -105,13 +106,13 @@ def test_killed(ledger: SqliteLedger, logged: Logged, monkeypatch: pytest.Monkey
     until(killed)
     (new,) = depositEach(ledger, 20)
     assert ledger.book.accounts[1001].balance == 30
-    with pytest.raises(LedgerFailed, match="behind") as failed:
-        ledger.account(1001)
-    assert failed.value.code == RetCode.RET_ERR_TIMEOUT
-    assert eventually(lambda: ledger.account(1001)) is not None
+    account = ledger.account(1001)
+    assert account is not None
+    assert account.account.balance == 30
     assert profits(ledger, old, new) == [10, 20]
     assert beside(ledger) != killed
     assert logged.has("the process that makes them has ended with status -9", "another is started")
+    assert logged.has("is back")
     # It is not asked before it is there.
     assert not logged.has("cannot be read")
 
@@ -126,6 +127,50 @@ def test_killed_before_the_end(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     with opened(folder, follow=ProcessProjector) as ledger:
         assert profits(ledger, order) == [10]
     assert verify(folder).differences == []
+
+
+def test_in_vain(folder: Path) -> None:
+    """Who waits in vain for one that hangs does so for all who wait behind: they are told at once, until it goes on."""
+    with opened(folder, follow=ProcessProjector, queryS=0.3) as ledger:
+        populate(ledger)
+        os.kill(beside(ledger), signal.SIGSTOP)
+        try:
+            depositEach(ledger, 10)
+            waited: list[float] = []
+            real = ledger._projector._state.wait_for
+
+            def wait_for(predicate: Any, timeout: float) -> Any:
+                waited.append(timeout)
+                return real(predicate, timeout)
+
+            ledger._projector._state.wait_for = wait_for  # type: ignore[method-assign]
+            for _ in range(50):
+                with pytest.raises(LedgerFailed, match="behind"):
+                    ledger.account(1001)
+            assert waited == [0.3] + [0] * 49
+            del ledger._projector._state.wait_for
+        finally:
+            os.kill(beside(ledger), signal.SIGCONT)
+        assert eventually(lambda: ledger.account(1001)) is not None
+
+
+def test_begins_late(folder: Path, logged: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a start waits for one that hangs, it says so; and goes on when that does."""
+    monkeypatch.setattr(process, "_LATE_SECONDS", 0.1)
+    projector = ProcessProjector(folder / "log.db", folder / "views.db")
+    folder.mkdir()
+    SqliteLog(folder / "log.db", nowMs=1).close()
+    os.kill(projector.pid, signal.SIGSTOP)
+    beginning = threading.Thread(target=projector.begin)
+    beginning.start()
+    late = time.monotonic() + 30
+    while not logged.has("still waiting for the process that makes them"):
+        assert time.monotonic() < late
+        time.sleep(0.01)
+    os.kill(projector.pid, signal.SIGCONT)
+    beginning.join(30)
+    assert not beginning.is_alive()
+    projector.stop()
 
 
 def test_held_up(ledger: SqliteLedger) -> None:

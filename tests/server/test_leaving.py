@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 from twisted.internet.error import ConnectionAborted
+from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
+from zope.interface import alsoProvides
 
 from scalemgr.server.protocol import LINGER_S, STRANGER_REFUSALS_MAX, ManagerProtocol
 
@@ -104,3 +106,27 @@ def test_blankLinesCostNothing() -> None:
     ping = b'{"command":"Ping","extID":%d}'
     session.sendRaw(b"\n" * 50_000 + ping % 1 + b"\r\n\r\n" * 50_000 + ping % 2 + b"\n")
     assert [answer["extID"] for answer in session.answers()] == [1, 2]
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_stopIsOverWhenPeersHaveLeft(before: bool) -> None:
+    """A session that is being closed ends when its peer has closed, too, however early: nobody waits for the rest of
+    its time."""
+    daemon = Daemon()
+    session = daemon.staff()
+    alsoProvides(session.transport, ITCPTransport)
+    session.transport.loseWriteConnection = lambda: None
+    daemon.ledgerThread.held = True
+    session.deposit("a")
+    daemon.settle()
+    daemon.factory.finish()
+    if before:
+        session.protocol.readConnectionLost()
+    assert not session.transport.disconnecting
+    daemon.ledgerThread.release()
+    daemon.settle()
+    assert session.transport.disconnecting == before
+    if not before:
+        session.protocol.readConnectionLost()
+    assert session.transport.disconnecting
+    assert [answer["status"] for answer in session.answers()] == [200]
