@@ -31,8 +31,8 @@ class Projector:
         self.reached = self.made = 0
         self._failing = ""
         self._head = 0
-        # Where somebody has waited for all of his time, and nothing came in.
-        self._inVain = -1
+        # How long somebody has waited, and where, and nothing came in.
+        self._inVain = (-1, 0.0)
 
     def begin(self) -> None:
         """
@@ -67,9 +67,11 @@ class Projector:
                 before = self.reached
                 # Who has waited in vain has done so for all who come after, until something comes in: else each of
                 # those who stand in line would have to wait as long for himself.
-                wait = 0 if self._inVain == before else seconds
-                self._state.wait_for(lambda: self.reached >= seq or self._failing, wait)
-                self._inVain = before if self.reached == before else -1
+                at, waited = self._inVain
+                waited = waited if at == before else 0.0
+                self._state.wait_for(lambda: self.reached >= seq or self._failing, max(0.0, seconds - waited))
+                if self.reached == before:
+                    self._inVain = before, max(waited, seconds)
             return self.reached >= seq
 
     @property

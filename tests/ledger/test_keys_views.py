@@ -328,8 +328,8 @@ def test_audit_counts(audited: Path) -> None:
     [
         ("DELETE FROM key WHERE key = 'b'", ["'b' of crm is missing"]),
         ("UPDATE key SET seq = 8 WHERE key = 'b'", ["'b' of crm is of another entry than the log says"]),
-        ("INSERT INTO key VALUES (8, 'crm', 'd')", ["'d' of crm is there, which the log does not say"]),
-        ("INSERT INTO key VALUES (8, 'psp', 'a')", ["'a' of psp is there, which the log does not say"]),
+        ("INSERT INTO key VALUES ('crm', 'd', 8)", ["'d' of crm is there, which the log does not say"]),
+        ("INSERT INTO key VALUES ('psp', 'a', 8)", ["'a' of psp is there, which the log does not say"]),
         (
             "UPDATE key SET key = 'x' WHERE key = 'c'",
             ["'c' of crm is missing", "'x' of crm is there, which the log does not say"],
