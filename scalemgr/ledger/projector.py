@@ -70,7 +70,7 @@ class Projector:
                 at, waited = self._inVain
                 waited = waited if at == before else 0.0
                 self._state.wait_for(lambda: self.reached >= seq or self._failing, max(0.0, seconds - waited))
-                if self.reached == before:
+                if self.reached == before and not self._failing:
                     self._inVain = before, max(waited, seconds)
             return self.reached >= seq
 
