@@ -6,18 +6,18 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
 
+from .ending import Interrupted, beEndable, held
 from .machine import describe, raiseFileLimit, scratchParent
 from .parts import PARTS, Part
-from .processes import BenchFailed
+from .processes import BenchFailed, stopAll
 from .report import Report
 from .stage import DEFAULT, FULL, Plan, Stage
 
@@ -51,19 +51,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = FULL if options.full else DEFAULT
     if options.rounds is not None:
         plan = Plan(**{**plan.__dict__, "rounds": max(1, options.rounds)})
-    # So that whoever ends it ends what it started, and finds nothing left of it.
-    signal.signal(signal.SIGTERM, _end)
     raiseFileLimit()
-    report = measure(plan, [part for part in PARTS if not options.only or part.name in options.only])
+    # So that whoever ends it ends what it started, and finds nothing left of it.
+    beEndable()
+    try:
+        report = measure(plan, [part for part in PARTS if not options.only or part.name in options.only])
+    except Interrupted as e:
+        # Where a terminal went away there is nobody to tell.
+        with suppress(OSError):
+            _progress("")
+            print("interrupted; everything is removed", file=sys.stderr)
+        return 128 + e.number
     if options.json:
         print(json.dumps(report.forMachines(), indent=1))
     else:
         print("\n".join(report.lines()))
     return 1 if report.failed else 0
-
-
-def _end(number: int, frame: object) -> NoReturn:
-    sys.exit(128 + number)
 
 
 def measure(plan: Plan, parts: Sequence[Part]) -> Report:
@@ -74,8 +77,10 @@ def measure(plan: Plan, parts: Sequence[Part]) -> Report:
     turns += [("once", part) for part in able if part.once]
     failed: dict[str, str] = {}
     busy = os.getloadavg()[0]
-    scratch = Path(tempfile.mkdtemp(prefix="scalemgr-bench-", dir=scratchParent()))
+    scratch: Path | None = None
     try:
+        with held():
+            scratch = Path(tempfile.mkdtemp(prefix="scalemgr-bench-", dir=scratchParent()))
         stage = Stage(plan, scratch)
         try:
             began = time.monotonic()
@@ -92,7 +97,10 @@ def measure(plan: Plan, parts: Sequence[Part]) -> Report:
             stage.close()
         return Report(plan, describe(scratch), stage.figures, skipped, failed, _notes(stage, busy))
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        with held():
+            stopAll()
+            if scratch is not None:
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _notes(stage: Stage, busy: float) -> list[str]:

@@ -14,7 +14,7 @@ from scalemgr.client.blocking import BlockingClient
 
 from .ledgers import lag
 from .loads import Load
-from .processes import CHECKOUT, BenchFailed, python, running, unpinChildren
+from .processes import CHECKOUT, BenchFailed, python, run, running, unpinChildren
 
 __all__ = ["Daemon", "House"]
 
@@ -79,10 +79,7 @@ class House:
         config = folder / "scalemgr.toml"
         config.write_text(_CONFIG, "utf-8")
         words = ["token", "--config", str(config), "--new-key", "--id", "bench", "--role", "manager", "--days", "1"]
-        made = subprocess.run(
-            python("-m", "scalemgr", *words), cwd=CHECKOUT, check=True, capture_output=True, text=True
-        )
-        self.token = made.stdout.strip()
+        self.token = run(python("-m", "scalemgr", *words), cwd=CHECKOUT).stdout.strip()
 
     @contextmanager
     def daemon(self, ledger: Path, config: str = "") -> Iterator[Daemon]:

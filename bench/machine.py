@@ -6,11 +6,12 @@ import os
 import platform
 import resource
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 import twisted
+
+from .processes import run
 
 __all__ = ["Cores", "compileC", "describe", "findCompiler", "raiseFileLimit", "scratchParent"]
 
@@ -47,8 +48,13 @@ def findCompiler() -> str | None:
 
 
 def compileC(compiler: str, source: Path, target: Path) -> None:
-    """Make a program of one C file."""
-    subprocess.run([compiler, "-O2", "-o", str(target), str(source)], check=True)
+    """
+    Make a program of one C file.
+
+    @raise subprocess.SubprocessError: if the compiler fails.
+    """
+    # Its temporary files are removed with ours, whatever becomes of it.
+    run([compiler, "-O2", "-o", str(target), str(source)], env={**os.environ, "TMPDIR": str(target.parent)})
 
 
 def scratchParent() -> Path | None:
