@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -36,6 +38,23 @@ def testAFixedRateIsKept(generator: Generator, noop: Any) -> None:
     with noop() as port:
         load = generator.run(port, connections=3, rate=200, seconds=0.5, warmup=0)
     assert load["total"] == pytest.approx(100, abs=2)
+
+
+def testAStallIsSeen(generator: Generator, tmp_path: Path) -> None:
+    """At a fixed rate a server that stands still shows in the latencies, even past the end of the time that counts."""
+    command = generator.echo
+    assert command is not None
+    with running(command, None, tmp_path / "log") as (server, port):
+        server.send_signal(signal.SIGSTOP)
+        goesOn = Timer(1.4, server.send_signal, [signal.SIGCONT])
+        goesOn.start()
+        try:
+            load = generator.run(port, "echo", connections=3, rate=200, seconds=1, warmup=0)
+        finally:
+            goesOn.join()
+    # A server that is stopped has answered nothing: whatever else the machine does, only the waiting gets longer.
+    assert load["timed"] == load["total"] == pytest.approx(200, abs=2)
+    assert load["max"] >= load["p99"] > 400_000
 
 
 @BOTH
