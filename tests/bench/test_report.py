@@ -41,7 +41,11 @@ def testWhatWasNotMeasuredIsNotJudged() -> None:
 @pytest.mark.parametrize(("behind", "words"), [(2.0, "reached"), (2.1, "missed")])
 def testWhatIsSustainedKeepsItsViewsUp(behind: float, words: str) -> None:
     """A rate that leaves the views behind is not sustained, however high it is."""
-    found = {**figures(), "sustained: views behind at the end": Figure("s", [behind])}
+    found = {
+        **figures(),
+        "sustained: views behind at most": Figure("s", [behind]),
+        "sustained: views behind at the end": Figure("s", [0.0]),
+    }
     assert verdict("sustained", found) == (0.8, words)
 
 
