@@ -17,6 +17,8 @@ from .ending import held
 __all__ = [
     "CHECKOUT",
     "BenchFailed",
+    "ConnectionsClosed",
+    "NotHere",
     "listening",
     "python",
     "run",
@@ -42,6 +44,14 @@ class BenchFailed(Exception):
     """Something that is measured did not do what it has to do: it has no figure."""
 
 
+class ConnectionsClosed(BenchFailed):
+    """A load lost its connections: it is not known why, and who serves it may know."""
+
+
+class NotHere(Exception):
+    """Something cannot be measured on this machine, as was found only now."""
+
+
 def python(*arguments: str) -> list[str]:
     """A command of this Python that finds this checkout."""
     return [sys.executable, *arguments]
@@ -60,7 +70,7 @@ def start(command: Sequence[str], core: int | None, **how: Any) -> subprocess.Po
         if core is not None:
             os.sched_setaffinity(0, {core})
         try:
-            process = subprocess.Popen(command, env=environment, text=True, **how)
+            process = subprocess.Popen(command, env=environment, encoding="utf-8", errors="replace", **how)
         finally:
             os.sched_setaffinity(0, allowed)
         _started.append(process)
@@ -75,7 +85,9 @@ def run(command: Sequence[str], **how: Any) -> subprocess.CompletedProcess[str]:
     @raise subprocess.SubprocessError: if it fails, or takes longer than two minutes.
     """
     with held():
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=_RUN_S, **how)
+        return subprocess.run(
+            command, check=True, capture_output=True, encoding="utf-8", errors="replace", timeout=_RUN_S, **how
+        )
 
 
 def unpinChildren(pid: int) -> None:

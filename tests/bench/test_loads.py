@@ -72,14 +72,27 @@ def testAnswersInAnyOrder(either: Generator, tmp_path: Path) -> None:
 def testWhatIsWrongIsNoSpeed(either: Generator, tmp_path: Path, mode: str) -> None:
     """One wrong status, extID, replay or end of a connection among the right answers fails the load."""
     server = running(python("-m", "tests.bench.scripted", mode), None, tmp_path / "log")
-    with server as (_, port), pytest.raises(BenchFailed, match="wrong answers"):
+    with server as (_, port), pytest.raises(BenchFailed, match=r"wrong answers|connections were closed"):
         either.run(port, connections=1, in_flight=8, seconds=0.2, warmup=0)
 
 
 @BOTH
 def testAStatusHasToBeTheExpectedOne(either: Generator, noop: Any) -> None:
     """A refusal that is granted is as wrong as a deposit that is refused."""
-    with noop(200) as port, pytest.raises(BenchFailed, match="'200'"):
+    with noop(200) as port, pytest.raises(BenchFailed, match="of status 200"):
         either.run(port, "refusal", seconds=0.1, warmup=0)
-    with noop(409) as port, pytest.raises(BenchFailed, match=r"refused|'409'"):
+    with noop(409) as port, pytest.raises(BenchFailed, match=r"refused|of status 409"):
         either.run(port, "deposit", seconds=0.1, warmup=0)
+
+
+def testACompilerThatFailsIsNotNeeded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noop: Any) -> None:
+    """If the compiler fails, the generator in Python makes the loads, and a sentence says why."""
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\necho 'load.c:1: error: it is Monday' >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    generator = Generator(tmp_path, core=None)
+    assert not generator.isC
+    assert generator.whyNotC == f"the C compiler failed: {compiler}: load.c:1: error: it is Monday"
+    with noop() as port:
+        assert generator.run(port, seconds=0.1, warmup=0)["ok"]
