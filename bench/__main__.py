@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 from .ending import Interrupted, beEndable, held
 from .machine import describe, raiseFileLimit, scratchParent
 from .parts import PARTS, Part
-from .processes import BenchFailed, stopAll
+from .processes import BenchFailed, NotHere, stopAll
 from .report import Report
 from .stage import DEFAULT, FULL, Plan, Stage
 
@@ -46,27 +47,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         choices=[part.name for part in PARTS],
         help=f"measure this part (repeatable): {', '.join(part.name for part in PARTS)}",
     )
-    parser.add_argument("--rounds", type=int, help="how often")
+    parser.add_argument("--rounds", type=_count, help="how often")
     options = parser.parse_args(arguments)
     plan = FULL if options.full else DEFAULT
     if options.rounds is not None:
-        plan = Plan(**{**plan.__dict__, "rounds": max(1, options.rounds)})
+        plan = Plan(**{**plan.__dict__, "rounds": options.rounds})
     raiseFileLimit()
+    # A sign that the output cannot show is no reason to lose what was measured.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     # So that whoever ends it ends what it started, and finds nothing left of it.
     beEndable()
     try:
         report = measure(plan, [part for part in PARTS if not options.only or part.name in options.only])
+        print(json.dumps(report.forMachines(), indent=1) if options.json else "\n".join(report.lines()))
+        return 1 if report.failed else 0
     except Interrupted as e:
         # Where a terminal went away there is nobody to tell.
         with suppress(OSError):
             _progress("")
             print("interrupted; everything is removed", file=sys.stderr)
         return 128 + e.number
-    if options.json:
-        print(json.dumps(report.forMachines(), indent=1))
-    else:
-        print("\n".join(report.lines()))
-    return 1 if report.failed else 0
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{count} is less than 1")
+    return count
 
 
 def measure(plan: Plan, parts: Sequence[Part]) -> Report:
@@ -86,16 +94,21 @@ def measure(plan: Plan, parts: Sequence[Part]) -> Report:
             began = time.monotonic()
             for number, (when, part) in enumerate(turns, 1):
                 _progress(f"[{number}/{len(turns)}] {time.monotonic() - began:4.0f} s  {when}: {part.name}")
-                if part.name in failed:
+                if part.name in failed or part.name in skipped:
                     continue
                 try:
                     part.measure(stage)
+                except NotHere as e:
+                    skipped[part.name] = str(e)
                 except (BenchFailed, subprocess.SubprocessError, OSError) as e:
                     failed[part.name] = str(e)
             _progress("")
         finally:
             stage.close()
-        return Report(plan, describe(scratch), stage.figures, skipped, failed, _notes(stage, busy))
+        names = [part.name for part in parts]
+        isWhole = {part.name for part in PARTS} <= set(names)
+        notes = _notes(stage, busy)
+        return Report(plan, describe(scratch), stage.figures, skipped, failed, notes, names, isWhole)
     finally:
         with held():
             stopAll()
@@ -108,7 +121,7 @@ def _notes(stage: Stage, busy: float) -> list[str]:
     if busy > _BUSY:
         notes.append(f"the load average was {busy:.1f} before it began: something else takes from what is measured")
     if not stage.generator.isC:
-        notes.append("no C compiler (cc, gcc, $CC): the generator is in Python, and may be the bottleneck")
+        notes.append(f"{stage.generator.whyNotC}; the generator is in Python, and may be the bottleneck")
     if stage.cores.server is None:
         notes.append("one core only: nothing is pinned, and the generator takes from what it measures")
     else:

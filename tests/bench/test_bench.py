@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from threading import Timer
 from typing import TypeVar
 
 import pytest
 
-from bench.__main__ import measure
+from bench.__main__ import main, measure
 from bench.machine import findCompiler
 from bench.parts import PARTS, Part
 from bench.processes import CHECKOUT, BenchFailed
@@ -124,6 +125,46 @@ def _child(parent: int, word: bytes) -> str | None:
             if word in Path(f"/proc/{pid}/cmdline").read_bytes():
                 return pid
     return None
+
+
+@needsCompiler
+def testADaemonThatDiesIsHeard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the daemon dies under a load, the failure says so, and has the last words of its log."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def deadly(stage: Stage) -> None:
+        with stage.daemon(subscriber=False) as daemon:
+            kill = Timer(0.3, os.kill, [daemon.pid, signal.SIGKILL])
+            kill.start()
+            try:
+                stage.deposits(daemon, 2, 2, seconds=20)
+            finally:
+                kill.join()
+
+    failed = measure(TINY, [Part("deadly", deadly)]).failed["deadly"]
+    assert "its connections were closed" in failed
+    assert "the daemon died (signal 9); its last words:\n" in failed
+    assert "listening on tcp" in failed
+
+
+@needsCompiler
+def testAnOutputThatIsPlainGetsWhatItCanShow(tmp_path: Path) -> None:
+    """Where stdout has no sign for what is told, another one is printed, and nothing is lost."""
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TMPDIR": str(tmp_path)}
+    environment = {**os.environ, **plain, "PYTHONPATH": str(CHECKOUT)}
+    command = [sys.executable, "-m", "bench", "--only", "raw", "--rounds", "1"]
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="ascii", check=True)
+    assert "?s" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "many"])
+def testThereIsARoundAtLeast(count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A number of rounds that is none is refused before anything is started."""
+    with pytest.raises(SystemExit) as refused:
+        main(["--rounds", count])
+    assert refused.value.code == 2
+    assert "--rounds" in capsys.readouterr().err
 
 
 @needsCompiler
