@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
 
+from .ending import Interrupted, beEndable, held
 from .machine import describe, raiseFileLimit, scratchParent
 from .parts import PARTS, Part
-from .processes import BenchFailed
+from .processes import BenchFailed, NotHere, stopAll
 from .report import Report
 from .stage import DEFAULT, FULL, Plan, Stage
 
@@ -46,24 +47,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         choices=[part.name for part in PARTS],
         help=f"measure this part (repeatable): {', '.join(part.name for part in PARTS)}",
     )
-    parser.add_argument("--rounds", type=int, help="how often")
+    parser.add_argument("--rounds", type=_count, help="how often")
     options = parser.parse_args(arguments)
     plan = FULL if options.full else DEFAULT
     if options.rounds is not None:
-        plan = Plan(**{**plan.__dict__, "rounds": max(1, options.rounds)})
-    # So that whoever ends it ends what it started, and finds nothing left of it.
-    signal.signal(signal.SIGTERM, _end)
+        plan = Plan(**{**plan.__dict__, "rounds": options.rounds})
     raiseFileLimit()
-    report = measure(plan, [part for part in PARTS if not options.only or part.name in options.only])
-    if options.json:
-        print(json.dumps(report.forMachines(), indent=1))
-    else:
-        print("\n".join(report.lines()))
-    return 1 if report.failed else 0
+    # A sign that the output cannot show is no reason to lose what was measured.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    # So that whoever ends it ends what it started, and finds nothing left of it.
+    beEndable()
+    try:
+        report = measure(plan, [part for part in PARTS if not options.only or part.name in options.only])
+        print(json.dumps(report.forMachines(), indent=1) if options.json else "\n".join(report.lines()))
+        return 1 if report.failed else 0
+    except Interrupted as e:
+        # Where a terminal went away there is nobody to tell.
+        with suppress(OSError):
+            _progress("")
+            print("interrupted; everything is removed", file=sys.stderr)
+        return 128 + e.number
 
 
-def _end(number: int, frame: object) -> NoReturn:
-    sys.exit(128 + number)
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{count} is less than 1")
+    return count
 
 
 def measure(plan: Plan, parts: Sequence[Part]) -> Report:
@@ -74,25 +85,35 @@ def measure(plan: Plan, parts: Sequence[Part]) -> Report:
     turns += [("once", part) for part in able if part.once]
     failed: dict[str, str] = {}
     busy = os.getloadavg()[0]
-    scratch = Path(tempfile.mkdtemp(prefix="scalemgr-bench-", dir=scratchParent()))
+    scratch: Path | None = None
     try:
+        with held():
+            scratch = Path(tempfile.mkdtemp(prefix="scalemgr-bench-", dir=scratchParent()))
         stage = Stage(plan, scratch)
         try:
             began = time.monotonic()
             for number, (when, part) in enumerate(turns, 1):
                 _progress(f"[{number}/{len(turns)}] {time.monotonic() - began:4.0f} s  {when}: {part.name}")
-                if part.name in failed:
+                if part.name in failed or part.name in skipped:
                     continue
                 try:
                     part.measure(stage)
+                except NotHere as e:
+                    skipped[part.name] = str(e)
                 except (BenchFailed, subprocess.SubprocessError, OSError) as e:
                     failed[part.name] = str(e)
             _progress("")
         finally:
             stage.close()
-        return Report(plan, describe(scratch), stage.figures, skipped, failed, _notes(stage, busy))
+        names = [part.name for part in parts]
+        isWhole = {part.name for part in PARTS} <= set(names)
+        notes = _notes(stage, busy)
+        return Report(plan, describe(scratch), stage.figures, skipped, failed, notes, names, isWhole)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        with held():
+            stopAll()
+            if scratch is not None:
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _notes(stage: Stage, busy: float) -> list[str]:
@@ -100,7 +121,7 @@ def _notes(stage: Stage, busy: float) -> list[str]:
     if busy > _BUSY:
         notes.append(f"the load average was {busy:.1f} before it began: something else takes from what is measured")
     if not stage.generator.isC:
-        notes.append("no C compiler (cc, gcc, $CC): the generator is in Python, and may be the bottleneck")
+        notes.append(f"{stage.generator.whyNotC}; the generator is in Python, and may be the bottleneck")
     if stage.cores.server is None:
         notes.append("one core only: nothing is pinned, and the generator takes from what it measures")
     else:

@@ -7,14 +7,14 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from scalemgr.client.blocking import BlockingClient
 
 from .ledgers import lag
 from .loads import Load
-from .processes import CHECKOUT, BenchFailed, python, running, unpinChildren
+from .processes import CHECKOUT, BenchFailed, ConnectionsClosed, python, run, running, unpinChildren
 
 __all__ = ["Daemon", "House"]
 
@@ -24,6 +24,9 @@ ledger = "sqlite:ledger"
 [auth]
 key_files = ["scalemgr.key"]
 """
+
+# Of the log of one that died.
+_LAST_LINES = 10
 
 
 class Daemon:
@@ -48,9 +51,14 @@ class Daemon:
         """A session of a manager."""
         return BlockingClient("127.0.0.1", self.port, token=self.token)
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
     def rss(self) -> int:
         """The memory that it has, in bytes."""
-        rollup = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text("ascii")
+        rollup = Path(f"/proc/{self.pid}/smaps_rollup").read_text("ascii")
         found = re.search(r"^Rss:\s+(\d+) kB", rollup, re.MULTILINE)
         assert found is not None, rollup
         return int(found.group(1)) * 1024
@@ -79,10 +87,7 @@ class House:
         config = folder / "scalemgr.toml"
         config.write_text(_CONFIG, "utf-8")
         words = ["token", "--config", str(config), "--new-key", "--id", "bench", "--role", "manager", "--days", "1"]
-        made = subprocess.run(
-            python("-m", "scalemgr", *words), cwd=CHECKOUT, check=True, capture_output=True, text=True
-        )
-        self.token = made.stdout.strip()
+        self.token = run(python("-m", "scalemgr", *words), cwd=CHECKOUT).stdout.strip()
 
     @contextmanager
     def daemon(self, ledger: Path, config: str = "") -> Iterator[Daemon]:
@@ -102,9 +107,30 @@ class House:
             started = time.monotonic()
             with running(command, self._core, home / "log") as (process, port):
                 unpinChildren(process.pid)
-                yield Daemon(process, port, home / "ledger", self.token, started)
-                if process.poll() is not None:
-                    said = (home / "log").read_text("utf-8", "replace")
-                    raise BenchFailed(f"the daemon has ended by itself:\n{said[-2000:]}")
+                try:
+                    yield Daemon(process, port, home / "ledger", self.token, started)
+                except (BenchFailed, OSError) as e:
+                    if why := _died(process, home / "log", isSuspected=isinstance(e, ConnectionsClosed)):
+                        raise BenchFailed(f"{e}: {why}") from e
+                    raise
+                if why := _died(process, home / "log", isSuspected=False):
+                    raise BenchFailed(why)
         finally:
             shutil.rmtree(home)
+
+
+def _died(process: subprocess.Popen[str], log: Path, *, isSuspected: bool) -> str | None:
+    """What became of the daemon, and its last words; C{None} if it runs as it should."""
+    # Its connections are closed a moment before it is gone.
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(2 if isSuspected else 0)
+    if process.returncode is None and not isSuspected:
+        return None
+    words = "\n".join(log.read_text("utf-8", "replace").splitlines()[-_LAST_LINES:])
+    if process.returncode is None:
+        return f"did the daemon die? It still runs; its last words:\n{words}"
+    return f"the daemon died ({_ending(process.returncode)}); its last words:\n{words}"
+
+
+def _ending(status: int) -> str:
+    return f"exit status {status}" if status >= 0 else f"signal {-status}"

@@ -60,7 +60,7 @@ def _lone(medians: Mapping[str, float]) -> float:
 
 _HALF = "scalemgr at half of the top rate"
 _TOP = "scalemgr 50x16"
-_BEHIND = "sustained: views behind at the end"
+_BEHIND = "sustained: views behind at most"
 
 #: In the order in which they were set.
 GOALS = (

@@ -15,7 +15,8 @@
  *   catchup        one session that gets everything from seq 0 on, until replay:done
  *
  * Without --rate a request follows an answer (closed loop, N x M of them under way). With it requests come at a fixed
- * rate over all connections, whatever the answers do, and latency counts from when each was to be sent.
+ * rate over all connections, whatever the answers do, and latency counts from when each was to be sent. Every one that
+ * was to be sent in the time that counts has its latency counted, however late its answer is: so a stall is seen.
  *
  * Prints "ready" on stderr once all sessions stand, and one JSON object on stdout. Exit status 0 only if every answer
  * was what it had to be: a run with wrong answers has no speed.
@@ -40,6 +41,9 @@
 #include <unistd.h>
 
 typedef uint64_t u64;
+
+/* How long what is under way at the end is waited for. */
+#define PATIENCE_NS 10000000000u
 
 enum kind { DEPOSIT, PLAIN, REPLAY, REFUSAL, ACCOUNT, ECHO, SUBSCRIBE, CATCHUP, KINDS };
 static const char *const NAMES[KINDS] = {"deposit", "deposit-plain", "replay",    "refusal",
@@ -72,7 +76,7 @@ static u64 slotCount, *freeSlots, freeCount;
 static int epollFd, sending = 1;
 
 /* What came of it. */
-static u64 answersIn, answersAll, statuses[1000], replayed, wrong, strays, events, eventBytes, closedByPeer, unordered;
+static u64 answersIn, answersAll, timed, statuses[1000], replayed, wrong, strays, events, eventBytes, closedByPeer, unordered;
 static u64 firstEventNs, lastEventNs, windowStart, windowEnd, replayRounds;
 static int catchupDone;
 static char example[400];
@@ -107,6 +111,7 @@ static void keepLatency(u64 ns) {
     unsigned high = ns < (1u << CUTS) ? 0 : 63 - CUTS - (unsigned)__builtin_clzll(ns) + 1;
     histogram[((u64)high << CUTS) + ((high ? ns >> (high - 1) : ns) & ((1u << CUTS) - 1))]++;
     if (ns > maxNs) maxNs = ns;
+    timed++;
 }
 
 static double percentileUs(double share) {
@@ -286,10 +291,10 @@ static void onAnswer(struct conn *c, const char *line, const char *end, u64 at) 
         wrong++;
         keepExample(line, (size_t)(end - line));
     }
-    if (at >= windowStart && at < windowEnd && windowStart) {
-        answersIn++;
-        keepLatency(at - s->sentNs);
-    }
+    int inWindow = at >= windowStart && at < windowEnd && windowStart;
+    answersIn += (u64)inWindow;
+    /* At a fixed rate those that a stall kept waiting past the end are the very ones that show it. */
+    if (opt.rate > 0 ? s->sentNs >= windowStart && s->sentNs < windowEnd : inWindow) keepLatency(at - s->sentNs);
     s->busy = 0;
     if (opt.rate > 0)
         freeSlots[freeCount++] = slot;
@@ -473,12 +478,12 @@ static void runOpen(void) {
     int *touchedList = need(calloc((size_t)opt.connections, sizeof *touchedList)), touchedCount;
     windowStart = start + (u64)(opt.warmup * 1e9);
     windowEnd = windowStart + (u64)(opt.seconds * 1e9);
-    for (;;) {
+    /* Whatever is due before the end is sent, even if that is only possible after it. */
+    for (u64 due = start; due < windowEnd && !stopped && !closedByPeer;) {
         u64 at = now();
-        if (at >= windowEnd || stopped || closedByPeer) break;
-        u64 due;
+        if (at >= windowEnd + PATIENCE_NS) break;
         touchedCount = 0;
-        while ((due = start + (u64)((double)arrivals * 1e9 / opt.rate)) <= at && freeCount) {
+        while ((due = start + (u64)((double)arrivals * 1e9 / opt.rate)) <= at && due < windowEnd && freeCount) {
             queueRequest(&conns[next], freeSlots[--freeCount], due);
             if (!touched[next]) touched[next] = 1, touchedList[touchedCount++] = next;
             next = (next + 1) % opt.connections;
@@ -487,7 +492,7 @@ static void runOpen(void) {
         for (int i = 0; i < touchedCount; i++) touched[touchedList[i]] = 0, flush(&conns[touchedList[i]]);
         struct itimerspec when = {.it_value = {(time_t)(due / 1000000000u), (long)(due % 1000000000u)}};
         timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, NULL);
-        turn(wakeMs(windowEnd));
+        turn(due < windowEnd ? 100 : 0);
     }
 }
 
@@ -521,12 +526,15 @@ static void tell(const char *name, u64 count) {
 static int report(u64 unanswered) {
     double seconds = opt.seconds;
     u64 counted = answersIn;
+    /* A stall may be as long as the time that counts. */
+    int some = counted > 0 || timed > 0;
     if (opt.kind >= SUBSCRIBE) {
         counted = events;
+        some = events > 0;
         seconds = (double)(lastEventNs - (opt.kind == CATCHUP ? windowStart : firstEventNs)) / 1e9;
     }
     u64 errors = strays + unanswered + closedByPeer + unordered;
-    int ok = !wrong && !errors && (opt.kind == SUBSCRIBE || counted > 0);
+    int ok = !wrong && !errors && (opt.kind == SUBSCRIBE || some);
     printf("{\"kind\":\"%s\",\"connections\":%d,\"in_flight\":%d,\"ok\":%s", NAMES[opt.kind], opt.connections,
            opt.inFlight, ok ? "true" : "false");
     printf(",\"seconds\":%.3f,\"rate\":%.1f,\"rate_asked\":%.1f", seconds,
@@ -534,6 +542,7 @@ static int report(u64 unanswered) {
     printf(",\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"max\":%.1f", percentileUs(.5), percentileUs(.9),
            percentileUs(.99), (double)maxNs / 1e3);
     tell("answers", answersIn);
+    tell("timed", timed);
     tell("total", answersAll);
     const char *separator = ",\"statuses\":{";
     for (int i = 0; i < 1000; i++) {
@@ -627,7 +636,7 @@ int main(int argc, char **argv) {
     else runClosed();
     /* What is under way is still answered, and still has to be right; where answers went astray some never will be. */
     sending = 0;
-    u64 patience = now() + 10000000000u;
+    u64 patience = now() + PATIENCE_NS;
     while (opt.kind < SUBSCRIBE && !closedByPeer && !strays && now() < patience && underWay()) turn(50);
     return report(opt.kind < SUBSCRIBE ? underWay() : 0);
 }

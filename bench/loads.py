@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .machine import compileC, findCompiler
-from .processes import BenchFailed, python, start, stop
+from .processes import BenchFailed, ConnectionsClosed, python, start, stop
 
 __all__ = ["Generator", "Load"]
 
@@ -20,6 +20,17 @@ _HERE = Path(__file__).resolve().parent
 # What a load may take longer than it was asked to: sessions are opened, and what is under way is answered.
 _GRACE_S = 150.0
 
+# What may be wrong with a load, as its report names it, and in words.
+_WRONG = {
+    "wrong": "not as they had to be",
+    "strays": "to nothing that was asked",
+    "unanswered": "missing",
+    "unordered": "events out of order",
+    "closed": "connections closed",
+    "replayed": "that said they were replayed",
+    "total": "in all",
+}
+
 
 class Generator:
     """
@@ -28,19 +39,30 @@ class Generator:
     @param folder: where the programs are made.
     @param core: where it runs; C{None}: anywhere.
     @ivar isC: is it the compiled one? The other one is likely to be the bottleneck.
+    @ivar whyNotC: why it is not.
     """
 
     def __init__(self, folder: Path, core: int | None) -> None:
         self._folder = folder
         self.core = core
+        self.whyNotC = self._compile()
+        self.isC = self.whyNotC is None
+        self._command = [str(folder / "load")] if self.isC else python("-m", "bench.slowload")
+
+    def _compile(self) -> str | None:
+        """Make the programs; why they cannot be made."""
         compiler = findCompiler()
-        self.isC = compiler is not None
         if compiler is None:
-            self._command = python("-m", "bench.slowload")
-        else:
-            compileC(compiler, _HERE / "load.c", folder / "load")
-            compileC(compiler, _HERE / "echo.c", folder / "echo")
-            self._command = [str(folder / "load")]
+            return "no C compiler (cc, gcc, $CC)"
+        try:
+            for name in ("load", "echo"):
+                compileC(compiler, _HERE / f"{name}.c", self._folder / name)
+        except subprocess.CalledProcessError as e:
+            said = [line for line in e.stderr.splitlines() if "error" in line] or e.stderr.splitlines()
+            return f"the C compiler failed: {compiler}: {said[0] if said else f'exit status {e.returncode}'}"
+        except (subprocess.SubprocessError, OSError) as e:
+            return f"the C compiler failed: {e}"
+        return None
 
     @property
     def echo(self) -> list[str] | None:
@@ -100,5 +122,8 @@ def _read(kind: str, said: str, complaints: str) -> Load:
         return result
     if not result["wrong"] and not result["errors"]:
         raise BenchFailed(f"the load {kind} had no answer in the time that counts, of {result['total']} in all")
-    what = {name: result[name] for name in ("total", "statuses", "replayed", "wrong", "errors", "closed", "strays")}
-    raise BenchFailed(f"the load {kind} had wrong answers: {what}, for instance {result['example']!r}")
+    if result["closed"] and not result["wrong"] and not result["strays"]:
+        raise ConnectionsClosed(f"the load {kind} had {result['total']} answers, and its connections were closed")
+    what = [f"{result[name]} {words}" for name, words in _WRONG.items() if result[name]]
+    what += [f"{count} of status {status}" for status, count in result["statuses"].items()]
+    raise BenchFailed(f"the load {kind} had wrong answers: {', '.join(what)}; for instance {result['example']}")

@@ -8,9 +8,13 @@ import resource
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import twisted
+from scalemgr import __version__
+
+from .processes import CHECKOUT, run
 
 __all__ = ["Cores", "compileC", "describe", "findCompiler", "raiseFileLimit", "scratchParent"]
 
@@ -47,8 +51,13 @@ def findCompiler() -> str | None:
 
 
 def compileC(compiler: str, source: Path, target: Path) -> None:
-    """Make a program of one C file."""
-    subprocess.run([compiler, "-O2", "-o", str(target), str(source)], check=True)
+    """
+    Make a program of one C file.
+
+    @raise subprocess.SubprocessError: if the compiler fails.
+    """
+    # Its temporary files are removed with ours, whatever becomes of it.
+    run([compiler, "-O2", "-o", str(target), str(source)], env={**os.environ, "TMPDIR": str(target.parent)})
 
 
 def scratchParent() -> Path | None:
@@ -57,16 +66,35 @@ def scratchParent() -> Path | None:
 
 
 def describe(folder: Path) -> dict[str, str]:
-    """What a figure of this machine has to be quoted with."""
+    """
+    What a figure of this machine has to be quoted with.
+
+    @param folder: one that was made for the run, in the folder that is told.
+    """
     return {
+        "scalemgr": f"{__version__}{_commit()}",
+        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "cpu": _cpu(),
         "cores": str(len(os.sched_getaffinity(0))),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
+        "folder": str(folder.parent),
         "filesystem": _filesystem(folder) or "unknown",
         "python": platform.python_version(),
         "twisted": twisted.__version__,
     }
+
+
+def _commit() -> str:
+    """Of the checkout, if it is one and there is git to ask."""
+    if not (CHECKOUT / ".git").exists():
+        return ""
+    try:
+        # No tag: a version that says where it is from does not need another name.
+        asked = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty", "--exclude", "*"]
+        return f" ({run(asked).stdout.strip()})"
+    except (subprocess.SubprocessError, OSError):
+        return ""
 
 
 def _cpu() -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .processes import BenchFailed, start, stop
+from .processes import BenchFailed, run, start, stop
 
 __all__ = ["Postgres", "unavailable"]
 
@@ -93,18 +93,18 @@ class Postgres:
     @contextmanager
     def database(self) -> Iterator[None]:
         """Made, and dropped."""
-        self._psql("postgres", f"CREATE DATABASE {self._name}")
         try:
+            self._psql("postgres", f"CREATE DATABASE {self._name}")
             self._psql(self._name, _SCHEMA)
             for script, text in _SCRIPTS.items():
                 (self._folder / f"{script}.sql").write_text(text, "utf-8")
             yield
         finally:
-            self._psql("postgres", f"DROP DATABASE {self._name} WITH (FORCE)")
+            self._psql("postgres", f"DROP DATABASE IF EXISTS {self._name} WITH (FORCE)")
 
     def _psql(self, database: str, sql: str) -> None:
         command = ["psql", *_server(), "-w", "-q", "-v", "ON_ERROR_STOP=1", database]
-        subprocess.run(command, input=sql, check=True, text=True, capture_output=True)
+        run(command, input=sql)
 
     def measure(self, script: str, counts: tuple[int, ...], seconds: int) -> float:
         """Transactions a second, at the best client count: found the first time, then kept."""

@@ -12,17 +12,44 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["CHECKOUT", "BenchFailed", "listening", "python", "running", "start", "stop", "unpinChildren"]
+from .ending import held
+
+__all__ = [
+    "CHECKOUT",
+    "BenchFailed",
+    "ConnectionsClosed",
+    "NotHere",
+    "listening",
+    "python",
+    "run",
+    "running",
+    "start",
+    "stop",
+    "stopAll",
+    "unpinChildren",
+]
 
 #: Where the package is.
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 _LISTENING = re.compile(r"listening on tcp 127\.0\.0\.1:(\d+)")
 _STOP_S = 30.0
+_RUN_S = 120.0
+
+# What was started and not stopped yet: between the start and whoever stops it, the bench may be ended.
+_started: list[subprocess.Popen[str]] = []
 
 
 class BenchFailed(Exception):
     """Something that is measured did not do what it has to do: it has no figure."""
+
+
+class ConnectionsClosed(BenchFailed):
+    """A load lost its connections: it is not known why, and who serves it may know."""
+
+
+class NotHere(Exception):
+    """Something cannot be measured on this machine, as was found only now."""
 
 
 def python(*arguments: str) -> list[str]:
@@ -38,13 +65,29 @@ def start(command: Sequence[str], core: int | None, **how: Any) -> subprocess.Po
     """
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     # A child inherits where its parent may run: set it here, for that one moment, and nothing runs before it.
-    allowed = os.sched_getaffinity(0)
-    if core is not None:
-        os.sched_setaffinity(0, {core})
-    try:
-        return subprocess.Popen(command, env=environment, text=True, **how)
-    finally:
-        os.sched_setaffinity(0, allowed)
+    with held():
+        allowed = os.sched_getaffinity(0)
+        if core is not None:
+            os.sched_setaffinity(0, {core})
+        try:
+            process = subprocess.Popen(command, env=environment, encoding="utf-8", errors="replace", **how)
+        finally:
+            os.sched_setaffinity(0, allowed)
+        _started.append(process)
+    return process
+
+
+def run(command: Sequence[str], **how: Any) -> subprocess.CompletedProcess[str]:
+    """
+    Run something short to its end, even if the bench is ended meanwhile: so that nothing of it is left, not even what
+    it has started itself, as compilers do.
+
+    @raise subprocess.SubprocessError: if it fails, or takes longer than two minutes.
+    """
+    with held():
+        return subprocess.run(
+            command, check=True, capture_output=True, encoding="utf-8", errors="replace", timeout=_RUN_S, **how
+        )
 
 
 def unpinChildren(pid: int) -> None:
@@ -75,6 +118,14 @@ def stop(process: subprocess.Popen[str]) -> None:
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
+        if process in _started:
+            _started.remove(process)
+
+
+def stopAll() -> None:
+    """End whatever was started here and not stopped."""
+    for process in list(_started):
+        stop(process)
 
 
 @contextmanager

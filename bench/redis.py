@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .processes import BenchFailed, start, stop
+from .processes import BenchFailed, run, start, stop
 
 __all__ = ["Redis", "serving", "unavailable"]
 
@@ -42,7 +42,7 @@ class Redis:
 
     def _cli(self, *words: str) -> str:
         command = ["redis-cli", "-h", "127.0.0.1", "-p", str(self._port), *words]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout.strip()
+        return run(command).stdout.strip()
 
     def measure(self, clients: int, inFlight: int, count: int) -> float:
         """Calls a second, of so many calls, by 10,000 accounts."""

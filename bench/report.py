@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ class Report:
     @ivar skipped: why a part was not measured, by its name.
     @ivar failed: why a part has no figures, or not all.
     @ivar notes: what else has to be known.
+    @ivar parts: the names of those that were to be measured.
+    @ivar isWhole: are those all there are? Else a goal that was not measured was not asked for.
     """
 
     plan: Plan
@@ -28,11 +30,13 @@ class Report:
     skipped: Mapping[str, str]
     failed: Mapping[str, str]
     notes: list[str]
+    parts: Collection[str]
+    isWhole: bool = True
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """Of every goal."""
-        return judge(self.figures)
+        """Of every goal that was asked for."""
+        return [verdict for verdict in judge(self.figures) if self.isWhole or verdict.value is not None]
 
     def forMachines(self) -> dict[str, Any]:
         """All of it, to be written as JSON."""
@@ -75,17 +79,20 @@ class Report:
         yield from self._figures()
         yield from (f"{name:<46}skipped: {why}" for name, why in self.skipped.items())
         yield from (f"{name:<46}FAILED: {why}" for name, why in self.failed.items())
-        yield ""
-        yield f"{'goal':<54}{'measured':>10}{'goal':>14}"
-        yield from map(self._goal, self.verdicts)
+        if verdicts := self.verdicts:
+            yield ""
+            yield f"{'goal':<54}{'measured':>10}{'goal':>14}"
+            yield from map(self._goal, verdicts)
 
     def _plan(self) -> Iterator[str]:
         plan = self.plan
-        yield f"{plan.name} run: {plan.rounds} rounds of loads of {plan.seconds:g} s"
-        yield (
-            f"big: {plan.bigTrades:,} trades and {plan.bigAccounts:,} accounts; sustained: {plan.sustained:g} s "
-            f"against {plan.burst:g} s"
-        )
+        yield f"{plan.name} run: {plan.rounds} round{'s' * (plan.rounds != 1)} of loads of {plan.seconds:g} s"
+        sizes = {
+            "big": f"{plan.bigTrades:,} trades and {plan.bigAccounts:,} accounts",
+            "sustained": f"{plan.sustained:g} s against {plan.burst:g} s",
+        }
+        if told := "; ".join(f"{name}: {size}" for name, size in sizes.items() if name in self.parts):
+            yield told
 
     def _figures(self) -> Iterator[str]:
         yield f"{'figure':<46}{'median':>12}   {'low - high':<25}{'unit':<7}{'p50, µs':>10}{'p99, µs':>10}"

@@ -260,6 +260,7 @@ class Load:
             "ok": ok,
             "seconds": round(seconds, 3),
             "answers": answers,
+            "timed": len(self._latencies),
             "rate": counted / seconds if seconds > 0 else 0.0,
             **{f"p{n}": round(ordered[int(n / 100 * (len(ordered) - 1))] * 1e6, 1) for n in (50, 90, 99)},
             "max": round(ordered[-1] * 1e6, 1),

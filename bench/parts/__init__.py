@@ -35,7 +35,7 @@ class Part:
 
 #: In the order in which they are run.
 PARTS = (
-    Part("echo", alone.echo, unavailable=alone.noEcho),
+    Part("echo", alone.echo),
     Part("noop", alone.noop),
     Part("ledger", alone.ledger),
     Part("raw", alone.raw),

@@ -6,26 +6,21 @@ import json
 import shutil
 import subprocess
 
-from ..machine import findCompiler
-from ..processes import BenchFailed, python, running, start, stop
+from ..processes import BenchFailed, NotHere, python, running, start, stop
 from ..stage import SHAPES, Stage
 
-__all__ = ["echo", "ledger", "noEcho", "noop", "raw"]
+__all__ = ["echo", "ledger", "noop", "raw"]
 
 _BATCH = 800
 # What a deposit takes in the log, if it was not measured just before.
 _BYTES = 512
 
 
-def noEcho() -> str | None:
-    """Why there is no echo server."""
-    return None if findCompiler() else "it is in C, and there is no compiler"
-
-
 def echo(stage: Stage) -> None:
     """The floor: the same lines, back again."""
     command = stage.generator.echo
-    assert command is not None
+    if command is None:
+        raise NotHere(f"it is in C: {stage.generator.whyNotC}")
     with running(command, stage.cores.server, stage.scratch / "echo.log") as (_, port):
         for connections, inFlight in ((1, 1), (50, 16)):
             load = stage.load(port, "echo", connections=connections, in_flight=inFlight, token="t" * 200)

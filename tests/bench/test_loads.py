@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -38,6 +40,23 @@ def testAFixedRateIsKept(generator: Generator, noop: Any) -> None:
     assert load["total"] == pytest.approx(100, abs=2)
 
 
+def testAStallIsSeen(generator: Generator, tmp_path: Path) -> None:
+    """At a fixed rate a server that stands still shows in the latencies, even past the end of the time that counts."""
+    command = generator.echo
+    assert command is not None
+    with running(command, None, tmp_path / "log") as (server, port):
+        server.send_signal(signal.SIGSTOP)
+        goesOn = Timer(1.4, server.send_signal, [signal.SIGCONT])
+        goesOn.start()
+        try:
+            load = generator.run(port, "echo", connections=3, rate=200, seconds=1, warmup=0)
+        finally:
+            goesOn.join()
+    # A server that is stopped has answered nothing: whatever else the machine does, only the waiting gets longer.
+    assert load["timed"] == load["total"] == pytest.approx(200, abs=2)
+    assert load["max"] >= load["p99"] > 400_000
+
+
 @BOTH
 def testAnswersInAnyOrder(either: Generator, tmp_path: Path) -> None:
     """Answers are found by their extID, whatever the order; events between them are not answers."""
@@ -53,14 +72,27 @@ def testAnswersInAnyOrder(either: Generator, tmp_path: Path) -> None:
 def testWhatIsWrongIsNoSpeed(either: Generator, tmp_path: Path, mode: str) -> None:
     """One wrong status, extID, replay or end of a connection among the right answers fails the load."""
     server = running(python("-m", "tests.bench.scripted", mode), None, tmp_path / "log")
-    with server as (_, port), pytest.raises(BenchFailed, match="wrong answers"):
+    with server as (_, port), pytest.raises(BenchFailed, match=r"wrong answers|connections were closed"):
         either.run(port, connections=1, in_flight=8, seconds=0.2, warmup=0)
 
 
 @BOTH
 def testAStatusHasToBeTheExpectedOne(either: Generator, noop: Any) -> None:
     """A refusal that is granted is as wrong as a deposit that is refused."""
-    with noop(200) as port, pytest.raises(BenchFailed, match="'200'"):
+    with noop(200) as port, pytest.raises(BenchFailed, match="of status 200"):
         either.run(port, "refusal", seconds=0.1, warmup=0)
-    with noop(409) as port, pytest.raises(BenchFailed, match=r"refused|'409'"):
+    with noop(409) as port, pytest.raises(BenchFailed, match=r"refused|of status 409"):
         either.run(port, "deposit", seconds=0.1, warmup=0)
+
+
+def testACompilerThatFailsIsNotNeeded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noop: Any) -> None:
+    """If the compiler fails, the generator in Python makes the loads, and a sentence says why."""
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\necho 'load.c:1: error: it is Monday' >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    generator = Generator(tmp_path, core=None)
+    assert not generator.isC
+    assert generator.whyNotC == f"the C compiler failed: {compiler}: load.c:1: error: it is Monday"
+    with noop() as port:
+        assert generator.run(port, seconds=0.1, warmup=0)["ok"]

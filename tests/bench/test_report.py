@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -41,7 +42,11 @@ def testWhatWasNotMeasuredIsNotJudged() -> None:
 @pytest.mark.parametrize(("behind", "words"), [(2.0, "reached"), (2.1, "missed")])
 def testWhatIsSustainedKeepsItsViewsUp(behind: float, words: str) -> None:
     """A rate that leaves the views behind is not sustained, however high it is."""
-    found = {**figures(), "sustained: views behind at the end": Figure("s", [behind])}
+    found = {
+        **figures(),
+        "sustained: views behind at most": Figure("s", [behind]),
+        "sustained: views behind at the end": Figure("s", [0.0]),
+    }
     assert verdict("sustained", found) == (0.8, words)
 
 
@@ -53,7 +58,9 @@ def testBoundsAreReached() -> None:
 
 def testTheTableTellsAll() -> None:
     """Figures with their spreads, goals, what was skipped and what failed: all are in the table and in the JSON."""
-    report = Report(DEFAULT, {"cpu": "a fast one"}, figures(), {"redis": "not here"}, {"big": "it fell"}, ["a note"])
+    report = Report(
+        DEFAULT, {"cpu": "a fast one"}, figures(), {"redis": "not here"}, {"big": "it fell"}, ["a note"], ["big"]
+    )
     table = "\n".join(report.lines())
     for text in ("a fast one", "5 - 31", "a note", "skipped: not here", "FAILED: it fell", "not measured", "reached"):
         assert text in table, text
@@ -62,3 +69,15 @@ def testTheTableTellsAll() -> None:
     assert (told["figures"]["noop 50x16"]["low"], told["figures"]["noop 50x16"]["high"]) == (90, 1000)
     assert len(told["goals"]) == len(GOALS)
     assert told["failed"] == {"big": "it fell"}
+
+
+def testOnlyWhatWasAskedForIsTold() -> None:
+    """Of a run of some parts neither the goals of others are told nor the sizes of ledgers that it did not have."""
+    plan = replace(DEFAULT, rounds=1)
+    report = Report(plan, {}, figures(), {}, {}, [], ["noop", "sustained"], isWhole=False)
+    table = "\n".join(report.lines())
+    assert "1 round of" in table
+    assert "sustained: 6 s" in table
+    for text in ("not measured", "Redis", "big: 40,000"):
+        assert text not in table, text
+    assert all(goal["value"] is not None for goal in report.forMachines()["goals"])
