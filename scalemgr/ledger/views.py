@@ -98,6 +98,8 @@ class Views:
             if row is None or epoch not in (None, row[0]):
                 raise ValueError("these are views of another log")
             self._boot: str = row[1]
+            # So that somebody who is late in ending does not lay to rest what others write.
+            self._mark = f"{_BOOT} {uuid4().hex}"
         except BaseException:
             self._connection.close()
             raise
@@ -115,7 +117,7 @@ class Views:
             a page that is damaged otherwise is found when it is read.
         @raise sqlite3.DatabaseError: if there is any.
         """
-        if thorough or self._boot not in ("", _BOOT):
+        if thorough or self._boot.partition(" ")[0] not in ("", _BOOT):
             (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise sqlite3.DatabaseError(verdict)
@@ -130,11 +132,11 @@ class Views:
 
     def begin(self) -> None:
         """They are written from here on, until L{rest}."""
-        self._connection.execute("UPDATE view SET boot = ?", (_BOOT,))
+        self._connection.execute("UPDATE view SET boot = ?", (self._mark,))
 
     def rest(self) -> None:
-        """What was written is whole, and nothing is written until they are opened again."""
-        self._connection.execute("UPDATE view SET boot = ''")
+        """What was written is whole, and nothing is written until they are opened again, unless somebody has."""
+        self._connection.execute("UPDATE view SET boot = '' WHERE boot = ?", (self._mark,))
 
     @contextmanager
     def turn(self) -> Iterator[None]:

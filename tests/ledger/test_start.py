@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -115,7 +116,7 @@ def test_torn_with_the_machine(folder: Path, logged: Logged) -> None:
     assert logged.has("cannot be used", "making it again from the log")
 
 
-@pytest.mark.parametrize("boot", ["", viewsModule._BOOT])
+@pytest.mark.parametrize("boot", ["", f"{viewsModule._BOOT} me"])
 def test_not_looked_through(folder: Path, monkeypatch: pytest.MonkeyPatch, boot: str) -> None:
     """Views that were closed, or whose daemon was killed on a machine that went on, are not read through at a start."""
     made(folder, 10)
@@ -141,8 +142,24 @@ def test_at_rest(folder: Path) -> None:
     with opened(folder) as ledger:
         populate(ledger)
         assert ledger.account(1001) is not None
-        assert sql(folder / "views.db", "SELECT boot FROM view") == [(viewsModule._BOOT,)]
+        ((boot,),) = sql(folder / "views.db", "SELECT boot FROM view")
+        assert boot.split()[0] == viewsModule._BOOT
     assert sql(folder / "views.db", "SELECT boot FROM view") == [("",)]
+
+
+def test_late_in_ending(folder: Path) -> None:
+    """Who ends while others write the views already does not lay them to rest."""
+    made(folder, 10)
+    with (
+        closing(viewsModule.Views(folder / "views.db")) as late,
+        closing(viewsModule.Views(folder / "views.db")) as next,
+    ):
+        late.begin()
+        next.begin()
+        late.rest()
+        assert sql(folder / "views.db", "SELECT boot FROM view") != [("",)]
+        next.rest()
+        assert sql(folder / "views.db", "SELECT boot FROM view") == [("",)]
 
 
 def test_damage_that_is_met_later(folder: Path, logged: Logged) -> None:

@@ -9,7 +9,7 @@ CREATE TABLE view (
     seq        INTEGER NOT NULL,             -- the last entry that is in
     forgotten  INTEGER NOT NULL DEFAULT 0,   -- idempotency keys up to this entry no longer count
     swept      INTEGER NOT NULL DEFAULT 0,   -- and up to this one they are gone
-    boot       TEXT    NOT NULL DEFAULT ''   -- since when the machine runs in which it is written; '': at rest
+    boot       TEXT    NOT NULL DEFAULT ''   -- the boot of the machine in which it is written, and by whom; '': at rest
 ) STRICT;
 
 -- The idempotency keys, each with the entry that used it first. There must never be a second, while it counts.
