@@ -66,19 +66,13 @@ def both(
         events.append(f"{BALANCE_EVENT} {EventRecordType.EV_RECORD_UPDATE.name}")
 
     def plain(context: IContext, params: Any) -> Answer:
-        def settled(submission: ISubmission) -> Any:
+        def settled(submission: ISubmission) -> Deferred[dict[str, Any]]:
             return context.settled(submission, params.timeout_ms).addCallback(_accepted, state, changed or state)
 
-        submitted = submit(context, params)
-        answer: Answer = submitted.addCallback(settled) if isinstance(submitted, Deferred) else settled(submitted)
-        return answer
+        return _then(submit(context, params), settled)
 
     def sync(context: IContext, params: Any) -> Answer:
-        submitted = submit(context, params)
-        if not isinstance(submitted, Deferred):
-            return _whenBooked(submitted, params.timeout_ms, event)
-        booked: Deferred[dict[str, Any]] = submitted.addCallback(_whenBooked, params.timeout_ms, event)
-        return booked
+        return _then(submit(context, params), _whenBooked, params.timeout_ms, event)
 
     plain.__doc__ = f"{does}; answers with the order once it is booked."
     sync.__doc__ = f"{does}; answers with the trade once it is booked."
@@ -104,6 +98,11 @@ def both(
             about=About(Trade, errors, tuple(events), beyond),
         ),
     )
+
+
+def _then(submitted: ISubmission | Deferred[ISubmission], then: Callable[..., Any], *args: Any) -> Answer:
+    answer: Answer = submitted.addCallback(then, *args) if isinstance(submitted, Deferred) else then(submitted, *args)
+    return answer
 
 
 def _accepted(entry: Entry, state: TradeState, changed: TradeState) -> dict[str, Any]:

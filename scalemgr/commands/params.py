@@ -96,7 +96,7 @@ def convert(data: dict[str, Any], type: type[_Params]) -> _Params:
     except msgspec.ValidationError as e:
         raise _explain(str(e)) from None
     key = getattr(params, "idempotency_key", None)
-    if key is not None and isinstance(key, str) and len(key.encode("utf-8")) > EXTID_BYTES_MAX:
+    if isinstance(key, str) and len(key.encode("utf-8")) > EXTID_BYTES_MAX:
         raise InvalidData(f"expected at most {EXTID_BYTES_MAX} bytes", field="idempotency_key")
     return params
 

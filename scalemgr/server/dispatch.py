@@ -97,6 +97,7 @@ class Dispatcher:
                 self._house, session, principal, request.extID, request.extIDText, again, self._logger
             )
             result = command.run(context, params)
+            # A dict is a Mapping; but to ask for that takes three times as long, and it nearly always is one.
             if not isinstance(result, (dict, Mapping)):
                 waiting = _deferred(result, command).addCallback(self._intercept, asked)
             elif "__deferred" in result:
@@ -208,8 +209,9 @@ class _Asked(Struct, eq=False):
     What is kept of a request until it is answered. Not the request: its token and its data would be a third of the
     memory that a deposit takes while it waits.
 
-    @ivar name: the command, as it was asked for;
-    @ivar command: found, once it is, as C{context} is made, once it can be.
+    @ivar name: the command as it was asked for; once it is found, its own name.
+    @ivar command: the command, once it is found.
+    @ivar context: what it is given, once that is made.
     """
 
     session: ISession
