@@ -37,6 +37,70 @@ class AuthSettings(_Section, frozen=True):
     algorithm: str = "HS256"
     key_files: Annotated[list[str], Meta(min_length=1)] = field(default_factory=lambda: ["scalemgr.key"])
     audience: str = ""
+    revoked: str = ""
+
+
+class TlsClient(_Section, frozen=True):
+    """Who the bearer of a client certificate is; it needs no token."""
+
+    id: str
+    role: str
+    subject: str = ""
+    san: str = ""
+    groups: str = "*"
+    login: int = 0
+    key: str = ""
+    without: list[str] = field(default_factory=list)
+
+
+class Tls(_Section, frozen=True):
+    """How the doors that speak TLS do it. Files are found from the folder of the configuration file."""
+
+    certificate: str = ""
+    key: str = ""
+    client_ca: str = ""
+    client_certificate: str = "required"
+    clients: list[TlsClient] = field(default_factory=list)
+
+
+class Access(_Section, frozen=True):
+    """Who may come in, and how often."""
+
+    allow: list[str] = field(default_factory=list)
+    allow_plain: bool = False
+    connections_per_address: Annotated[int, Meta(ge=0)] = 0
+    requests_per_second: Annotated[float, Meta(ge=0)] = 0.0
+    burst: Annotated[int, Meta(ge=0)] = 0
+    bad_tokens: Count = 5
+
+
+class Caps(_Section, frozen=True):
+    """How much a caller may move in one currency; absent: as much as it likes."""
+
+    amount: float | str | None = None
+    day: float | str | None = None
+
+
+class PrincipalSettings(_Section, frozen=True):
+    """What is different for one caller, by the id of its token. What is left out is as in [access]."""
+
+    requests_per_second: Annotated[float, Meta(ge=0)] | None = None
+    burst: Annotated[int, Meta(ge=0)] | None = None
+    caps: dict[str, Caps] | None = None
+
+
+class Web(_Section, frozen=True):
+    """Metrics, health, status and the console, over HTTP."""
+
+    listen: str = "tcp:8081:interface=127.0.0.1"
+
+
+class Log(_Section, frozen=True):
+    """What is said on the way."""
+
+    level: str = "info"
+    format: str = "auto"
+    requests: str = "failed"
 
 
 class Limits(_Section, frozen=True):
@@ -99,6 +163,11 @@ class Settings(_Section, frozen=True):
     require: list[str] = field(default_factory=lambda: ["BalanceInSync"])
     drain_seconds: Annotated[float, Meta(ge=0)] = 10.0
     auth: AuthSettings = AuthSettings()
+    tls: Tls = Tls()
+    access: Access = Access()
+    principals: dict[str, PrincipalSettings] = field(default_factory=dict)
+    web: Web = Web()
+    log: Log = Log()
     limits: Limits = Limits()
     sync: SyncSettings = SyncSettings()
     events: Events = Events()

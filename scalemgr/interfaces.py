@@ -25,6 +25,7 @@ from .finance.records import Entry, FinanceTrade, StoredAccount
 from .finance.requests import Cause, KeyName, Request
 from .finance.settle import Outcome
 from .wire.codes import RetCode
+from .wire.errors import ManagerError
 from .wire.messages import Json
 
 __all__ = [
@@ -37,7 +38,9 @@ __all__ = [
     "IPrincipal",
     "ISubmission",
     "ITicket",
+    "IWatcher",
     "Refusal",
+    "Told",
 ]
 
 
@@ -85,6 +88,33 @@ class About(Struct, frozen=True):
     events: tuple[str, ...] = ()
     beyond: str = ""
     fields: Mapping[str, str] = {}
+
+
+class Told(Struct, frozen=True):
+    """
+    A request, and what it was answered.
+
+    @ivar command: the command's own name; empty: there is no such command.
+    @ivar extID: as JSON.
+    @ivar principal: the id of the caller; empty: it showed no valid token.
+    @ivar login: the account that it is about, or 0.
+    @ivar order: the trade that it is about, or 0.
+    @ivar seconds: how long it took.
+    @ivar error: what was refused; C{None}: nothing was.
+    @ivar replayed: is it the outcome of an earlier request?
+    @ivar traceparent: as the client sent it, or empty.
+    """
+
+    command: str
+    extID: Json
+    principal: str
+    login: int
+    order: int
+    status: int
+    seconds: float
+    error: ManagerError | None = None
+    replayed: bool = False
+    traceparent: str = ""
 
 
 class IPrincipal(Interface):
@@ -400,6 +430,16 @@ class ILedger(Interface):
         @raise InvalidData: as C{table}.
         @raise LedgerFailed: as C{table}.
         """
+
+
+class IWatcher(Interface):
+    """Somebody who is told of every request that was answered."""
+
+    def seconds() -> float:
+        """The time, of a clock that is never set."""
+
+    def told(told: Told) -> None:
+        """A request was answered. Must not raise, and must be quick: this is asked for every deposit."""
 
 
 class IEventReader(Interface):

@@ -23,7 +23,7 @@ from scalemgr.finance.questions import Bounds
 from scalemgr.finance.records import BALANCE_EVENT, REFUSAL, TRADE_EVENT, Entry
 from scalemgr.finance.requests import AddAccount, AddGroup, Cause, Request
 from scalemgr.finance.settle import Outcome
-from scalemgr.interfaces import ICommand, IContext, ILedger
+from scalemgr.interfaces import ICommand, IContext, ILedger, IWatcher
 from scalemgr.ledger.memory import MemoryLedger
 from scalemgr.runtime.eventlog import EventLog
 from scalemgr.runtime.mainloop import TradingRuntime
@@ -309,6 +309,7 @@ class Daemon:
         strictOrders: bool = False,
         explicitKeys: bool = False,
         queryBounds: Bounds | None = None,
+        watcher: IWatcher | None = None,
     ) -> None:
         self.clock = Clock()
         self.clock.rightNow = NOW_MS / 1000
@@ -349,7 +350,7 @@ class Daemon:
         )
         self.auth = Authenticator(self.clock, Keys("HS256", [SECRET]), anonymous)
         found = builtIn() if commands is None else list(commands)
-        self.dispatcher = Dispatcher([*found, *also], house, self.auth)
+        self.dispatcher = Dispatcher([*found, *also], house, self.auth, watcher)
         self.factory = ManagerFactory(self.clock, self.dispatcher, self.auth, self.events, self.waiters, limits, outbox)
         self.runtime.start(self.ledger.reserveOrders(orderBlock))
 

@@ -18,7 +18,7 @@ def keys(table: dict[str, object], prefix: str = "") -> set[str]:
     """The dotted names of all settings in a table."""
     found: set[str] = set()
     for name, value in table.items():
-        if isinstance(value, dict) and name != "currencies":
+        if isinstance(value, dict) and name not in ("currencies", "principals"):
             found |= keys(value, f"{prefix}{name}.")
         else:
             found.add(prefix + name)

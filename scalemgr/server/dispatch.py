@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from ..commands.params import convert
 from ..finance.records import Entry
-from ..interfaces import ICommand
+from ..interfaces import ICommand, IWatcher, Told
 from ..runtime.waiters import awaitedFrom
 from ..wire.codes import RetCode
 from ..wire.errors import (
@@ -63,13 +63,17 @@ class Dispatcher:
     The commands, and the way to them.
 
     @param commands: L{ICommand}s.
+    @param watcher: is told of each request that is answered; C{None}: nobody is.
     @raise CommandClash: if two have one name.
     """
 
     _log = Logger()
 
-    def __init__(self, commands: Iterable[ICommand], house: House, auth: Authenticator) -> None:
+    def __init__(
+        self, commands: Iterable[ICommand], house: House, auth: Authenticator, watcher: IWatcher | None = None
+    ) -> None:
         self.commands = _byName(commands)
+        self._watcher = watcher
         self.stopping = False
         self._house = house
         self._auth = auth
@@ -84,6 +88,8 @@ class Dispatcher:
         @param again: is one with its extID under way on the session? Then it may only be the same, by its key.
         """
         asked = _Asked(session, request.extIDText, request.command)
+        if self._watcher is not None:
+            asked.since = self._watcher.seconds()
         try:
             principal = self._principal(session, request)
             if self.stopping:
@@ -93,6 +99,7 @@ class Dispatcher:
             asked.name = command.name
             _check(command, principal, again)
             params = convert(request.data, command.params)
+            asked.login = getattr(params, "login", 0) or 0
             context = asked.context = Context(
                 self._house, session, principal, request.extID, request.extIDText, again, self._logger
             )
@@ -103,7 +110,9 @@ class Dispatcher:
             elif "__deferred" in result:
                 waiting = context.wait(awaitedFrom(result["__deferred"]))
             else:
-                session.answer(request.extIDText, *_said(result, context))
+                status, data = _said(result, context)
+                session.answer(request.extIDText, status, data)
+                self._tell(asked, status, result)
                 return
         except Exception as e:
             if asked.context is not None:
@@ -127,6 +136,7 @@ class Dispatcher:
             asked.session.answer(asked.extIDText, status, data, replayed=context.replayed)
         except Exception:
             self._log.failure(_UNSENT)
+        self._tell(asked, status, result)
 
     def _failed(self, failure: Failure, asked: _Asked) -> None:
         """A command failed, later."""
@@ -187,6 +197,32 @@ class Dispatcher:
             text = encode(error.data())
         replayed = asked.context is not None and asked.context.replayed
         asked.session.answer(asked.extIDText, error.status, text, replayed=replayed)
+        self._tell(asked, error.status, error.details, error)
+
+    def _tell(
+        self, asked: _Asked, status: int, about: Mapping[str, Any] | Entry, error: ManagerError | None = None
+    ) -> None:
+        """Let the watcher know."""
+        if self._watcher is None:
+            return
+        if isinstance(about, Entry):
+            login, order = about.login, about.order
+        else:
+            login, order = asked.login, about.get("order", 0)
+        context, principal = asked.context, asked.session.principal
+        self._watcher.told(
+            Told(
+                "" if asked.command is None else asked.name,
+                asked.extIDText,
+                context.principal.id if context is not None else "" if principal is None else principal.id,
+                login,
+                order if type(order) is int else 0,
+                status,
+                self._watcher.seconds() - asked.since,
+                error,
+                context is not None and context.replayed,
+            )
+        )
 
     def _report(self, failure: Failure, asked: _Asked) -> str:
         """Log a bug of ours, or of a plugin; the reference under which it stands there."""
@@ -212,6 +248,8 @@ class _Asked(Struct, eq=False):
     @ivar name: the command as it was asked for; once it is found, its own name.
     @ivar command: the command, once it is found.
     @ivar context: what it is given, once that is made.
+    @ivar since: when it came, by the watcher's clock.
+    @ivar login: the account that it is about, or 0.
     """
 
     session: ISession
@@ -219,6 +257,8 @@ class _Asked(Struct, eq=False):
     name: str
     command: ICommand | None = None
     context: Context | None = None
+    since: float = 0.0
+    login: int = 0
 
 
 _UNSENT = "an answer could not be sent"
