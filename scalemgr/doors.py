@@ -10,9 +10,16 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from .config import ConfigError, Settings
+from .reloading import Apply
+
 __all__ = ["Doors", "StartFailed", "isLocal", "shown"]
+
+# Endpoints that speak TLS.
+_ENCRYPTED = ("ssl", "tls")
 
 
 class StartFailed(Exception, SystemExit):
@@ -30,20 +37,25 @@ class StartFailed(Exception, SystemExit):
 
 class Doors:
     """
-    What listens.
+    What listens. Plain TCP does so on this machine's own addresses, and elsewhere only if that is allowed in so many
+    words: tokens would go over the network for everybody to read.
 
     @param demo: is anybody who comes in let in? Then only this machine's own addresses will do.
     """
+
+    _log = Logger()
 
     def __init__(self, reactor: Any, *, demo: bool) -> None:
         self._reactor = reactor
         self._demo = demo
         self._ports: list[IListeningPort] = []
+        self._exposed: list[str] = []
 
-    def open(self, descriptions: Iterable[str], factory: IProtocolFactory) -> None:
+    def open(self, descriptions: Iterable[str], factory: IProtocolFactory, *, allowPlain: bool = False) -> None:
         """
         Listen on Twisted endpoints.
 
+        @param allowPlain: may they be plain, and not on this machine's own addresses?
         @raise StartFailed: naming the one that cannot be.
         """
         for description in descriptions:
@@ -60,6 +72,21 @@ class Doors:
             self._ports.append(port)
             if self._demo and not isLocal(port.getHost()):
                 raise StartFailed(f"a demo lets anybody in, so it cannot listen on {description!r}; use 127.0.0.1")
+            if description.partition(":")[0] not in _ENCRYPTED and not isLocal(port.getHost()):
+                if not allowPlain:
+                    raise StartFailed(_PLAIN.format(description))
+                self._exposed.append(description)
+                self._log.warn(
+                    "{description!r} is plain TCP for other machines: tokens and passwords go over the network in "
+                    "clear. Use tls: instead",
+                    description=description,
+                )
+
+    def prepare(self, settings: Settings) -> Apply:
+        """See that what is open may be open: C{IReloadable}."""
+        if self._exposed and not settings.access.allow_plain:
+            raise ConfigError(_PLAIN.format(self._exposed[0]))
+        return lambda: None
 
     async def close(self) -> None:
         """Take no more connections. Those that there are go on."""
@@ -74,6 +101,12 @@ class Doors:
     def addresses(self) -> list[IAddress]:
         """Where connections come in."""
         return [port.getHost() for port in self._ports]
+
+
+_PLAIN = (
+    "{!r} is plain TCP for other machines: tokens and passwords would go over the network in clear. Listen on tls: "
+    "instead, or on interface=127.0.0.1, or set allow_plain = true in [access]"
+)
 
 
 def isLocal(address: IAddress) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import (
+    IAddress,
     IDelayedCall,
     IHalfCloseableProtocol,
     ISSLTransport,
@@ -29,10 +30,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..finance.channels import Channels
-from ..wire.codes import RetCode
-from ..wire.errors import ExtIDInUse, InvalidData, ManagerError, PermissionDenied, Refused
+from ..wire.errors import ExtIDInUse, InvalidData, ManagerError, PermissionDenied
 from ..wire.messages import BadLine, Json, decode, encode, marker, response
 from .auth import Principal
+from .gate import hostOf
 from .limits import Turns
 from .stream import Stream
 
@@ -59,6 +60,7 @@ class ManagerProtocol(LineReceiver):
     """
     One connection.
 
+    @ivar peer: where it is from.
     @ivar principal: who it speaks for, if it has shown a valid token.
     @ivar turns: when it may be made a big answer.
     """
@@ -80,10 +82,13 @@ class ManagerProtocol(LineReceiver):
         self._partial = b""
         self._cutting = False
         self._refusals = 0
+        # Since it last became somebody; and ever.
+        self._badTokens = self._badTokensEver = 0
         self._reading = True
         self._peerReads = True
         self._peerDone = self._peerClosed = False
         self._finishing = False
+        self._lastWord: ManagerError | None = None
         self._pile: list[bytes] = []
         self._piled = 0
         self._open = False
@@ -100,6 +105,7 @@ class ManagerProtocol(LineReceiver):
         # One more, for the CR before the LF.
         self.MAX_LENGTH = limits.lineBytesMax + 1
         self._open = True
+        self.peer: IAddress = self.transport.getPeer()
         self._stream = Stream(self, self.factory.events, self.factory.clock, limits.bufferBytesMax)
         self.turns = Turns(self.factory.clock)
         self._isStraight = isinstance(self.transport, tcp.Connection) and _isPlain(self.transport)
@@ -107,9 +113,9 @@ class ManagerProtocol(LineReceiver):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(_Writing(self), True)
-        if not self.factory.admit(self):
+        error = self.factory.admit(self)
+        if error is not None:
             # Not counted among the sessions, so it may not linger.
-            error = Refused("too many sessions; try again later", RetCode.RET_USR_LIMIT_REACHED)
             self.write(response(_NULL, error.status, encode(error.data())))
             self._close()
             self.transport.loseConnection()
@@ -151,7 +157,9 @@ class ManagerProtocol(LineReceiver):
     def _closeIfDone(self) -> None:
         if not self._peerDone or self._underWay:
             return
-        if self._finishing:
+        if self._lastWord is not None:
+            self._endWith(self._lastWord)
+        elif self._finishing:
             self._leave()
         elif not self._lines and not self._stream.isReplaying:
             # Lines that had to wait are answered first.
@@ -200,6 +208,7 @@ class ManagerProtocol(LineReceiver):
         """It has shown a valid token: C{ISession} of dispatch."""
         self._stopAuthTimer()
         self.principal = principal
+        self._badTokens = 0
         self._stream.authenticated(principal)
 
     def replayed(self) -> None:
@@ -213,6 +222,10 @@ class ManagerProtocol(LineReceiver):
         self._refusals = 0
         self._closeIfDone()
 
+    def disbelieve(self) -> None:
+        """What its last token gave it is taken away, as if the time of that were up."""
+        self._stream.expire()
+
     @property
     def channels(self) -> Channels:
         """What it has chosen to be sent: C{ISession} of dispatch."""
@@ -223,12 +236,34 @@ class ManagerProtocol(LineReceiver):
         self._stream.subscribe(channels, after)
 
     def denied(self, why: str) -> None:
-        """A token was refused, or missing: C{ISession} of dispatch. Said once a session, so it cannot flood the log."""
+        """A token was missing: C{ISession} of dispatch. Said once a session, so it cannot flood the log."""
         self._refusals += 1
         if not self._wasDenied:
             self._wasDenied = True
-            peer = getattr(self.transport.getPeer(), "host", "this machine")
-            self._log.info("session {number} from {peer}: {why}", number=self.number, peer=peer, why=why)
+            self._say(why)
+
+    def tokenRefused(self, why: str) -> None:
+        """A token is not accepted: C{ISession} of dispatch. So many of them end the session, and so many are logged."""
+        badTokensMax = self.factory.limits.badTokensMax
+        self.factory.tokensRefused += 1
+        self._refusals += 1
+        self._badTokens += 1
+        self._badTokensEver += 1
+        if self._badTokensEver <= badTokensMax:
+            self._say(f"a token is refused: {why}")
+        if self._badTokens >= badTokensMax and self._lastWord is None:
+            # What is under way is answered first, so that nothing is left uncertain by it.
+            self._lastWord = PermissionDenied("too many tokens that are not valid")
+            self.finish()
+
+    def _say(self, why: str) -> None:
+        """Log what a stranger did."""
+        more = self.factory.sparing.more()
+        if more is not None:
+            peer = hostOf(self.peer)
+            self._log.info(
+                "session {number} from {peer}: {why}{more}", number=self.number, peer=peer, why=why, more=more
+            )
 
     def _authLate(self) -> None:
         self._authTimer = None
