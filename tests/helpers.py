@@ -33,9 +33,11 @@ from scalemgr.server.context import House
 from scalemgr.server.discovery import findCommands
 from scalemgr.server.dispatch import Dispatcher
 from scalemgr.server.factory import ManagerFactory
+from scalemgr.server.gate import Gate, GateRules
 from scalemgr.server.limits import Lanes, SessionLimits
 from scalemgr.server.outbox import Outbox
 from scalemgr.server.protocol import ManagerProtocol
+from scalemgr.server.rates import Rate, Rates
 from scalemgr.wire.codes import EventRecordType
 from scalemgr.wire.messages import encode
 
@@ -310,6 +312,9 @@ class Daemon:
         explicitKeys: bool = False,
         queryBounds: Bounds | None = None,
         watcher: IWatcher | None = None,
+        keys: Keys | None = None,
+        rate: Rate | None = None,
+        gate: GateRules | None = None,
     ) -> None:
         self.clock = Clock()
         self.clock.rightNow = NOW_MS / 1000
@@ -348,10 +353,13 @@ class Daemon:
             explicitKeys,
             queryBounds or Bounds(),
         )
-        self.auth = Authenticator(self.clock, Keys("HS256", [SECRET]), anonymous)
+        self.auth = Authenticator(self.clock, keys or Keys("HS256", [SECRET]), anonymous)
         found = builtIn() if commands is None else list(commands)
-        self.dispatcher = Dispatcher([*found, *also], house, self.auth, watcher)
-        self.factory = ManagerFactory(self.clock, self.dispatcher, self.auth, self.events, self.waiters, limits, outbox)
+        self.rates = Rates(self.clock, rate)
+        self.dispatcher = Dispatcher([*found, *also], house, self.auth, watcher, self.rates)
+        self.factory = ManagerFactory(
+            self.clock, self.dispatcher, self.auth, self.events, self.waiters, limits, outbox, Gate(gate)
+        )
         self.runtime.start(self.ledger.reserveOrders(orderBlock))
 
     def connect(self, token: str | None = None) -> Session:
