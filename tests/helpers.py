@@ -348,7 +348,7 @@ class Daemon:
             strictOrders,
             explicitKeys,
             queryBounds or Bounds(),
-            caps or {},
+            {} if caps is None else caps,
         )
         self.auth = Authenticator(self.clock, Keys("HS256", [SECRET]), anonymous)
         found = builtIn() if commands is None else list(commands)
