@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from .config import Settings
+from .config import Settings, capsOf
 from .demo import ANONYMOUS
 from .finance.money import Currencies
 from .finance.questions import Bounds
@@ -103,6 +103,7 @@ class Rooms:
             settings.orders.strict,
             settings.idempotency.key == "explicit",
             _questions(settings),
+            capsOf(settings),
         )
         self.auth = Authenticator(clock, keys, ANONYMOUS if demo else None)
         self.rates = Rates(reactor, *_rates(settings))
@@ -123,6 +124,7 @@ class Rooms:
     def prepare(self, settings: Settings) -> Apply:
         """Let everything that has a bound have another one: C{IReloadable}."""
         limits, gateRules, rates = settings.limits, _gateRules(settings), _rates(settings)
+        questions, caps = _questions(settings), capsOf(settings)
 
         def apply() -> None:
             self.gate.rules = gateRules
@@ -133,7 +135,7 @@ class Rooms:
             self.runtime.queueMax, self.runtime.batchMax = limits.queue, limits.batch
             self._inReader.callsMax, self._inHelper.callsMax = limits.questions, limits.jobs
             self._queries.callsMax = settings.queries.waiting
-            self.dispatcher.house = replace(self.dispatcher.house, bounds=_questions(settings))
+            self.dispatcher.house = replace(self.dispatcher.house, bounds=questions, caps=caps)
 
         return apply
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import count
 from typing import Any
@@ -17,6 +17,7 @@ from twisted.internet.testing import StringTransport
 
 from scalemgr.commands.base import Command, command
 from scalemgr.finance.book import Book, Draft
+from scalemgr.finance.caps import CapsOf
 from scalemgr.finance.masks import EVERYTHING
 from scalemgr.finance.money import Currencies
 from scalemgr.finance.questions import Bounds
@@ -311,6 +312,7 @@ class Daemon:
         strictOrders: bool = False,
         explicitKeys: bool = False,
         queryBounds: Bounds | None = None,
+        caps: Mapping[str, CapsOf] | None = None,
         watcher: IWatcher | None = None,
         keys: Keys | None = None,
         rate: Rate | None = None,
@@ -352,6 +354,7 @@ class Daemon:
             strictOrders,
             explicitKeys,
             queryBounds or Bounds(),
+            {} if caps is None else caps,
         )
         self.auth = Authenticator(self.clock, keys or Keys("HS256", [SECRET]), anonymous)
         found = builtIn() if commands is None else list(commands)
@@ -382,7 +385,7 @@ class Daemon:
         """All that its ledger holds but refusals, to compare: the last entry that did something, and the book."""
         book = self.ledger.book
         did = [e.seq for e in self.ledger.entries(0, book.seq) if e.event != REFUSAL]
-        return did[-1], book.nextLogin, dict(book.groups), dict(book.accounts)
+        return did[-1], book.nextLogin, dict(book.groups), dict(book.accounts), dict(book.turnover.sums)
 
     def balance(self, login: int = 1001) -> int:
         """In minor units."""

@@ -53,6 +53,13 @@ def test_exampleSaysWhatEachIsFor() -> None:
         ('[access]\nallow = ["10.1.2.3/16"]', "access.allow: '10.1.2.3/16' is no address and no network"),
         ("[access]\nbad_tokens = 0", "access.bad_tokens: expected int >= 1"),
         ("[access]\nrequests_per_second = -1", "access.requests_per_second: expected float >= 0.0"),
+        (
+            "[principals.crm]\ncaps.USD = {amount = 0.001}",
+            "principals.crm.caps.USD.amount: expected at most 2 decimals",
+        ),
+        ('[principals.crm]\ncaps.USD = {day = "much"}', "principals.crm.caps.USD.day: expected a number"),
+        ("[principals.crm]\ncaps.XYZ = {day = 1}", "principals.crm.caps.XYZ: "),
+        ("[principals.crm]\ncaps.USD = {month = 1}", "principals[...].caps[...].month: there is no such setting"),
         ("[principals.crm]\nrate = 1", "principals[...].rate: there is no such setting"),
         ("[currencies]\nBTC = 13", "currencies[...]: expected int <= 12"),
         ("[sync]\ntimeout_ms = 50", "sync.timeout_ms: expected 100 to 25000"),

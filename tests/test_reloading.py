@@ -14,7 +14,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogEvent, LogLevel, capturedLogs, eventAsText
 
 from scalemgr.believing import Believing, keysOf
-from scalemgr.config import Access, AuthSettings, ConfigError, Limits, PrincipalSettings, Settings
+from scalemgr.config import Access, AuthSettings, Caps, ConfigError, Limits, PrincipalSettings, Settings
 from scalemgr.joining import Rooms
 from scalemgr.ledger.memory import MemoryLedger
 from scalemgr.reloading import NEEDS_RESTART, Apply, Reloading
@@ -210,7 +210,10 @@ def test_roomsTakeOtherBounds() -> None:
     wanted = replace(
         OLD,
         access=Access(allow=["10.0.0.0/8"], connections_per_address=3, requests_per_second=5.0, burst=9, bad_tokens=2),
-        principals={"psp": PrincipalSettings(requests_per_second=7), "free": PrincipalSettings(requests_per_second=0)},
+        principals={
+            "psp": PrincipalSettings(requests_per_second=7, caps={"USD": Caps(day=500)}),
+            "free": PrincipalSettings(requests_per_second=0),
+        },
         limits=Limits(line_bytes=300, requests_in_flight=11, sessions=12, waiters=1, queue=14, unread_bytes=2**21),
         queries=replace(OLD.queries, rows=77),
     )
@@ -223,6 +226,7 @@ def test_roomsTakeOtherBounds() -> None:
     assert (str(rooms.gate.rules.allow[0]), rooms.gate.rules.perAddress) == ("10.0.0.0/8", 3)
     assert rooms.dispatcher.house.bounds.rows == 77
     assert [rooms.rates.take("crm") for _ in range(10)] == [0] * 9 + [200]
+    assert rooms.dispatcher.house.caps["psp"].currencies["USD"].day == 500 * 10**12
     # What is left out is as for everybody: here the burst.
     assert [rooms.rates.take("psp") for _ in range(10)] == [0] * 9 + [143]
     assert [rooms.rates.take("free") for _ in range(100)] == [0] * 100
