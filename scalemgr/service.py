@@ -27,7 +27,7 @@ from twisted.python.failure import Failure
 from . import __version__
 from .config import Settings
 from .demo import EXAMPLE, provide
-from .doors import Doors, StartFailed, shown
+from .doors import Doors, StartFailed
 from .interfaces import ICommand
 from .joining import Rooms
 from .ledger.errors import LedgerRefused
@@ -74,7 +74,7 @@ class ManagerService(Service):
         self._keys = keys
         self._base = base
         self._demo = demo
-        self._doors = Doors(reactor, demo=demo)
+        self._doors = Doors(reactor, self._clock, settings.tls, base, demo=demo)
 
     # -- start ------------------------------------------------------------------------------------------
 
@@ -139,9 +139,10 @@ class ManagerService(Service):
         self._log.info("the log is {epoch} and has {seq} entries", epoch=self._ledger.epoch, seq=self._ledger.book.seq)
         if self._demo:
             self._log.warn("DEMO: anybody on this machine is a manager of this ledger")
-        for address in self._doors.addresses():
-            self._log.info("listening on {address}", address=shown(address))
-            if self._demo and isinstance(address, (IPv4Address, IPv6Address)):
+        for door in self._doors.doors:
+            self._log.info("listening on {door}", door=str(door))
+            address = door.port.getHost()
+            if self._demo and door.speaker is None and isinstance(address, (IPv4Address, IPv6Address)):
                 line = shlex.quote(EXAMPLE)
                 self._log.info(
                     "try it: printf '%s\\r\\n' {line} | nc {host} {port}",

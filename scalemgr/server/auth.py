@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from math import inf
-from typing import Any
+from typing import Any, TypeGuard
 
 import jwt
 from msgspec import Struct
@@ -35,7 +35,7 @@ from ..interfaces import IPrincipal
 from ..wire.codes import SessionType
 from ..wire.errors import PermissionDenied
 
-__all__ = ["ALGORITHMS", "Authenticator", "Keys", "Principal", "roleFrom"]
+__all__ = ["ALGORITHMS", "Authenticator", "Keys", "Principal", "isId", "roleFrom"]
 
 #: What may be configured.
 ALGORITHMS = ("HS256", "RS256", "EdDSA")
@@ -183,10 +183,15 @@ def _id(claims: Mapping[str, Any]) -> str:
     id = claims.get("id", claims.get("sub"))
     if type(id) is int:
         id = str(id)
-    # It is kept with every entry, so it must be text that can be kept: no half surrogate pairs, no control characters.
-    if type(id) is str and 0 < len(id) <= _ID_CHARACTERS_MAX and id.isprintable():
+    if isId(id):
         return id
     raise PermissionDenied("the token has no usable id")
+
+
+def isId(id: object) -> TypeGuard[str]:
+    """Can somebody be called that?"""
+    # It is kept with every entry, so it must be text that can be kept: no half surrogate pairs, no control characters.
+    return type(id) is str and 0 < len(id) <= _ID_CHARACTERS_MAX and id.isprintable()
 
 
 def _login(claims: Mapping[str, Any], id: str) -> int:

@@ -9,16 +9,22 @@ from twisted.internet.protocol import ServerFactory
 from ..runtime.eventlog import EventLog
 from ..runtime.waiters import Waiters
 from .auth import Authenticator
+from .bearers import Bearers
 from .dispatch import Dispatcher
 from .limits import SessionLimits, Unread
 from .outbox import Outbox
 from .protocol import ManagerProtocol
+from .sparing import Sparing
 
 __all__ = ["ManagerFactory"]
 
 
 class ManagerFactory(ServerFactory):
-    """Makes sessions, and knows those that there are."""
+    """
+    Makes sessions, and knows those that there are.
+
+    @ivar bearers: who those are that show a certificate.
+    """
 
     noisy = False
 
@@ -42,6 +48,8 @@ class ManagerFactory(ServerFactory):
         self.limits = limits
         self.outbox = Outbox() if outbox is None else outbox
         self.unread = Unread(limits.unreadBytesMax)
+        self.sparing = Sparing(clock)
+        self.bearers = Bearers()
         self._waiters = waiters
         self._sessions: set[ManagerProtocol] = set()
         self._numbered = 0
@@ -66,6 +74,12 @@ class ManagerFactory(ServerFactory):
         self.unread.forget(session)
         self._waiters.forget(session)
         self._allGone()
+
+    def setBearers(self, bearers: Bearers) -> None:
+        """From now on, those that show a certificate are these: also in the sessions that there are."""
+        self.bearers = bearers
+        for session in tuple(self._sessions):
+            session.recognize()
 
     def finish(self) -> Deferred[None]:
         """Take nothing more from anybody; close each session when it has its answers. Fires when all are gone."""

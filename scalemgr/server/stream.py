@@ -159,14 +159,21 @@ class Stream:
         if self._principal is None:
             return
         if self._clock.seconds() >= self._principal.expires:
-            self._principal = None
-            missed = self.seq
-            self._stop()
-            self.seq = missed
-            self._session.write(marker("token:expired", {"seq": missed}))
-            self._session.expired()
+            self.expire()
         elif self._session.write(lines):
             self.seq = seq
+
+    def expire(self) -> None:
+        """The principal is not believed any more: nothing more until the next one's token, and then from here on."""
+        if self._principal is None:
+            return
+        self._principal = None
+        missed, wasStreaming = self.seq, self._isStreaming
+        self._stop()
+        self.seq = missed
+        if wasStreaming:
+            self._session.write(marker("token:expired", {"seq": missed}))
+        self._session.expired()
 
     def _begin(self) -> None:
         self._replay = replay = Replay(self._events, self, self.seq, self._heldMax, self._reached, self._unreadable)
