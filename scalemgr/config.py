@@ -16,8 +16,9 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from .finance.money import DIGITS_MAX
-from .server.auth import ALGORITHMS
 from .server.bearers import Bearer, BearerRefused, Bearers
+from .server.gate import networks
+from .server.tokens import ALGORITHMS
 
 __all__ = ["AuthSettings", "ConfigError", "Limits", "Settings", "SyncSettings", "load"]
 
@@ -185,6 +186,10 @@ def load(path: Path) -> Settings:
         raise ConfigError(f"{path}: auth.algorithm: expected one of {', '.join(ALGORITHMS)}")
     if settings.idempotency.key not in ("extid", "explicit"):
         raise ConfigError(f"{path}: idempotency.key: expected extid or explicit")
+    try:
+        networks(settings.access.allow)
+    except ValueError as e:
+        raise ConfigError(f"{path}: access.allow: {e}") from e
     sync = settings.sync
     if not sync.timeout_ms_min <= sync.timeout_ms <= sync.timeout_ms_max:
         raise ConfigError(f"{path}: sync.timeout_ms: expected {sync.timeout_ms_min} to {sync.timeout_ms_max}")

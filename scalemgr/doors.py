@@ -1,36 +1,23 @@
-"""The doors: where connections come in, and what an operator is told of them.
-
-A door is a Twisted endpoint, or one of those that speak TLS (L{scalemgr.server.tls}):
-
-- C{tls:8443:interface=10.0.0.1}, with the certificate and key of C{[tls]};
-- C{tls:} in front of any other endpoint that is not TLS itself, such as C{tls:tcp6:8443} or
-  C{tls:systemd:domain=INET:index=0};
-- C{ssl:8443:privateKey=key.pem:certKey=certificate.pem}, with files of its own, as Twisted writes it.
-
-All of them ask of clients what C{[tls]} says. (Twisted's own C{tls:}, of a folder of certificates, is not to be had: it
-asks clients for nothing.)
-"""
+"""The doors: where connections come in, and what an operator is told of them."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import maybeDeferred
-from twisted.internet.endpoints import quoteStringArgument, serverFromString
-from twisted.internet.interfaces import IAddress, IListeningPort, IReactorTime
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .config import ConfigError, Settings, Tls
-from .server.bearers import Bearers
-from .server.factory import ManagerFactory
-from .server.tls import CertificateRefused, Files, Loaded, Speaker, Terms, load
+from .config import ConfigError, Settings
+from .reloading import Apply
+from .server.tls import Speaker
+from .speakers import Speakers
 
 __all__ = ["Door", "Doors", "StartFailed", "isLocal", "shown"]
 
@@ -53,7 +40,7 @@ class Door(Struct, frozen=True):
     One that is open.
 
     @ivar description: as the operator wrote it.
-    @ivar speaker: what it speaks TLS with; C{None}: it speaks none.
+    @ivar speaker: what it speaks TLS with; C{None}: it is plain.
     """
 
     description: str
@@ -66,37 +53,34 @@ class Door(Struct, frozen=True):
 
 class Doors:
     """
-    What listens.
+    What listens. Plain TCP does so on this machine's own addresses, and elsewhere only if that is allowed in so many
+    words: tokens would go over the network for everybody to read.
 
-    @param clock: of the wall.
-    @param tls: how TLS is spoken.
-    @param base: the folder that relative paths in the settings start from.
+    @param speakers: what those that speak TLS do it with.
     @param demo: is anybody who comes in let in? Then only this machine's own addresses will do.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, clock: IReactorTime, tls: Tls, base: Path, *, demo: bool) -> None:
+    def __init__(self, reactor: Any, speakers: Speakers, *, demo: bool) -> None:
         self._reactor = reactor
-        self._clock = clock
-        self._tls = tls
-        self._base = base
+        self._speakers = speakers
         self._demo = demo
         self._doors: list[Door] = []
+        self._exposed: list[str] = []
 
-    def open(self, descriptions: Iterable[str], factory: ManagerFactory) -> None:
+    def open(self, descriptions: Iterable[str], factory: IProtocolFactory, *, allowPlain: bool = False) -> None:
         """
-        Listen.
+        Listen on Twisted endpoints, and on those that L{Speakers} understand.
 
+        @param allowPlain: may they be plain, and not on this machine's own addresses?
         @raise StartFailed: naming the one that cannot be.
         """
-        self._factory = factory
-        factory.bearers = Bearers(self._tls.clients)
         for description in descriptions:
             try:
-                endpoint, speaker = self._parse(description)
-                wanted = factory if speaker is None else speaker.wrap(self._reactor, factory)
-                listening = serverFromString(self._reactor, endpoint).listen(wanted)
+                endpoint, speaker = self._speakers.parse(description)
+                inside = factory if speaker is None else speaker.wrap(self._reactor, factory)
+                listening = serverFromString(self._reactor, endpoint).listen(inside)
             except Exception as e:
                 raise StartFailed(f"cannot listen on {description!r}: {e}") from e
             outcome: list[Any] = []
@@ -108,61 +92,22 @@ class Doors:
             self._doors.append(Door(description, port, speaker))
             if self._demo and not isLocal(port.getHost()):
                 raise StartFailed(f"a demo lets anybody in, so it cannot listen on {description!r}; use 127.0.0.1")
-        speakers = [door.speaker for door in self._doors if door.speaker is not None]
-        self._warn(speaker.loaded for speaker in speakers)
-        if self._tls.client_ca and not speakers:
-            self._log.warn("tls.client_ca asks clients for certificates, but no endpoint speaks TLS: nobody is asked")
+            if speaker is None and not isLocal(port.getHost()):
+                if not allowPlain:
+                    raise StartFailed(_PLAIN.format(description))
+                self._exposed.append(description)
+                self._log.warn(
+                    "{description!r} is plain TCP for other machines: tokens and passwords go over the network in "
+                    "clear. Use tls: instead",
+                    description=description,
+                )
+        self._speakers.announce()
 
-    def _parse(self, description: str) -> tuple[str, Speaker | None]:
-        """The endpoint for the transport, and what is spoken on it."""
-        kind, _, rest = description.partition(":")
-        if kind.lower() == "tls":
-            if not self._tls.certificate:
-                raise ValueError("it needs certificate and key in [tls] of the configuration")
-            first = rest.partition(":")[0]
-            if first.lower() in ("", "tls", "ssl"):
-                raise ValueError("write tls: and a port, or tls: in front of an endpoint that is not TLS itself")
-            return (f"tcp:{rest}" if first.isdigit() else rest), self._speaker(None)
-        if kind.lower() == "ssl":
-            endpoint, files = _parseSsl(rest)
-            return endpoint, self._speaker(files)
-        return description, None
-
-    def _speaker(self, files: Files | None) -> Speaker:
-        return Speaker(files, _load(files, self._tls, self._base, self._clock.seconds()))
-
-    def prepare(self, settings: Settings) -> Callable[[], None]:
-        """
-        Read certificates, keys and authorities again, for the connections to come. It blocks on the disk.
-
-        @return: what makes it so; nothing is changed before that is called.
-        @raise ConfigError: if something is wrong with them.
-        """
-        tls, now = settings.tls, self._clock.seconds()
-        bearers = Bearers(tls.clients)
-        speakers = [door.speaker for door in self._doors if door.speaker is not None]
-        try:
-            loaded = [_load(speaker.files, tls, self._base, now) for speaker in speakers]
-        except CertificateRefused as e:
-            raise ConfigError(f"tls: {e}") from e
-        for speaker, new in zip(speakers, loaded, strict=True):
-            if speaker.loaded.isInForce(now) and not new.isInForce(now):
-                # One that has expired in its place is not held against the rest of the configuration.
-                raise ConfigError(f"tls: {new.warnings[0]}; the one that there is is still valid, and stays")
-
-        def apply() -> None:
-            self._tls = tls
-            for speaker, new in zip(speakers, loaded, strict=True):
-                speaker.loaded = new
-            self._warn(loaded)
-            self._factory.setBearers(bearers)
-
-        return apply
-
-    def _warn(self, loaded: Iterable[Loaded]) -> None:
-        # Doors with the same files have the same to say.
-        for warning in dict.fromkeys(warning for one in loaded for warning in one.warnings):
-            self._log.warn("{warning}", warning=warning)
+    def prepare(self, settings: Settings) -> Apply:
+        """See that what is open may be open: C{IReloadable}."""
+        if self._exposed and not settings.access.allow_plain:
+            raise ConfigError(_PLAIN.format(self._exposed[0]))
+        return lambda: None
 
     async def close(self) -> None:
         """Take no more connections. Those that there are go on."""
@@ -174,59 +119,19 @@ class Doors:
         for door in self._doors:
             door.port.stopListening()
 
-    @property
-    def doors(self) -> list[Door]:
+    def __iter__(self) -> Iterator[Door]:
         """Those that are open."""
-        return list(self._doors)
+        return iter(self._doors)
 
     def addresses(self) -> list[IAddress]:
         """Where connections come in."""
         return [door.port.getHost() for door in self._doors]
 
-    def certificateExpires(self) -> float | None:
-        """When the first of the certificates that it shows ends, in unix seconds; C{None}: it shows none."""
-        return min((door.speaker.loaded.expires for door in self._doors if door.speaker is not None), default=None)
 
-
-def _load(files: Files | None, tls: Tls, base: Path, now: float) -> Loaded:
-    """
-    @param files: C{None}: those of the settings.
-    @raise CertificateRefused: naming the file.
-    """
-    if files is None:
-        if not tls.certificate:
-            raise CertificateRefused("an endpoint needs certificate and key in [tls]")
-        files = Files(base / tls.certificate, base / (tls.key or tls.certificate))
-    authorities = base / tls.client_ca if tls.client_ca else None
-    return load(files, Terms(authorities, tls.client_certificate == "required"), now)
-
-
-_PART = re.compile(r"(?:[^:\\]|\\.)+", re.DOTALL)
-_FILES = {"privateKey", "certKey", "extraCertChain"}
-_TRANSPORT = {"interface", "backlog"}
-
-
-def _parseSsl(rest: str) -> tuple[str, Files]:
-    """What follows C{ssl:}, as Twisted understands it."""
-    positional: list[str] = []
-    named: dict[str, str] = {}
-    for part in _PART.findall(rest):
-        name, equals, value = part.partition("=")
-        value = re.sub(r"\\(.)", r"\1", value if equals else name)
-        if equals:
-            named[name] = value
-        else:
-            positional.append(value)
-    unknown = named.keys() - _FILES - _TRANSPORT
-    if unknown:
-        raise ValueError(f"{', '.join(sorted(unknown))} cannot be chosen; TLS 1.2 is the least, with forward secrecy")
-    if len(positional) != 1:
-        raise ValueError("expected ssl:PORT:privateKey=FILE:certKey=FILE")
-    key = named.get("privateKey", "server.pem")
-    chain = named.get("extraCertChain")
-    files = Files(Path(named.get("certKey", key)), Path(key), None if chain is None else Path(chain))
-    transport = [f"{name}={quoteStringArgument(named[name])}" for name in sorted(_TRANSPORT & named.keys())]
-    return ":".join(["tcp", quoteStringArgument(positional[0]), *transport]), files
+_PLAIN = (
+    "{!r} is plain TCP for other machines: tokens and passwords would go over the network in clear. Listen on tls: "
+    "instead, or on interface=127.0.0.1, or set allow_plain = true in [access]"
+)
 
 
 def isLocal(address: IAddress) -> bool:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
-from twisted.internet.protocol import ServerFactory
+from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.logger import Logger
 
 from ..runtime.eventlog import EventLog
 from ..runtime.waiters import Waiters
-from .auth import Authenticator
+from ..wire.codes import RetCode
+from ..wire.errors import ManagerError, Overloaded, Refused
+from .auth import Authenticator, Principal
 from .bearers import Bearers
 from .dispatch import Dispatcher
+from .gate import Gate, hostOf
 from .limits import SessionLimits, Unread
 from .outbox import Outbox
 from .protocol import ManagerProtocol
@@ -23,10 +29,14 @@ class ManagerFactory(ServerFactory):
     """
     Makes sessions, and knows those that there are.
 
+    @ivar limits: may be replaced at any time.
+    @ivar crowded: how many connections were one too many.
+    @ivar tokensRefused: how many tokens were not accepted.
     @ivar bearers: who those are that show a certificate.
     """
 
     noisy = False
+    _log = Logger()
 
     def __init__(
         self,
@@ -37,9 +47,15 @@ class ManagerFactory(ServerFactory):
         waiters: Waiters,
         limits: SessionLimits,
         outbox: Outbox | None = None,
+        gate: Gate | None = None,
+        sparing: Sparing | None = None,
+        bearers: Bearers | None = None,
     ) -> None:
         """
         @param outbox: where what is said in one go gathers; C{None}: its own.
+        @param gate: lets connections in; C{None}: all of them.
+        @param bearers: who those are that show a certificate; C{None}: nobody.
+        @param sparing: for what strangers do; C{None}: one by this factory's clock.
         """
         self.clock = clock
         self.dispatcher = dispatcher
@@ -48,38 +64,77 @@ class ManagerFactory(ServerFactory):
         self.limits = limits
         self.outbox = Outbox() if outbox is None else outbox
         self.unread = Unread(limits.unreadBytesMax)
-        self.sparing = Sparing(clock)
-        self.bearers = Bearers()
+        self.gate = Gate() if gate is None else gate
+        self.sparing = Sparing(clock) if sparing is None else sparing
+        self.crowded = 0
+        self.tokensRefused = 0
+        self.bearers = Bearers() if bearers is None else bearers
         self._waiters = waiters
         self._sessions: set[ManagerProtocol] = set()
         self._numbered = 0
         self._finished: Deferred[None] | None = None
 
-    def buildProtocol(self, addr: IAddress | None) -> ManagerProtocol:  # type: ignore[override]
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        if not self.gate.isAllowed(addr):
+            more = self.sparing.more()
+            if more is not None:
+                self._log.info(
+                    "a connection from {peer} is closed: [access] allow does not name it{more}",
+                    peer=hostOf(addr),
+                    more=more,
+                )
+            return _TurnedAway()
         self._numbered += 1
         protocol = ManagerProtocol(self._numbered)
         protocol.factory = self
         return protocol
 
-    def admit(self, session: ManagerProtocol) -> bool:
-        """Is there room for one more?"""
+    def admit(self, session: ManagerProtocol) -> ManagerError | None:
+        """Is there room for one more? If not, what it is told."""
         if len(self._sessions) >= self.limits.sessionsMax:
-            return False
+            self.crowded += 1
+            return Refused("too many sessions; try again later", RetCode.RET_USR_LIMIT_REACHED)
+        if not self.gate.enter(session.peer):
+            more = self.sparing.more()
+            if more is not None:
+                self._log.info(
+                    "a connection from {peer} is closed: it has {count} already{more}",
+                    peer=hostOf(session.peer),
+                    count=self.gate.rules.perAddress,
+                    more=more,
+                )
+            return Overloaded("too many connections from your address; close one first")
         self._sessions.add(session)
-        return True
+        return None
 
     def dismiss(self, session: ManagerProtocol) -> None:
         """A session is gone: so are those who wait on its behalf, and nothing else."""
-        self._sessions.discard(session)
+        if session in self._sessions:
+            self._sessions.remove(session)
+            self.gate.leave(session.peer)
         self.unread.forget(session)
         self._waiters.forget(session)
         self._allGone()
 
-    def setBearers(self, bearers: Bearers) -> None:
-        """From now on, those that show a certificate are these: also in the sessions that there are."""
+    def setBearers(self, bearers: Bearers) -> int:
+        """
+        From now on, those that show a certificate are these: also in the sessions that there are.
+
+        @return: how many of those lost by it what their certificates gave them.
+        """
         self.bearers = bearers
-        for session in tuple(self._sessions):
-            session.recognize()
+        return sum(session.recognize() for session in tuple(self._sessions))
+
+    def reconsider(self, isBelieved: Callable[[Principal], bool]) -> int:
+        """
+        What is believed has changed: take from each session what it was given for what is not.
+
+        @return: of how many.
+        """
+        doubted = [s for s in self._sessions if s.principal is not None and not isBelieved(s.principal)]
+        for session in doubted:
+            session.disbelieve()
+        return len(doubted)
 
     def finish(self) -> Deferred[None]:
         """Take nothing more from anybody; close each session when it has its answers. Fires when all are gone."""
@@ -102,3 +157,14 @@ class ManagerFactory(ServerFactory):
     def sessions(self) -> int:
         """How many there are."""
         return len(self._sessions)
+
+
+class _TurnedAway(Protocol):
+    """
+    Somebody who may not come in, and is told nothing. (To make no protocol at all would do for a plain socket, but not
+    for one inside TLS.)
+    """
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.abortConnection()  # type: ignore[attr-defined]

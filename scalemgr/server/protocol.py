@@ -22,6 +22,7 @@ from cryptography.x509 import Certificate
 from twisted.internet import tcp
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import (
+    IAddress,
     IDelayedCall,
     IHalfCloseableProtocol,
     IHandshakeListener,
@@ -35,14 +36,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..finance.channels import Channels
-from ..wire.codes import RetCode
-from ..wire.errors import ExtIDInUse, InvalidData, ManagerError, PermissionDenied, Refused
+from ..wire.errors import ExtIDInUse, InvalidData, ManagerError, PermissionDenied, TokenRefused
 from ..wire.messages import BadLine, Json, decode, encode, marker, response
 from .auth import Principal
 from .bearers import Nobody
+from .gate import hostOf
 from .limits import Turns
 from .stream import Stream
 from .tls import whyFailed
+from .tokens import told
 
 if TYPE_CHECKING:
     from .factory import ManagerFactory
@@ -67,6 +69,7 @@ class ManagerProtocol(LineReceiver):
     """
     One connection.
 
+    @ivar peer: where it is from.
     @ivar principal: who it speaks for, if it has shown a valid token, or a certificate that names somebody.
     @ivar turns: when it may be made a big answer.
     """
@@ -88,10 +91,13 @@ class ManagerProtocol(LineReceiver):
         self._partial = b""
         self._cutting = False
         self._refusals = 0
+        # Since it last became somebody; and ever.
+        self._badTokens = self._badTokensEver = 0
         self._reading = True
         self._peerReads = True
         self._peerDone = self._peerClosed = False
         self._finishing = False
+        self._lastWord: ManagerError | None = None
         self._pile: list[bytes] = []
         self._piled = 0
         self._open = False
@@ -113,6 +119,7 @@ class ManagerProtocol(LineReceiver):
         # One more, for the CR before the LF.
         self.MAX_LENGTH = limits.lineBytesMax + 1
         self._open = True
+        self.peer: IAddress = self.transport.getPeer()
         self._stream = Stream(self, self.factory.events, self.factory.clock, limits.bufferBytesMax)
         self.turns = Turns(self.factory.clock)
         self._isStraight = isinstance(self.transport, tcp.Connection) and _isPlain(self.transport)
@@ -121,13 +128,13 @@ class ManagerProtocol(LineReceiver):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(_Writing(self), True)
-        if not self.factory.admit(self):
+        error = self.factory.admit(self)
+        if error is not None:
             if self._isShaking:
                 # To tell it would take a handshake, which is most of what a session costs.
                 self._break()
                 return
             # Not counted among the sessions, so it may not linger.
-            error = Refused("too many sessions; try again later", RetCode.RET_USR_LIMIT_REACHED)
             self.write(response(_NULL, error.status, encode(error.data())))
             self._close()
             self.transport.loseConnection()
@@ -189,7 +196,9 @@ class ManagerProtocol(LineReceiver):
     def _closeIfDone(self) -> None:
         if not self._peerDone or self._underWay:
             return
-        if self._finishing:
+        if self._lastWord is not None:
+            self._endWith(self._lastWord)
+        elif self._finishing:
             self._leave()
         elif not self._lines and not self._stream.isReplaying:
             # Lines that had to wait are answered first.
@@ -246,29 +255,37 @@ class ManagerProtocol(LineReceiver):
     def authenticated(self, principal: Principal) -> None:
         """It has shown a valid token, or a certificate: C{ISession} of dispatch."""
         if self._bearer is not None and principal.id != self._bearer.id:
-            raise PermissionDenied("the token is of somebody else than the session's certificate")
+            raise TokenRefused(
+                f"it is of {told(principal.id)}, and the certificate of the session is of {self._bearer.id}"
+            )
         self._stopAuthTimer()
         self.principal = principal
+        self._badTokens = 0
         self._stream.authenticated(principal)
 
-    def recognize(self) -> None:
-        """Be who its certificate says, by what is configured now: somebody, somebody else, or nobody any more."""
+    def recognize(self) -> bool:
+        """
+        Be who its certificate says, by what is configured now: somebody, somebody else, or nobody.
+
+        @return: is it nobody any more?
+        """
         if self._certificate is None or not self._open:
-            return
+            return False
         before = self._bearer
         try:
             bearer, self._nobody = self.factory.bearers.of(self._certificate), ""
         except Nobody as e:
             bearer, self._nobody = None, str(e)
         if bearer == before:
-            return
+            return False
         self._bearer = bearer
         if self.principal is not before:
-            return  # It has shown a token since, which counts.
+            return False  # It has shown a token since, which counts.
         if bearer is not None:
             self.authenticated(bearer)
-        else:
-            self._stream.expire()
+            return False
+        self.disbelieve()
+        return True
 
     def replayed(self) -> None:
         """It has what it asked to be sent again: C{IStreamed}."""
@@ -281,6 +298,10 @@ class ManagerProtocol(LineReceiver):
         self._refusals = 0
         self._closeIfDone()
 
+    def disbelieve(self) -> None:
+        """What its last token gave it is taken away, as if the time of that were up."""
+        self._stream.expire()
+
     @property
     def channels(self) -> Channels:
         """What it has chosen to be sent: C{ISession} of dispatch."""
@@ -291,17 +312,31 @@ class ManagerProtocol(LineReceiver):
         self._stream.subscribe(channels, after)
 
     def denied(self, why: str) -> None:
-        """A token was refused, or missing: C{ISession} of dispatch. Said once a session, so it cannot flood the log."""
+        """A token was missing: C{ISession} of dispatch. Said once a session, so it cannot flood the log."""
         self._refusals += 1
         if not self._wasDenied:
             self._wasDenied = True
             self._say(f"{why}; {self._nobody}" if self._nobody and self.principal is None else why)
 
+    def tokenRefused(self, why: str) -> None:
+        """A token is not accepted: C{ISession} of dispatch. So many of them end the session, and so many are logged."""
+        badTokensMax = self.factory.limits.badTokensMax
+        self.factory.tokensRefused += 1
+        self._refusals += 1
+        self._badTokens += 1
+        self._badTokensEver += 1
+        if self._badTokensEver <= badTokensMax:
+            self._say(f"a token is refused: {why}")
+        if self._badTokens >= badTokensMax and self._lastWord is None:
+            # What is under way is answered first, so that nothing is left uncertain by it.
+            self._lastWord = PermissionDenied("too many tokens that are not valid")
+            self.finish()
+
     def _say(self, why: str) -> None:
         """Log what a stranger did."""
         more = self.factory.sparing.more()
         if more is not None:
-            peer = getattr(self.transport.getPeer(), "host", None) or "this machine"
+            peer = hostOf(self.peer)
             self._log.info(
                 "session {number} from {peer}: {why}{more}", number=self.number, peer=peer, why=why, more=more
             )

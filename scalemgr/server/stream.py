@@ -2,7 +2,7 @@
 
 Whoever shows the token of a manager, dealer or admin gets events from then on. When the token expires there
 are none (C{token:expired} says so when there would be one), until the next one: then first those that came
-meanwhile, so that nothing is missed by being late with a token.
+meanwhile, so that nothing is missed by being late with a token. A token that is revoked has expired at once.
 
 Of those events it is sent the ones that the session has chosen (L{Channels}); marks come whatever was chosen. A
 choice changes where the stream stands, live or in a replay: what was chosen before and is chosen still neither

@@ -85,6 +85,11 @@ class Loaded(Struct, frozen=True):
         """Until when the certificate is good, in unix seconds."""
         return self.certificate.not_valid_after_utc.timestamp()
 
+    @property
+    def told(self) -> str:
+        """The certificate, for the operator."""
+        return f"the certificate is {described(self.certificate)}, until {_shown(self.certificate.not_valid_after_utc)}"
+
     def isInForce(self, now: float) -> bool:
         """Is the certificate good at this time, in unix seconds?"""
         return self.certificate.not_valid_before_utc.timestamp() <= now < self.expires
@@ -154,12 +159,16 @@ def _periodWarnings(certificate: x509.Certificate, path: Path, now: float) -> li
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     what = f"the certificate in {path}, {described(certificate)},"
     if at < begins:
-        return [f"{what} is not valid before {begins:%Y-%m-%d %H:%M} UTC"]
+        return [f"{what} is not valid before {_shown(begins)}"]
     if at >= ends:
-        return [f"{what} has expired at {ends:%Y-%m-%d %H:%M} UTC: whoever checks it does not connect"]
+        return [f"{what} has expired at {_shown(ends)}: whoever checks it does not connect"]
     if at >= ends - WarnBefore:
-        return [f"{what} ends at {ends:%Y-%m-%d %H:%M} UTC: put another in its place and send SIGHUP"]
+        return [f"{what} ends at {_shown(ends)}: put another in its place and send SIGHUP"]
     return []
+
+
+def _shown(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _modeWarnings(path: Path) -> list[str]:

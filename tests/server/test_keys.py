@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from twisted.internet.task import Clock
 
 from scalemgr.server.auth import Authenticator
-from scalemgr.server.keys import SECRET_BYTES_MIN, KeyRefused, loadKeys, makeSecret, sign
+from scalemgr.server.keys import SECRET_BYTES_MIN, KeyFile, KeyRefused, loadKeys, makeSecret, sign
 
 from ..helpers import SECRET
 
@@ -51,14 +51,14 @@ def secretFile(folder: Path, content: bytes) -> Path:
 def refusal(algorithm: str, path: Path) -> str:
     """The sentence with which a key file is refused; it names the file."""
     with pytest.raises(KeyRefused) as caught:
-        loadKeys(algorithm, [path], "")
+        loadKeys(algorithm, [KeyFile(path)])
     assert str(path) in str(caught.value)
     return str(caught.value)
 
 
 def test_secret(tmp_path: Path) -> None:
     """A secret is what is in its file, without the line end that an editor leaves."""
-    keys = loadKeys("HS256", [secretFile(tmp_path, b" " + SECRET + b"\r\n")], "scalemgr")
+    keys = loadKeys("HS256", [KeyFile(secretFile(tmp_path, b" " + SECRET + b"\r\n"))], "scalemgr")
     assert (keys.algorithm, list(keys.keys), keys.audience) == ("HS256", [SECRET], "scalemgr")
 
 
@@ -68,7 +68,7 @@ def test_secretLength(length: int, good: bool, tmp_path: Path) -> None:
     assert SECRET_BYTES_MIN == 32
     path = secretFile(tmp_path, b"s" * length + b"\n\n\n")
     if good:
-        assert loadKeys("HS256", [path], "").keys == [b"s" * length]
+        assert loadKeys("HS256", [KeyFile(path)]).keys == [b"s" * length]
     else:
         assert "sss" not in refusal("HS256", path)
 
@@ -94,7 +94,9 @@ def test_pemIsNoSecret(pairs: dict[str, Pair]) -> None:
 @pytest.mark.parametrize("algorithm", ["RS256", "EdDSA"])
 def test_publicKeyOfItsKind(algorithm: str, pairs: dict[str, Pair], tmp_path: Path) -> None:
     """Only a public key of the kind that the algorithm needs is taken."""
-    assert loadKeys(algorithm, [pairs[algorithm].public], "").keys == [pairs[algorithm].public.read_bytes().strip()]
+    assert loadKeys(algorithm, [KeyFile(pairs[algorithm].public)]).keys == [
+        pairs[algorithm].public.read_bytes().strip()
+    ]
     wrong = [path for pair in pairs.values() for path in pair if path != pairs[algorithm].public]
     for path in (*wrong, secretFile(tmp_path, SECRET)):
         assert "no public key" in refusal(algorithm, path)
@@ -103,7 +105,7 @@ def test_publicKeyOfItsKind(algorithm: str, pairs: dict[str, Pair], tmp_path: Pa
 def test_eachFileCounts(pairs: dict[str, Pair]) -> None:
     """One bad file among several is refused: a key that was meant to be there is not left out silently."""
     with pytest.raises(KeyRefused):
-        loadKeys("RS256", [pairs["RS256"].public, pairs["EdDSA"].public], "")
+        loadKeys("RS256", [KeyFile(pairs["RS256"].public), KeyFile(pairs["EdDSA"].public)])
 
 
 def test_makeSecret(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_makeSecret(tmp_path: Path) -> None:
     for path in paths:
         makeSecret(path)
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    one, two = loadKeys("HS256", paths, "").keys
+    one, two = loadKeys("HS256", map(KeyFile, paths)).keys
     assert one != two
     assert len(one) >= 48
 
@@ -132,7 +134,7 @@ def test_sign(algorithm: str, pairs: dict[str, Pair], tmp_path: Path) -> None:
     """What is signed here is believed here."""
     secret = secretFile(tmp_path, SECRET + b"\n")
     private, public = (secret, secret) if algorithm == "HS256" else pairs[algorithm]
-    auth = Authenticator(Clock(), loadKeys(algorithm, [public], ""))
+    auth = Authenticator(Clock(), loadKeys(algorithm, [KeyFile(public)]))
     assert auth.principal(sign(algorithm, private, CLAIMS)).id == "crm"
 
 
