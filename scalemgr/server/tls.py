@@ -21,7 +21,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Struct
 from OpenSSL import SSL
-from OpenSSL.crypto import X509, PKey, X509StoreFlags
+from OpenSSL.crypto import X509, X509StoreFlags
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IProtocolFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
@@ -119,10 +119,10 @@ def load(files: Files, terms: Terms, now: float) -> Loaded:
             warnings += _periodWarnings(authority, terms.authorities, now)
         _askForCertificates(context, authorities, terms.required)
     try:
-        context.use_certificate(X509.from_cryptography(certificate))
+        context.use_certificate(certificate)
         for above in chain:
-            context.add_extra_chain_cert(X509.from_cryptography(above))
-        context.use_privatekey(PKey.from_cryptography_key(key))
+            context.add_extra_chain_cert(above)
+        context.use_privatekey(key)
     except (SSL.Error, TypeError, ValueError) as e:
         raise CertificateRefused(f"the certificate in {files.certificate} is of no use: {_reason(e)}") from e
     return Loaded(context, certificate, warnings)
