@@ -24,6 +24,7 @@ from .runtime.orders import InThread
 from .runtime.ownthread import OwnThread
 from .runtime.waiters import TimeoutBounds, Waiters
 from .server.auth import Authenticator, Keys
+from .server.bearers import Bearers
 from .server.context import House
 from .server.dispatch import Dispatcher
 from .server.factory import ManagerFactory
@@ -119,14 +120,16 @@ class Rooms:
             outbox,
             self.gate,
             Sparing(reactor),
+            Bearers(settings.tls.clients),
         )
 
     def prepare(self, settings: Settings) -> Apply:
         """Let everything that has a bound have another one: C{IReloadable}."""
         limits, gateRules, rates = settings.limits, _gateRules(settings), _rates(settings)
         questions, caps = _questions(settings), capsOf(settings)
+        bearers = Bearers(settings.tls.clients)
 
-        def apply() -> None:
+        def apply() -> str:
             self.gate.rules = gateRules
             self.rates.change(*rates)
             self.factory.limits = _sessionLimits(settings)
@@ -136,6 +139,8 @@ class Rooms:
             self._inReader.callsMax, self._inHelper.callsMax = limits.questions, limits.jobs
             self._queries.callsMax = settings.queries.waiting
             self.dispatcher.house = replace(self.dispatcher.house, bounds=questions, caps=caps)
+            doubted = self.factory.setBearers(bearers)
+            return f"{doubted} sessions are nobody's by their certificates" if doubted else ""
 
         return apply
 

@@ -31,7 +31,7 @@ from . import __version__
 from .believing import Believing
 from .config import Settings
 from .demo import EXAMPLE, provide
-from .doors import Doors, StartFailed, shown
+from .doors import Doors, StartFailed
 from .interfaces import ICommand
 from .joining import Rooms
 from .ledger.errors import LedgerRefused
@@ -41,6 +41,7 @@ from .runtime.clocks import WallClock
 from .server.auth import Keys
 from .server.discovery import Broken
 from .server.protocol import LINGER_S
+from .speakers import Speakers
 from .wire.errors import LedgerFailed
 
 __all__ = ["ManagerService", "StartFailed"]
@@ -89,7 +90,9 @@ class ManagerService(Service):
         self._onHangUp = onHangUp
         self._parts = list(parts)
         self._reloading: Reloading | None = None
-        self._doors = Doors(reactor, demo=demo)
+        self._ignoreHangUps: Callable[[], None] | None = None
+        self.speakers = Speakers(self._clock, settings.tls, base)
+        self._doors = Doors(reactor, self.speakers, demo=demo)
 
     # -- start ------------------------------------------------------------------------------------------
 
@@ -139,7 +142,7 @@ class ManagerService(Service):
         """All that can have other settings from now on, in the order in which it gets them."""
         rooms = self._rooms
         believing = [] if self._keys is None else [Believing(self._keys, rooms.auth, rooms.factory, self._base)]
-        return [*believing, rooms, self._doors, self, *self._parts]
+        return [*believing, rooms, self._doors, self.speakers, self, *self._parts]
 
     # -- other settings ---------------------------------------------------------------------------------
 
@@ -179,9 +182,10 @@ class ManagerService(Service):
         self._log.info("the log is {epoch} and has {seq} entries", epoch=self._ledger.epoch, seq=self._ledger.book.seq)
         if self._demo:
             self._log.warn("DEMO: anybody on this machine is a manager of this ledger")
-        for address in self._doors.addresses():
-            self._log.info("listening on {address}", address=shown(address))
-            if self._demo and isinstance(address, (IPv4Address, IPv6Address)):
+        for door in self._doors:
+            self._log.info("listening on {door}", door=str(door))
+            address = door.port.getHost()
+            if self._demo and door.speaker is None and isinstance(address, (IPv4Address, IPv6Address)):
                 line = shlex.quote(EXAMPLE)
                 self._log.info(
                     "try it: printf '%s\\r\\n' {line} | nc {host} {port}",

@@ -14,6 +14,7 @@ from ..runtime.waiters import Waiters
 from ..wire.codes import RetCode
 from ..wire.errors import ManagerError, Overloaded, Refused
 from .auth import Authenticator, Principal
+from .bearers import Bearers
 from .dispatch import Dispatcher
 from .gate import Gate, hostOf
 from .limits import SessionLimits, Unread
@@ -31,6 +32,7 @@ class ManagerFactory(ServerFactory):
     @ivar limits: may be replaced at any time.
     @ivar crowded: how many connections were one too many.
     @ivar tokensRefused: how many tokens were not accepted.
+    @ivar bearers: who those are that show a certificate.
     """
 
     noisy = False
@@ -47,10 +49,12 @@ class ManagerFactory(ServerFactory):
         outbox: Outbox | None = None,
         gate: Gate | None = None,
         sparing: Sparing | None = None,
+        bearers: Bearers | None = None,
     ) -> None:
         """
         @param outbox: where what is said in one go gathers; C{None}: its own.
         @param gate: lets connections in; C{None}: all of them.
+        @param bearers: who those are that show a certificate; C{None}: nobody.
         @param sparing: for what strangers do; C{None}: one by this factory's clock.
         """
         self.clock = clock
@@ -64,6 +68,7 @@ class ManagerFactory(ServerFactory):
         self.sparing = Sparing(clock) if sparing is None else sparing
         self.crowded = 0
         self.tokensRefused = 0
+        self.bearers = Bearers() if bearers is None else bearers
         self._waiters = waiters
         self._sessions: set[ManagerProtocol] = set()
         self._numbered = 0
@@ -110,6 +115,15 @@ class ManagerFactory(ServerFactory):
         self.unread.forget(session)
         self._waiters.forget(session)
         self._allGone()
+
+    def setBearers(self, bearers: Bearers) -> int:
+        """
+        From now on, those that show a certificate are these: also in the sessions that there are.
+
+        @return: how many of those lost by it what their certificates gave them.
+        """
+        self.bearers = bearers
+        return sum(session.recognize() for session in tuple(self._sessions))
 
     def reconsider(self, isBelieved: Callable[[Principal], bool]) -> int:
         """

@@ -7,7 +7,10 @@ that it was sent, as its last line, and is closed. Tables and statements, whose 
 a time for a session, and the next one when the last has been read (L{Turns}): so nobody is cut off for asking many.
 
 A peer that has closed its own direction (C{printf ... | nc}) still gets the answers to what it asked, and the
-events that it asked to be sent again.
+events that it asked to be sent again. (TLS has no directions: one that closes there has left.)
+
+Over TLS a session begins when its handshake is over: before that nothing is heard or said, and nobody is anybody. It
+has its place from the start, and as long for both as other sessions have to show a token.
 """
 
 from __future__ import annotations
@@ -15,11 +18,14 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from cryptography.x509 import Certificate
 from twisted.internet import tcp
+from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
     IHalfCloseableProtocol,
+    IHandshakeListener,
     ISSLTransport,
     ITCPTransport,
 )
@@ -30,12 +36,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..finance.channels import Channels
-from ..wire.errors import ExtIDInUse, InvalidData, ManagerError, PermissionDenied
+from ..wire.errors import ExtIDInUse, InvalidData, ManagerError, PermissionDenied, TokenRefused
 from ..wire.messages import BadLine, Json, decode, encode, marker, response
 from .auth import Principal
+from .bearers import Nobody
 from .gate import hostOf
 from .limits import Turns
 from .stream import Stream
+from .tls import whyFailed
+from .tokens import told
 
 if TYPE_CHECKING:
     from .factory import ManagerFactory
@@ -55,13 +64,13 @@ _NULL = Json("null")
 _BLANK = b"\r"
 
 
-@implementer(IHalfCloseableProtocol)
+@implementer(IHalfCloseableProtocol, IHandshakeListener)
 class ManagerProtocol(LineReceiver):
     """
     One connection.
 
     @ivar peer: where it is from.
-    @ivar principal: who it speaks for, if it has shown a valid token.
+    @ivar principal: who it speaks for, if it has shown a valid token, or a certificate that names somebody.
     @ivar turns: when it may be made a big answer.
     """
 
@@ -94,6 +103,11 @@ class ManagerProtocol(LineReceiver):
         self._open = False
         # Is there nothing between us and the socket? And is something waiting in the transport, all the same?
         self._isStraight = self._isHeld = False
+        # Is it TLS, and is the handshake yet to end? What was shown there, whose that is, and, if nobody's, why.
+        self._isSecure = self._isShaking = False
+        self._certificate: Certificate | None = None
+        self._bearer: Principal | None = None
+        self._nobody = ""
         self._wasDenied = False
         self._authTimer: IDelayedCall | None = None
         self._lingerTimer: IDelayedCall | None = None
@@ -107,23 +121,45 @@ class ManagerProtocol(LineReceiver):
         self._stream = Stream(self, self.factory.events, self.factory.clock, limits.bufferBytesMax)
         self.turns = Turns(self.factory.clock)
         self._isStraight = isinstance(self.transport, tcp.Connection) and _isPlain(self.transport)
-        if ITCPTransport.providedBy(self.transport):
+        self._isSecure = self._isShaking = bool(ISSLTransport.providedBy(self.transport))
+        if ITCPTransport.providedBy(self.transport) and not isinstance(self.transport.getHost(), UNIXAddress):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(_Writing(self), True)
         error = self.factory.admit(self)
         if error is not None:
+            if self._isShaking:
+                # To tell it would take a handshake, which is most of what a session costs.
+                self._break()
+                return
             # Not counted among the sessions, so it may not linger.
             self.write(response(_NULL, error.status, encode(error.data())))
             self._close()
             self.transport.loseConnection()
             return
-        if self.factory.auth.anonymous is not None:
-            self.authenticated(self.factory.auth.anonymous)
-        elif limits.authSeconds:
+        if limits.authSeconds:
             self._authTimer = self.factory.clock.callLater(limits.authSeconds, self._authLate)
+        if not self._isShaking:
+            self._begin()
+
+    def handshakeCompleted(self) -> None:
+        """TLS stands: it may have shown who it is, and may be talked to."""
+        self._isShaking = False
+        if self._open:
+            shown = self.transport.getPeerCertificate()
+            self._certificate = None if shown is None else shown.to_cryptography()
+            self.recognize()
+            self._begin()
+
+    def _begin(self) -> None:
+        if self.principal is None and self.factory.auth.anonymous is not None:
+            self.authenticated(self.factory.auth.anonymous)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._isShaking and self._open:
+            why = whyFailed(self.transport, reason)
+            if why is not None:
+                self._say(f"the TLS handshake failed: {why}")
         self._open = False
         self._stopAuthTimer()
         self._stream.close()
@@ -148,6 +184,9 @@ class ManagerProtocol(LineReceiver):
 
     def finish(self) -> None:
         """Read no more; close when everything is answered."""
+        if self._isShaking:
+            self._break()
+            return
         self._peerDone = self._finishing = True
         self._setReading()
         self._closeIfDone()
@@ -181,6 +220,9 @@ class ManagerProtocol(LineReceiver):
             LineReceiver.resumeProducing(self)
             self.transport.loseWriteConnection()
         else:
+            if self._isSecure:
+                # Its own word of leave has to be read.
+                LineReceiver.resumeProducing(self)
             self.transport.loseConnection()
 
     def _close(self) -> None:
@@ -200,14 +242,48 @@ class ManagerProtocol(LineReceiver):
             timer.cancel()
         self.transport.abortConnection()
 
+    def _break(self) -> None:
+        """End a handshake, without a word."""
+        self._open = False
+        self._stopAuthTimer()
+        self.cutOff()
+
     # -- who --------------------------------------------------------------------------------------------
 
     def authenticated(self, principal: Principal) -> None:
-        """It has shown a valid token: C{ISession} of dispatch."""
+        """It has shown a valid token, or a certificate: C{ISession} of dispatch."""
+        if self._bearer is not None and principal.id != self._bearer.id:
+            raise TokenRefused(
+                f"it is of {told(principal.id)}, and the certificate of the session is of {self._bearer.id}"
+            )
         self._stopAuthTimer()
         self.principal = principal
         self._badTokens = 0
         self._stream.authenticated(principal)
+
+    def recognize(self) -> bool:
+        """
+        Be who its certificate says, by what is configured now: somebody, somebody else, or nobody.
+
+        @return: is it nobody any more?
+        """
+        if self._certificate is None or not self._open:
+            return False
+        before = self._bearer
+        try:
+            bearer, self._nobody = self.factory.bearers.of(self._certificate), ""
+        except Nobody as e:
+            bearer, self._nobody = None, str(e)
+        if bearer == before:
+            return False
+        self._bearer = bearer
+        if self.principal is not before:
+            return False  # It has shown a token since, which counts.
+        if bearer is not None:
+            self.authenticated(bearer)
+            return False
+        self.disbelieve()
+        return True
 
     def replayed(self) -> None:
         """It has what it asked to be sent again: C{IStreamed}."""
@@ -238,7 +314,7 @@ class ManagerProtocol(LineReceiver):
         self._refusals += 1
         if not self._wasDenied:
             self._wasDenied = True
-            self._say(why)
+            self._say(f"{why}; {self._nobody}" if self._nobody and self.principal is None else why)
 
     def tokenRefused(self, why: str) -> None:
         """A token is not accepted: C{ISession} of dispatch. So many of them end the session, and so many are logged."""
@@ -265,6 +341,10 @@ class ManagerProtocol(LineReceiver):
 
     def _authLate(self) -> None:
         self._authTimer = None
+        if self._isShaking:
+            self._say(f"its TLS handshake is not over after {self.factory.limits.authSeconds:g} seconds")
+            self._break()
+            return
         error = PermissionDenied(f"no valid __token within {self.factory.limits.authSeconds:g} seconds")
         self.denied(error.message)
         self._endWith(error)
