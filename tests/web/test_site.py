@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from scalemgr.web.guard import OPERATOR
 from scalemgr.web.site import BODY_MAX, CONNECTIONS_MAX, REQUEST_S
 
-from ..helpers import NOW_MS, token
+from ..helpers import LIMITS, NOW_MS, token
 from .house import Visitor, Windowed
 
 PAGES = ("/livez", "/readyz", "/metrics", "/status")
@@ -121,7 +121,7 @@ def test_elsewhereATokenIsNeeded() -> None:
             assert ("www-authenticate" in answer.headers) == (status == 401)
             assert all(word not in answer.text for word in headers.get("Authorization", "").split()[1:])
     assert "it can be written" in house.ask("/readyz", headers={**there, **bearer(token())}).text
-    assert house.daemon.auth.refused == 2 * 4
+    assert house.daemon.auth.refused == 2 * 3
     house.close()
 
 
