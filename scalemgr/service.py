@@ -1,12 +1,12 @@
 """The daemon as one service: what starts in which order, and what stops in which.
 
-Starting: the doors, then the ledger, then the runtime. All of it happens before the reactor serves anybody, so
-what fails stops the start with one sentence and a status that is not 0.
+Starting: the doors, that of the site too, then the ledger, then the runtime. All of it happens before the reactor
+serves anybody, so what fails stops the start with one sentence and a status that is not 0.
 
 Running: on SIGHUP it reads its configuration again (L{scalemgr.reloading}).
 
 Stopping: the doors are shut; new work is refused with 503; what was taken is finished and answered; the
-sessions are closed; the ledger is let go.
+sessions are closed; the site, which could be asked until now, is closed; the ledger is let go.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from .server.auth import Keys
 from .server.discovery import Broken
 from .server.protocol import LINGER_S
 from .speakers import Speakers
+from .windows import Windows
 from .wire.errors import LedgerFailed
 
 __all__ = ["ManagerService", "StartFailed"]
@@ -93,6 +94,7 @@ class ManagerService(Service):
         self._ignoreHangUps: Callable[[], None] | None = None
         self.speakers = Speakers(self._clock, settings.tls, base)
         self._doors = Doors(reactor, self.speakers, demo=demo)
+        self._windows = Windows(reactor, self.speakers, demo=demo)
 
     # -- start ------------------------------------------------------------------------------------------
 
@@ -107,20 +109,11 @@ class ManagerService(Service):
             )
         self._temporary = TemporaryDirectory(prefix="scalemgr-demo-") if settings.ledger == "demo:" else None
         url = settings.ledger if self._temporary is None else f"sqlite:{self._temporary.name}"
-        nowMs = int(self._clock.seconds() * 1000)
         try:
-            self._ledger = ledgerAt(url, self._base)
-            self._rooms = Rooms(
-                self._reactor, self._clock, settings, self._commands, self._ledger, self._keys, demo=self._demo
-            )
-            # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
-            self._doors.open(settings.listen, self._rooms.factory, allowPlain=settings.access.allow_plain)
-            self._ledger.open(nowMs)
-            if self._demo:
-                provide(self._ledger, nowMs)
-            firstOrder = self._ledger.reserveOrders(settings.orders.block)
+            firstOrder = self._open(url)
         except BaseException as e:
             self._doors.abandon()
+            self._windows.abandon()
             if isinstance(e, (LedgerRefused, LedgerFailed)):
                 raise StartFailed(str(e)) from e
             raise
@@ -132,17 +125,44 @@ class ManagerService(Service):
         rooms.runtime.start(firstOrder)
         if rooms.forgetting is not None:
             rooms.forgetting.start()
+        if rooms.eyes is not None:
+            rooms.eyes.start()
         if self._read is not None:
             self._reloading = Reloading(settings, self._read, self._changeable(), rooms.inHelpers)
             if self._onHangUp is not None:
                 self._onHangUp(self.reload)
         self._announce(url)
 
+    def _open(self, url: str) -> int:
+        """Join the rooms, open the doors and the ledger; the first of the orders that were reserved in it."""
+        settings, nowMs = self._settings, int(self._clock.seconds() * 1000)
+        self._ledger = ledgerAt(url, self._base)
+        self._rooms = rooms = Rooms(
+            self._reactor,
+            self._clock,
+            settings,
+            self._commands,
+            self._ledger,
+            self._keys,
+            demo=self._demo,
+            certificateExpires=self.speakers.certificateExpires,
+        )
+        allowPlain = settings.access.allow_plain
+        # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
+        self._doors.open(settings.listen, rooms.factory, allowPlain=allowPlain)
+        if rooms.eyes is not None:
+            self._windows.open(settings.web.listen, rooms.eyes, allowPlain=allowPlain)
+        self.speakers.announce()
+        self._ledger.open(nowMs)
+        if self._demo:
+            provide(self._ledger, nowMs)
+        return self._ledger.reserveOrders(settings.orders.block)
+
     def _changeable(self) -> list[IReloadable]:
         """All that can have other settings from now on, in the order in which it gets them."""
         rooms = self._rooms
         believing = [] if self._keys is None else [Believing(self._keys, rooms.auth, rooms.factory, self._base)]
-        return [*believing, rooms, self._doors, self.speakers, self, *self._parts]
+        return [*believing, rooms, self._doors, self._windows, self.speakers, self, *self._parts]
 
     # -- other settings ---------------------------------------------------------------------------------
 
@@ -182,6 +202,8 @@ class ManagerService(Service):
         self._log.info("the log is {epoch} and has {seq} entries", epoch=self._ledger.epoch, seq=self._ledger.book.seq)
         if self._demo:
             self._log.warn("DEMO: anybody on this machine is a manager of this ledger")
+        for url in self._windows.urls():
+            self._log.info("console at {url}", url=url)
         for door in self._doors:
             self._log.info("listening on {door}", door=str(door))
             address = door.port.getHost()
@@ -225,6 +247,9 @@ class ManagerService(Service):
         await finished
         if hurry.active():
             hurry.cancel()
+        await self._windows.close()
+        if rooms.eyes is not None:
+            await rooms.eyes.stop()
         rooms.waiters.stop()
         for thread in rooms.threads[:-1]:
             # A session that went away may have left a question behind; it ends before the ledger does.
@@ -247,6 +272,10 @@ class ManagerService(Service):
     def addresses(self) -> list[IAddress]:
         """Where it listens."""
         return self._doors.addresses()
+
+    def webAddresses(self) -> list[IAddress]:
+        """Where its site listens."""
+        return self._windows.addresses()
 
     def sessions(self) -> int:
         """How many there are."""

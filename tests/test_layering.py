@@ -30,6 +30,7 @@ TABLE = [
         "service",
         "speakers",
         "tap",
+        "windows",
         "playground",
         "cli",
         "__main__",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -19,7 +20,7 @@ from .dispatch import Dispatcher
 from .gate import Gate, hostOf
 from .limits import SessionLimits, Unread
 from .outbox import Outbox
-from .protocol import ManagerProtocol
+from .protocol import ManagerProtocol, SessionSeen
 from .sparing import Sparing
 
 __all__ = ["ManagerFactory"]
@@ -30,9 +31,8 @@ class ManagerFactory(ServerFactory):
     Makes sessions, and knows those that there are.
 
     @ivar limits: may be replaced at any time.
-    @ivar crowded: how many connections were one too many.
-    @ivar tokensRefused: how many tokens were not accepted.
     @ivar bearers: who those are that show a certificate.
+    @ivar slowReaders: how many sessions were cut off because they did not read.
     """
 
     noisy = False
@@ -66,11 +66,12 @@ class ManagerFactory(ServerFactory):
         self.unread = Unread(limits.unreadBytesMax)
         self.gate = Gate() if gate is None else gate
         self.sparing = Sparing(clock) if sparing is None else sparing
-        self.crowded = 0
-        self.tokensRefused = 0
         self.bearers = Bearers() if bearers is None else bearers
         self._waiters = waiters
-        self._sessions: set[ManagerProtocol] = set()
+        # A dict for its order: who came first is listed first.
+        self._sessions: dict[ManagerProtocol, None] = {}
+        self._crowded = 0
+        self.slowReaders = 0
         self._numbered = 0
         self._finished: Deferred[None] | None = None
 
@@ -92,7 +93,7 @@ class ManagerFactory(ServerFactory):
     def admit(self, session: ManagerProtocol) -> ManagerError | None:
         """Is there room for one more? If not, what it is told."""
         if len(self._sessions) >= self.limits.sessionsMax:
-            self.crowded += 1
+            self._crowded += 1
             return Refused("too many sessions; try again later", RetCode.RET_USR_LIMIT_REACHED)
         if not self.gate.enter(session.peer):
             more = self.sparing.more()
@@ -104,13 +105,13 @@ class ManagerFactory(ServerFactory):
                     more=more,
                 )
             return Overloaded("too many connections from your address; close one first")
-        self._sessions.add(session)
+        self._sessions[session] = None
         return None
 
     def dismiss(self, session: ManagerProtocol) -> None:
         """A session is gone: so are those who wait on its behalf, and nothing else."""
         if session in self._sessions:
-            self._sessions.remove(session)
+            del self._sessions[session]
             self.gate.leave(session.peer)
         self.unread.forget(session)
         self._waiters.forget(session)
@@ -157,6 +158,18 @@ class ManagerFactory(ServerFactory):
     def sessions(self) -> int:
         """How many there are."""
         return len(self._sessions)
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """
+        How many connections were not taken, by why: of all sessions, or of one address, there were too many, or nobody
+        may come from that network.
+        """
+        return {"sessions": self._crowded, "address": self.gate.tooMany, "network": self.gate.turnedAway}
+
+    def seen(self, count: int) -> list[SessionSeen]:
+        """Those that are there, at most so many, to look at."""
+        return [session.seen() for session in islice(self._sessions, count)]
 
 
 class _TurnedAway(Protocol):

@@ -36,9 +36,7 @@ NASTY = [
 ]
 # What can be sent: a line with NUL is refused, under no extID.
 _WRITTEN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
-TEXT = st.one_of(
-    st.sampled_from(NASTY), st.lists(st.sampled_from(NASTY), max_size=4).map("".join), _WRITTEN
-)
+TEXT = st.one_of(st.sampled_from(NASTY), st.lists(st.sampled_from(NASTY), max_size=4).map("".join), _WRITTEN)
 EXTID = st.one_of(_WRITTEN.filter(bool), st.sampled_from(NASTY), st.integers(-(2**53), 2**53).filter(bool))
 
 #: The markers that the clients know of arrays (``wire.md`` 4); scalemgr sends none at all.
