@@ -25,7 +25,7 @@ from .finance.records import Entry, FinanceTrade, StoredAccount
 from .finance.requests import Cause, KeyName, Request
 from .finance.settle import Outcome
 from .wire.codes import RetCode
-from .wire.errors import ManagerError
+from .wire.errors import ManagerError, ShuttingDown, SyncTimeout
 from .wire.messages import Json
 
 __all__ = [
@@ -90,6 +90,10 @@ class About(Struct, frozen=True):
     fields: Mapping[str, str] = {}
 
 
+# What a refusal may say of itself. A plugin may say anything.
+_OUTCOMES = ("refused", "void", "pending")
+
+
 class Told(Struct, frozen=True):
     """
     A request, and what it was answered.
@@ -103,6 +107,7 @@ class Told(Struct, frozen=True):
     @ivar error: what was refused; C{None}: nothing was.
     @ivar replayed: is it the outcome of an earlier request?
     @ivar traceparent: as the client sent it, or empty.
+    @ivar submitted: did it ask for something to be booked?
     """
 
     command: str
@@ -115,6 +120,25 @@ class Told(Struct, frozen=True):
     error: ManagerError | None = None
     replayed: bool = False
     traceparent: str = ""
+    submitted: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """
+        What it came to, in one word of these:
+
+        C{booked}, and on the disk; C{replayed}, it was booked before; C{read}: it was answered, and books nothing.
+
+        C{refused}: by a rule, or not taken; C{void}: it was withdrawn, and never will be booked; C{pending}: it may
+        be booked; C{error}: our own failure.
+        """
+        error = self.error
+        if error is None:
+            return "replayed" if self.replayed else "booked" if self.submitted else "read"
+        outcome = error.outcome if isinstance(error, SyncTimeout) else error.details.get("outcome")
+        if outcome in _OUTCOMES:
+            return str(outcome)
+        return "error" if self.status >= 500 and not isinstance(error, ShuttingDown) else "refused"
 
 
 class IPrincipal(Interface):
