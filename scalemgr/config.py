@@ -197,11 +197,20 @@ def load(path: Path) -> Settings:
         raise ConfigError(f"{path}: auth.algorithm: expected one of {', '.join(ALGORITHMS)}")
     if settings.idempotency.key not in ("extid", "explicit"):
         raise ConfigError(f"{path}: idempotency.key: expected extid or explicit")
+    for key, expected in _LOG.items():
+        if getattr(settings.log, key) not in expected:
+            raise ConfigError(f"{path}: log.{key}: expected one of {', '.join(expected)}")
     sync = settings.sync
     if not sync.timeout_ms_min <= sync.timeout_ms <= sync.timeout_ms_max:
         raise ConfigError(f"{path}: sync.timeout_ms: expected {sync.timeout_ms_min} to {sync.timeout_ms_max}")
     return settings
 
+
+_LOG = {
+    "level": ("debug", "info", "warn", "error", "critical"),
+    "format": ("auto", "text", "json"),
+    "requests": ("failed", "all", "none"),
+}
 
 _AT = re.compile(r"(?P<what>.*) - at `\$\.?(?P<key>.*)`", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*?)`")

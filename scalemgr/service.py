@@ -16,19 +16,20 @@ from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from twisted.application.service import Service
+from twisted.application.service import IServiceCollection, Service
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IAddress
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from . import __version__
 from .config import Settings
 from .demo import EXAMPLE, provide
 from .doors import Doors, StartFailed, shown
-from .interfaces import ICommand
+from .interfaces import ICommand, IWatcher
 from .joining import Rooms
 from .ledger.errors import LedgerRefused
 from .ledger.url import folderOf, ledgerAt
@@ -50,6 +51,8 @@ class ManagerService(Service):
     @param reactor: given by C{tap.py}, and taken from nowhere else.
     @param keys: which tokens are believed; C{None} in a demo without a key.
     @param base: the folder that relative paths in the settings start from.
+    @param watcher: is told of each request that was answered.
+    @param observer: what the application that this becomes a part of logs to; C{None}: whatever else it finds.
     """
 
     name = "scalemgr"
@@ -65,6 +68,8 @@ class ManagerService(Service):
         base: Path,
         *,
         demo: bool = False,
+        watcher: IWatcher | None = None,
+        observer: ILogObserver | None = None,
     ) -> None:
         self._reactor = reactor
         self._clock = WallClock(reactor)
@@ -74,7 +79,14 @@ class ManagerService(Service):
         self._keys = keys
         self._base = base
         self._demo = demo
+        self._watcher = watcher
+        self._observer = observer
         self._doors = Doors(reactor, demo=demo)
+
+    def setServiceParent(self, parent: IServiceCollection) -> None:
+        if self._observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._observer)
+        super().setServiceParent(parent)
 
     # -- start ------------------------------------------------------------------------------------------
 
@@ -93,7 +105,14 @@ class ManagerService(Service):
         try:
             self._ledger = ledgerAt(url, self._base)
             self._rooms = Rooms(
-                self._reactor, self._clock, settings, self._commands, self._ledger, self._keys, demo=self._demo
+                self._reactor,
+                self._clock,
+                settings,
+                self._commands,
+                self._ledger,
+                self._keys,
+                demo=self._demo,
+                watcher=self._watcher,
             )
             # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
             self._doors.open(settings.listen, self._rooms.factory)

@@ -6,6 +6,9 @@ The only place that takes the reactor.
 from __future__ import annotations
 
 import gc
+import os
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from twisted.python.usage import Options as _Options
 from .config import AuthSettings, ConfigError, Settings, load
 from .ledger.errors import LedgerRefused
 from .ledger.url import probe
+from .logs.places import CannotLog, Surroundings, findLog
+from .logs.requests import RequestLines
 from .runtime.clocks import makeSteady
 from .server.auth import Keys
 from .server.discovery import findCommands
@@ -97,12 +102,19 @@ def _absolute(url: str) -> str:
 
 def makeService(options: Options, reactor: Any = None) -> IService:
     """The daemon, ready to start."""
+    try:
+        log = findLog(options.parent, options.settings, Surroundings(sys.argv, sys.stdout, os.environ, time.time))
+    except CannotLog as e:
+        raise SystemExit(f"scalemgr: {e}") from None
     if reactor is None:
         from twisted.internet import reactor as running
 
         reactor = running
         makeSteady(reactor)
         reactor.callWhenRunning(_calmCollector)
+        if log is not None:
+            reactor.callWhenRunning(log.start)
+            reactor.addSystemEventTrigger("after", "shutdown", log.stop)
     return ManagerService(
         reactor,
         options.settings,
@@ -111,4 +123,6 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         options.tokenKeys,
         options.base,
         demo=bool(options["demo"]),
+        watcher=RequestLines(log, options.settings, time.time, reactor.seconds),
+        observer=log,
     )

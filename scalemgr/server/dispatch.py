@@ -222,7 +222,7 @@ class Dispatcher:
                 "" if asked.command is None else asked.name,
                 asked.extIDText,
                 "" if principal is None else principal.id,
-                login,
+                login if type(login) is int else 0,
                 order if type(order) is int else 0,
                 status,
                 self._watcher.seconds() - asked.since,
@@ -345,4 +345,7 @@ def _said(result: Mapping[str, Any] | Entry, context: Context) -> tuple[int, Jso
     if "__status" not in result:
         return 200, encode(result)
     data = dict(result)
-    return data.pop("__status"), encode(data)
+    status = data.pop("__status")
+    if not isinstance(status, int) or not 100 <= status < 600:
+        raise TypeError(f"__status is no status but a {type(status).__name__}")
+    return int(status), encode(data)
