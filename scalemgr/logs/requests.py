@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 from twisted.logger import Logger, LogLevel
 from zope.interface import implementer
 
@@ -29,6 +30,7 @@ from .log import Log
 
 __all__ = ["RequestLines", "Watchers"]
 
+_ENCODE = msgspec.json.Encoder().encode
 _FAILED = 500
 # So important is a request that failed, by its outcome.
 _LEVELS = {"void": LogLevel.warn, "refused": LogLevel.warn}
@@ -93,23 +95,21 @@ class RequestLines:
         elif log.json:
             log.write(self._asJson(told, level))
         else:
-            trace = "".join(f" {name}={value}" for name, value in traceIds(told.traceparent).items())
+            trace = told.traceparent and "".join(f" {n}={v}" for n, v in traceIds(told.traceparent).items())
             log.write(textLine(timeText(self._time(), " "), level, inWords(told) + trace, colours=log.colours))
 
     def _asJson(self, told: Told, level: LogLevel) -> str:
-        """
-        The same members as L{fields}, in less than half the time that a general encoder takes.
-        """
+        """The same members as L{fields}, in half the time that a general encoder takes."""
         now = self._time()
         second = int(now)
         if second != self._second:
             self._second, self._begin = second, timeText(second, "T")[:-4]
-        error = "null" if told.error is None else encode(_nameOf(told))
-        trace = "".join(f',"{name}":"{value}"' for name, value in traceIds(told.traceparent).items())
+        error = "null" if told.error is None else _quoted(_nameOf(told))
+        trace = told.traceparent and "".join(f',"{n}":"{v}"' for n, v in traceIds(told.traceparent).items())
         return (
             f'{{"time":"{self._begin}{int(now * 1000) % 1000:03}Z","level":"{level.name}",'
-            f'"message":{encode(inWords(told))},"where":"{__name__}",'
-            f'"command":{encode(told.command)},"extID":{told.extID},"principal":{encode(told.principal)},'
+            f'"message":{_quoted(inWords(told))},"where":"{__name__}",'
+            f'"command":{_quoted(told.command)},"extID":{told.extID},"principal":{_quoted(told.principal)},'
             f'"login":{told.login},"order":{told.order},"status":{told.status},"error":{error},'
             f'"outcome":"{told.outcome}","replayed":{"true" if told.replayed else "false"},'
             f'"duration":{told.seconds:.6f}{trace}}}\n'
@@ -118,13 +118,16 @@ class RequestLines:
 
 def inWords(told: Told) -> str:
     """What there is to say of a request, for people, on one line."""
-    about = [f"{name} {number}" for name, number in (("login", told.login), ("order", told.order)) if number]
     error = "" if told.error is None else f" {_nameOf(told)}"
-    return printable(
+    text = (
         f"{told.command or 'an unknown command'} {told.extID} of {told.principal or 'nobody'}: "
         f"{told.status}{error}, {told.outcome}, after {told.seconds:.3f} s"
-        + (f" ({', '.join(about)})" if about else "")
     )
+    if told.login and told.order:
+        text += f" (login {told.login}, order {told.order})"
+    elif told.login or told.order:
+        text += f" (login {told.login})" if told.login else f" (order {told.order})"
+    return printable(text)
 
 
 def fields(told: Told) -> dict[str, Any]:
@@ -142,6 +145,11 @@ def fields(told: Told) -> dict[str, Any]:
         "duration": told.seconds,
         **traceIds(told.traceparent),
     }
+
+
+def _quoted(text: str) -> str:
+    """A text as JSON."""
+    return _ENCODE(text).decode("ascii") if text.isascii() else encode(text)
 
 
 def _nameOf(told: Told) -> str:
