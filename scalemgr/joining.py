@@ -9,12 +9,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
+from zope.interface import implementer
 
 from .config import Settings
 from .demo import ANONYMOUS
 from .finance.money import Currencies
 from .finance.questions import Bounds
-from .interfaces import ICommand, ILedger, IWatcher
+from .interfaces import ICommand, ILedger, IWatcher, Told
 from .runtime.eventlog import EventLog
 from .runtime.forgetting import Forgetting
 from .runtime.mainloop import TradingRuntime
@@ -28,14 +29,32 @@ from .server.factory import ManagerFactory
 from .server.limits import Bounded, Lanes, SessionLimits
 from .server.outbox import Outbox
 
-__all__ = ["Rooms"]
+__all__ = ["Rooms", "Watchers"]
+
+
+@implementer(IWatcher)
+class Watchers:
+    """
+    Several, in turn.
+
+    @param seconds: the time, of a clock that is never set.
+    """
+
+    def __init__(self, seconds: Callable[[], float], watchers: Iterable[IWatcher]) -> None:
+        # An attribute, not a method: one call less for each request.
+        self.seconds = seconds
+        self._watchers = tuple(watchers)
+
+    def told(self, told: Told) -> None:
+        for watcher in self._watchers:
+            watcher.told(told)
 
 
 class Rooms:
     """
     All that a daemon is made of, between the ledger and the doors.
 
-    @param watcher: is told of each request that was answered.
+    @param watchers: are told of each request that was answered.
     @ivar threads: those to start and, in this order, to stop; the last is the ledger's.
     @ivar inLedger: runs the ledger's methods in its thread.
     @ivar forgetting: C{None} if keys are kept for ever.
@@ -51,7 +70,7 @@ class Rooms:
         keys: Keys | None,
         *,
         demo: bool,
-        watcher: IWatcher | None = None,
+        watchers: Iterable[IWatcher] = (),
     ) -> None:
         self._reactor = reactor
         limits = settings.limits
@@ -102,7 +121,8 @@ class Rooms:
             ),
         )
         auth = Authenticator(clock, keys, ANONYMOUS if demo else None)
-        self.dispatcher = Dispatcher(commands, house, auth, watcher)
+        watching = Watchers(reactor.seconds, watchers)
+        self.dispatcher = Dispatcher(commands, house, auth, watching)
         self.factory = ManagerFactory(
             clock,
             self.dispatcher,

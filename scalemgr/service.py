@@ -51,7 +51,7 @@ class ManagerService(Service):
     @param reactor: given by C{tap.py}, and taken from nowhere else.
     @param keys: which tokens are believed; C{None} in a demo without a key.
     @param base: the folder that relative paths in the settings start from.
-    @param watcher: is told of each request that was answered.
+    @param watchers: are told of each request that was answered.
     @param observer: what the application that this becomes a part of logs to; C{None}: whatever else it finds.
     """
 
@@ -68,7 +68,7 @@ class ManagerService(Service):
         base: Path,
         *,
         demo: bool = False,
-        watcher: IWatcher | None = None,
+        watchers: Iterable[IWatcher] = (),
         observer: ILogObserver | None = None,
     ) -> None:
         self._reactor = reactor
@@ -79,7 +79,7 @@ class ManagerService(Service):
         self._keys = keys
         self._base = base
         self._demo = demo
-        self._watcher = watcher
+        self._watchers = watchers
         self._observer = observer
         self._doors = Doors(reactor, demo=demo)
 
@@ -112,7 +112,7 @@ class ManagerService(Service):
                 self._ledger,
                 self._keys,
                 demo=self._demo,
-                watcher=self._watcher,
+                watchers=self._watchers,
             )
             # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
             self._doors.open(settings.listen, self._rooms.factory)

@@ -123,6 +123,6 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         options.tokenKeys,
         options.base,
         demo=bool(options["demo"]),
-        watcher=RequestLines(log, options.settings, time.time, reactor.seconds),
+        watchers=[RequestLines(log, options.settings, time.time, reactor.seconds)],
         observer=log,
     )

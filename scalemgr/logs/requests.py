@@ -15,7 +15,7 @@ C{warn} if it is certain that nothing did; all else is C{info}.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -28,30 +28,12 @@ from ..wire.messages import encode, traceIds
 from .lines import FIELD_CHARACTERS_MAX, printable, textLine, timeText
 from .log import Log
 
-__all__ = ["RequestLines", "Watchers"]
+__all__ = ["RequestLines"]
 
 _ENCODE = msgspec.json.Encoder().encode
 _FAILED = 500
 # So important is a request that failed, by its outcome.
 _LEVELS = {"void": LogLevel.warn, "refused": LogLevel.warn}
-
-
-@implementer(IWatcher)
-class Watchers:
-    """
-    Several, in turn.
-
-    @param seconds: the time, of a clock that is never set.
-    """
-
-    def __init__(self, seconds: Callable[[], float], watchers: Iterable[IWatcher]) -> None:
-        # An attribute, not a method: one call less for each request.
-        self.seconds = seconds
-        self._watchers = tuple(watchers)
-
-    def told(self, told: Told) -> None:
-        for watcher in self._watchers:
-            watcher.told(told)
 
 
 @implementer(IWatcher)

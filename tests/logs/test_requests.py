@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from io import StringIO
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +15,7 @@ from scalemgr.config import Log as LogSettings
 from scalemgr.config import Settings
 from scalemgr.interfaces import Told
 from scalemgr.logs.log import Log
-from scalemgr.logs.requests import RequestLines, Watchers, fields, inWords
+from scalemgr.logs.requests import RequestLines, fields, inWords
 from scalemgr.wire.codes import RetCode
 from scalemgr.wire.errors import InternalError, LedgerFailed, ManagerError, Refused, SyncTimeout
 from scalemgr.wire.messages import Json, encode
@@ -184,23 +183,6 @@ def test_anotherObserver() -> None:
     assert event["text"] == inWords(LATE)
     assert event["log_level"].name == "warn"
     assert event.items() >= fields(LATE).items()
-
-
-def test_watchers() -> None:
-    """Each of several watchers is told of each request, in turn, and they have one clock."""
-    said: list[Any] = []
-
-    class Watching:
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def told(self, told: Told) -> None:
-            said.append((self.name, told))
-
-    both = Watchers(lambda: 7.0, [Watching("a"), Watching("b")])  # type: ignore[list-item]
-    both.told(BOOKED)
-    assert both.seconds() == 7.0
-    assert said == [("a", BOOKED), ("b", BOOKED)]
 
 
 def test_wholeDaemon() -> None:

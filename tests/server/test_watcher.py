@@ -10,6 +10,7 @@ from twisted.logger import globalLogPublisher
 from zope.interface import implementer
 
 from scalemgr.interfaces import IWatcher, Told
+from scalemgr.joining import Watchers
 from scalemgr.wire.codes import RetCode
 from scalemgr.wire.errors import (
     InternalError,
@@ -181,3 +182,14 @@ def test_outcome() -> None:
         ("refused", False),
         ("refused", True),
     ]
+
+
+def test_several() -> None:
+    """Each of several watchers is told of each request, in turn, and they have one clock."""
+    first, second = Watching(), Watching()
+    both = Watchers(lambda: 7.0, [first, second])
+    daemon = Daemon(watcher=both)
+    daemon.staff()
+    assert [short(told) for told in first.all] == [("Ping", '"hello"', "crm", 0, 0, 200, False)]
+    assert first.all == second.all
+    assert both.seconds() == 7.0
