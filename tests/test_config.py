@@ -64,6 +64,9 @@ def test_exampleSaysWhatEachIsFor() -> None:
         ("[currencies]\nBTC = 13", "currencies[...]: expected int <= 12"),
         ("[sync]\ntimeout_ms = 50", "sync.timeout_ms: expected 100 to 25000"),
         ("[sync]\ntimeout_ms = 25001", "sync.timeout_ms: expected 100 to 25000"),
+        ('[log]\nlevel = "loud"', "log.level: expected one of debug, info, warn, error, critical"),
+        ('[log]\nformat = "xml"', "log.format: expected one of auto, text, json"),
+        ('[log]\nrequests = "some"', "log.requests: expected one of failed, all, none"),
         ("[limits", "is not TOML"),
     ],
 )
