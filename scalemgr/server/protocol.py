@@ -186,9 +186,6 @@ class ManagerProtocol(LineReceiver):
 
     def finish(self) -> None:
         """Read no more; close when everything is answered."""
-        if self._isShaking:
-            self._break()
-            return
         self._peerDone = self._finishing = True
         self._setReading()
         self._closeIfDone()
