@@ -63,10 +63,10 @@ def _said(before: Keys, after: Keys, doubted: int) -> str:
     old, new = (set(keys.candidates("")) for keys in (before, after))
     said = []
     if old != new:
-        said.append(f"{len(new - old)} keys are new, {len(old - new)} are gone")
+        said.append(f"keys: {len(new - old)} new, {len(old - new)} gone")
     if before.revoked != after.revoked:
         more, fewer = len(after.revoked - before.revoked), len(before.revoked - after.revoked)
-        said.append(f"{more} tokens are revoked, {fewer} are no longer")
+        said.append(f"revoked tokens: {more} more, {fewer} fewer")
     if doubted:
-        said.append(f"{doubted} sessions need another token")
+        said.append(f"sessions that need another token: {doubted}")
     return "; ".join(said)

@@ -14,13 +14,15 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct, field
+from msgspec.structs import asdict
 
-from .finance.money import DIGITS_MAX
+from .finance.caps import CapsOf, readCaps
+from .finance.money import DIGITS_MAX, Currencies
 from .server.bearers import Bearer, BearerRefused, Bearers
 from .server.gate import networks
 from .server.tokens import ALGORITHMS
 
-__all__ = ["AuthSettings", "ConfigError", "Limits", "Settings", "SyncSettings", "load"]
+__all__ = ["AuthSettings", "ConfigError", "Limits", "Settings", "SyncSettings", "capsOf", "load"]
 
 Count = Annotated[int, Meta(ge=1)]
 
@@ -187,6 +189,10 @@ def load(path: Path) -> Settings:
     if settings.idempotency.key not in ("extid", "explicit"):
         raise ConfigError(f"{path}: idempotency.key: expected extid or explicit")
     try:
+        capsOf(settings)
+    except ValueError as e:
+        raise ConfigError(f"{path}: {e}") from e
+    try:
         networks(settings.access.allow)
     except ValueError as e:
         raise ConfigError(f"{path}: access.allow: {e}") from e
@@ -208,6 +214,26 @@ def _checkTls(tls: Tls, path: Path) -> None:
         Bearers(tls.clients)
     except BearerRefused as e:
         raise ConfigError(f"{path}: tls.clients{e}") from e
+
+
+def capsOf(settings: Settings) -> dict[str, CapsOf]:
+    """
+    How much callers may move, by their ids.
+
+    @raise ValueError: with a sentence that names the key.
+    """
+    currencies, found = Currencies(settings.currencies), {}
+    for id, of in settings.principals.items():
+        if of.caps is not None:
+            plain = {
+                code: {kind: cap for kind, cap in asdict(caps).items() if cap is not None}
+                for code, caps in of.caps.items()
+            }
+            try:
+                found[id] = readCaps(plain, currencies)
+            except ValueError as e:
+                raise ValueError(f"principals.{id}.caps.{e}") from None
+    return found
 
 
 _AT = re.compile(r"(?P<what>.*) - at `\$\.?(?P<key>.*)`", re.DOTALL)

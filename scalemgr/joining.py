@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from .config import Settings
+from .config import Settings, capsOf
 from .demo import ANONYMOUS
 from .finance.money import Currencies
 from .finance.questions import Bounds
@@ -104,6 +104,7 @@ class Rooms:
             settings.orders.strict,
             settings.idempotency.key == "explicit",
             _questions(settings),
+            capsOf(settings),
         )
         self.auth = Authenticator(clock, keys, ANONYMOUS if demo else None)
         self.rates = Rates(reactor, *_rates(settings))
@@ -126,6 +127,7 @@ class Rooms:
         """Let everything that has a bound have another one: C{IReloadable}."""
         limits, gateRules, rates = settings.limits, _gateRules(settings), _rates(settings)
         bearers = Bearers(settings.tls.clients)
+        questions, caps = _questions(settings), capsOf(settings)
 
         def apply() -> str:
             self.gate.rules = gateRules
@@ -136,7 +138,7 @@ class Rooms:
             self.runtime.queueMax, self.runtime.batchMax = limits.queue, limits.batch
             self._inReader.callsMax, self._inHelper.callsMax = limits.questions, limits.jobs
             self._queries.callsMax = settings.queries.waiting
-            self.dispatcher.house = replace(self.dispatcher.house, bounds=_questions(settings))
+            self.dispatcher.house = replace(self.dispatcher.house, bounds=questions, caps=caps)
             doubted = self.factory.setBearers(bearers)
             return f"{doubted} sessions are nobody's by their certificates" if doubted else ""
 

@@ -57,8 +57,7 @@ class ManagerService(Service):
     @param keys: which tokens are believed; C{None} in a demo without a key.
     @param base: the folder that relative paths in the settings start from.
     @param read: reads the settings again; C{None}: they stay as they are.
-    @param onHangUp: has something called when the process is told to read its configuration again (SIGHUP), and
-        returns what ends that.
+    @param onHangUp: has something called when the process is told to read its configuration again (SIGHUP).
     @param parts: what else can have other settings while it runs.
     """
 
@@ -76,7 +75,7 @@ class ManagerService(Service):
         *,
         demo: bool = False,
         read: Callable[[], Settings] | None = None,
-        onHangUp: Callable[[Callable[[], object]], Callable[[], None]] | None = None,
+        onHangUp: Callable[[Callable[[], object]], None] | None = None,
         parts: Iterable[IReloadable] = (),
     ) -> None:
         self._reactor = reactor
@@ -91,7 +90,6 @@ class ManagerService(Service):
         self._onHangUp = onHangUp
         self._parts = list(parts)
         self._reloading: Reloading | None = None
-        self._ignoreHangUps: Callable[[], None] | None = None
         self.speakers = Speakers(self._clock, settings.tls, base)
         self._doors = Doors(reactor, self.speakers, demo=demo)
 
@@ -136,7 +134,7 @@ class ManagerService(Service):
         if self._read is not None:
             self._reloading = Reloading(settings, self._read, self._changeable(), rooms.inHelpers)
             if self._onHangUp is not None:
-                self._ignoreHangUps = self._onHangUp(self.reload)
+                self._onHangUp(self.reload)
         self._announce(url)
 
     def _changeable(self) -> list[IReloadable]:
@@ -199,8 +197,6 @@ class ManagerService(Service):
 
     async def _stop(self) -> None:
         self._log.info("stopping: no new work is taken")
-        if self._ignoreHangUps is not None:
-            self._ignoreHangUps()
         if self._reloading is not None:
             self._reloading.stop()
         rooms = self._rooms

@@ -107,18 +107,9 @@ def _absolute(url: str) -> str:
     return f"{scheme}:{Path.cwd() / folder}" if folder else url
 
 
-def _hangUps(reactor: Any, call: Callable[[], object]) -> Callable[[], None]:
+def _onHangUp(reactor: Any, call: Callable[[], object]) -> None:
     """From now on call this on SIGHUP, which would otherwise end the process."""
-
-    def heard(number: int, frame: object) -> None:
-        reactor.callFromThread(call)
-
-    before = signal.signal(signal.SIGHUP, heard)
-
-    def ignore() -> None:
-        signal.signal(signal.SIGHUP, before)
-
-    return ignore
+    signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(call))
 
 
 def makeService(options: Options, reactor: Any = None) -> IService:
@@ -128,7 +119,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         from twisted.internet import reactor as running
 
         reactor = running
-        onHangUp = partial(_hangUps, reactor)
+        onHangUp = partial(_onHangUp, reactor)
         makeSteady(reactor)
         reactor.callWhenRunning(_calmCollector)
     return ManagerService(

@@ -9,6 +9,9 @@ A token is a JWT whose signature is good (L{scalemgr.server.tokens}). Its claims
 - C{key}, optional: C{"explicit"}, only an C{idempotency_key} names a request of this caller, or C{"extid"}, so does
   the C{extID}; as configured if absent;
 - C{login}: the account of a C{SESSION_USER}, who may see that and nothing else; its C{id} if absent;
+- C{max_amount} and C{max_per_day}, optional: the most that the caller may move at once, and in a day, of each
+  currency that one of them names (C{{"USD": 10000}}); of others nothing, if either is there. They can narrow what
+  the configuration says of the caller, and not widen it;
 - the published manager flags (L{scalemgr.commands.base.FLAGS}), optional, 0 or 1: absent, what the role may do; 0
   takes it away;
 - C{jti}, optional: the id of the token itself, by which it can be revoked.
@@ -29,6 +32,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from ..commands.base import FLAGS, STAFF
+from ..finance.caps import CapsOf, readCaps
 from ..finance.masks import EVERYTHING, Mask
 from ..finance.records import BALANCE_EVENT, BROADCAST, GROUP_EVENT, TRADE_EVENT, USER_EVENT
 from ..interfaces import IPrincipal
@@ -53,6 +57,7 @@ class Principal(Struct, frozen=True):
     @ivar explicit: does only an C{idempotency_key} name a request? C{None}: as configured.
     @ivar login: the only account that it may see, or 0: every one that the mask covers.
     @ivar withheld: the flags that were taken away.
+    @ivar caps: how much it may move; C{None}: as much as is configured.
     @ivar voucher: the token that it is believed for; C{None}: it is believed for something else.
     """
 
@@ -63,6 +68,7 @@ class Principal(Struct, frozen=True):
     explicit: bool | None = None
     login: int = 0
     withheld: frozenset[str] = frozenset()
+    caps: CapsOf | None = None
     voucher: Voucher | None = None
 
     def may(self, flag: str) -> bool:
@@ -181,6 +187,7 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
         _explicit(claims),
         _login(claims, id) if role == SessionType.SESSION_USER else 0,
         frozenset(flag for flag in FLAGS if _isWithheld(claims, flag)),
+        _caps(claims),
     )
 
 
@@ -250,6 +257,26 @@ def _explicit(claims: Mapping[str, Any]) -> bool | None:
     if kind in ("explicit", "extid"):
         return bool(kind == "explicit")
     raise PermissionDenied("its claim key is neither explicit nor extid")
+
+
+def _caps(claims: Mapping[str, Any]) -> CapsOf | None:
+    if not _CAPS.keys() & claims.keys():
+        return None
+    plain: dict[str, dict[str, object]] = {}
+    for claim, kind in _CAPS.items():
+        # One that is null was meant to be a cap.
+        caps = claims.get(claim, {})
+        if type(caps) is not dict:
+            raise PermissionDenied(f"its claim {claim} is not a number by currency")
+        for currency, cap in caps.items():
+            plain.setdefault(currency, {})[kind] = cap
+    try:
+        return readCaps(plain)
+    except ValueError as e:
+        raise PermissionDenied(f"it has no usable {' or '.join(_CAPS)}: {told(str(e), 120)}") from None
+
+
+_CAPS = {"max_amount": "amount", "max_per_day": "day"}
 
 
 def _seconds(claims: Mapping[str, Any], name: str, absent: float) -> float:

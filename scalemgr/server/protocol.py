@@ -116,8 +116,6 @@ class ManagerProtocol(LineReceiver):
 
     def connectionMade(self) -> None:
         limits = self.factory.limits
-        # One more, for the CR before the LF.
-        self.MAX_LENGTH = limits.lineBytesMax + 1
         self._open = True
         self.peer: IAddress = self.transport.getPeer()
         self._stream = Stream(self, self.factory.events, self.factory.clock, limits.bufferBytesMax)
@@ -372,7 +370,8 @@ class ManagerProtocol(LineReceiver):
                         self.lineReceived(self._lines.popleft())
                 finally:
                     self._cutting = False
-                if len(self._partial) > self.MAX_LENGTH:
+                # One more, for the CR before the LF.
+                if len(self._partial) > self.factory.limits.lineBytesMax + 1:
                     self.lineLengthExceeded(self._partial)
                 if self._peerDone:
                     self._closeIfDone()

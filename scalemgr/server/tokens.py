@@ -25,7 +25,6 @@ ALGORITHMS = ("HS256", "RS256", "EdDSA")
 
 _TOKEN_ID_CHARACTERS_MAX = 200
 _TOKEN_BYTES_MAX = 8192
-_TOLD_CHARACTERS_MAX = 40
 
 # The times are to be checked by our clock; an id may be a number; and what is wrong with the rest is to be told apart.
 _OURS_TO_CHECK: Any = {f"verify_{claim}": False for claim in ("exp", "nbf", "iat", "sub", "jti", "aud", "iss")}
@@ -121,10 +120,10 @@ def opened(token: str, keys: Keys) -> tuple[Mapping[str, Any], bytes, str]:
     raise TokenRefused(f"it is not signed with {f'the key {told(kid)}' if kid else 'any of the keys'}")
 
 
-def told(said: object) -> str:
+def told(said: object, charactersMax: int = 40) -> str:
     """What a stranger has said, for the log: short, and nothing in it that could do harm there."""
     text = ascii(said)
-    return text if len(text) <= _TOLD_CHARACTERS_MAX else f"{text[:_TOLD_CHARACTERS_MAX]}..."
+    return text if len(text) <= charactersMax else f"{text[:charactersMax]}..."
 
 
 def tokenIdOf(claims: Mapping[str, Any]) -> str:

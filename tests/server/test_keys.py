@@ -108,6 +108,63 @@ def test_eachFileCounts(pairs: dict[str, Pair]) -> None:
         loadKeys("RS256", [KeyFile(pairs["RS256"].public), KeyFile(pairs["EdDSA"].public)])
 
 
+@pytest.mark.parametrize(
+    ("entry", "file", "kid"),
+    [
+        ("scalemgr.key", "scalemgr.key", ""),
+        ("2027=keys/new.pem", "keys/new.pem", "2027"),
+        ("a.b_c-D=x=y", "x=y", "a.b_c-D"),
+        ("./a=b", "a=b", ""),
+        ("keys/a=b", "keys/a=b", ""),
+        ("=b", "=b", ""),
+        ("a b=c", "a b=c", ""),
+    ],
+)
+def test_keyFile(entry: str, file: str, kid: str, tmp_path: Path) -> None:
+    """A key file may have a name before a =; what is no name, such as a path, belongs to the file."""
+    assert KeyFile.read(entry, tmp_path) == KeyFile(tmp_path / file, kid)
+    assert KeyFile.read("k=/etc/x", tmp_path).path == Path("/etc/x")
+
+
+def test_keysWithNames(tmp_path: Path) -> None:
+    """Keys with a name and without are kept apart, and two cannot have the same name."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_bytes(b"1" * 32)
+    two.write_bytes(b"2" * 32)
+    keys = loadKeys("HS256", [KeyFile(one), KeyFile(two, "b")])
+    assert (list(keys.keys), keys.named) == ([b"1" * 32], {"b": b"2" * 32})
+    with pytest.raises(KeyRefused, match="two key files are named b"):
+        loadKeys("HS256", [KeyFile(one, "b"), KeyFile(two, "b")])
+
+
+def test_revoked(tmp_path: Path) -> None:
+    """The list has an id a line; spaces around it, empty lines, comments and an editor's marks do not count."""
+    list = tmp_path / "revoked"
+    list.write_bytes(b"\xef\xbb\xbfone\r\n\r\n  two  \n# three\nf our\n\xc3\xa9\n" + b"x" * 200)
+    secret = secretFile(tmp_path, SECRET)
+    assert loadKeys("HS256", [KeyFile(secret)], "", list).revoked == {"one", "two", "f our", "é", "x" * 200}
+    assert loadKeys("HS256", [KeyFile(secret)]).revoked == frozenset()
+
+
+@pytest.mark.parametrize("content", [b"ok\n" + b"x" * 201, b"ok\nb\x00d", b"ok\nd\xe2\x80\xa8d", b"\xff"])
+def test_revokedThatMeansNothing(content: bytes, tmp_path: Path) -> None:
+    """A line that is no id, such as a whole token, is refused with its number, and not repeated; nor is it left out."""
+    list = tmp_path / "revoked"
+    list.write_bytes(content)
+    with pytest.raises(KeyRefused) as caught:
+        loadKeys("HS256", [KeyFile(secretFile(tmp_path, SECRET))], "", list)
+    assert str(list) in str(caught.value)
+    assert "xxx" not in str(caught.value)
+    assert ("line 2 of" in str(caught.value)) is (content != b"\xff")
+
+
+def test_revokedMustBeThere(tmp_path: Path) -> None:
+    """A list that is configured and cannot be read is refused: what it revokes must not be believed again."""
+    for path in (tmp_path / "none", tmp_path):
+        with pytest.raises(KeyRefused, match=r"the list of revoked tokens .* cannot be read"):
+            loadKeys("HS256", [KeyFile(secretFile(tmp_path, SECRET))], "", path)
+
+
 def test_makeSecret(tmp_path: Path) -> None:
     """A new secret is for its owner only, good for HS256, and another one each time."""
     paths = [tmp_path / "one.key", tmp_path / "two.key"]
