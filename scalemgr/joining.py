@@ -140,7 +140,7 @@ class Rooms:
             self._queries.callsMax = settings.queries.waiting
             self.dispatcher.house = replace(self.dispatcher.house, bounds=questions, caps=caps)
             doubted = self.factory.setBearers(bearers)
-            return f"{doubted} sessions are nobody's by their certificates" if doubted else ""
+            return f"sessions whose certificates are nobody's now: {doubted}" if doubted else ""
 
         return apply
 
