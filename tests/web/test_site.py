@@ -228,10 +228,10 @@ def test_connectionsAreBounded() -> None:
     """One connection too many is closed at once; when one goes there is room for another."""
     house = Windowed()
     visitors = [Visitor(house) for _ in range(CONNECTIONS_MAX)]
-    assert Visitor(house).channel is None
+    assert Visitor(house).transport.disconnected
     visitors.pop().lose()
     visitors.append(Visitor(house))
-    assert visitors[-1].channel is not None
+    assert not visitors[-1].transport.disconnected
     for visitor in visitors:
         visitor.lose()
     house.close()
