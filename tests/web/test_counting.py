@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
+from twisted.logger import LogEvent
 
 from scalemgr.wire.errors import LedgerFailed, ManagerError
 
@@ -104,12 +105,12 @@ def test_unknownCommandsAreOne() -> None:
     house.close()
 
 
-def test_statusesOfPluginsAreBounded() -> None:
-    """A plugin whose statuses are anything at all has only so many; those that are none are one."""
-    statuses = iter([200, 299, 7, 10**9, *range(10_000, 20_000)])
+def test_statusesOfPluginsAreBounded(failures: list[LogEvent]) -> None:
+    """A plugin whose statuses are anything at all has only so many: those that are none are a failure of it."""
+    statuses = iter([200, 299, 7, 10**9, *range(10_000, 10_100)])
     house = Windowed(also=[thirdParty(lambda context: {"__status": next(statuses)})])
     session = house.daemon.staff()
-    for n in range(10_004):
+    for n in range(104):
         session.send("ThirdParty", n)
     found = house.metrics()
     of = {
@@ -117,7 +118,9 @@ def test_statusesOfPluginsAreBounded() -> None:
         for (name, labels), value in found.items()
         if labels[:1] == ("ThirdParty",) and "_total" in name
     }
-    assert of == {"200": 1, "299": 1, "other": 10_002}
+    assert of == {"200": 1, "299": 1, "500": 102}
+    assert len(failures) == 102
+    failures.clear()
     house.close()
 
 
@@ -190,6 +193,10 @@ def test_doors() -> None:
     assert found["scalemgr_slow_readers_total", ()] == 1
     assert found["scalemgr_sessions", ()] == 2
     listener.lose()
+    other = house.daemon.staff()
+    house.daemon.factory.unread.add(other.protocol, LIMITS.unreadBytesMax + 1)
+    assert house.metrics()["scalemgr_slow_readers_total", ()] == 2
+    other.lose()
     found = house.metrics()
     assert (found["scalemgr_sessions", ()], found["scalemgr_unread_bytes", ()]) == (1, 0)
     house.close()
@@ -205,8 +212,12 @@ ledger_free_bytes certificate_expires_seconds draining info"""
 def test_everySeriesIsThere() -> None:
     """A page has all the series that dashboards and alerts are made of, each with a type and words of help."""
     house = Windowed(certificateExpires=lambda: house.clock.seconds() + 60)
-    house.daemon.staff().deposit(fresh())
+    session = house.daemon.staff()
+    session.deposit(fresh())
+    # An entry of the log that nobody is told of.
+    session.deposit(fresh(), amount=-1000.0, command="BalanceOutSync")
     house.daemon.settle()
+    assert sorted(answer["status"] for answer in session.answers()) == [200, 409]
     families = {f.name: f for f in text_string_to_metric_families(house.ask("/metrics").text)}
     ours = {name: family.type for name, family in families.items() if name.startswith("scalemgr_")}
     assert ours == {
