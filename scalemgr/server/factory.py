@@ -29,8 +29,8 @@ class ManagerFactory(ServerFactory):
     Makes sessions, and knows those that there are.
 
     @ivar limits: may be replaced at any time.
-    @ivar crowded: how many connections were one too many.
-    @ivar tokensRefused: how many tokens were not accepted.
+    @ivar refused: how many connections were not taken, by why: C{"sessions"}, there are too many; C{"allow"}, nobody may
+        come from there; C{"address"}, there are too many from there.
     """
 
     noisy = False
@@ -62,8 +62,7 @@ class ManagerFactory(ServerFactory):
         self.unread = Unread(limits.unreadBytesMax)
         self.gate = Gate() if gate is None else gate
         self.sparing = Sparing(clock) if sparing is None else sparing
-        self.crowded = 0
-        self.tokensRefused = 0
+        self.refused = {"sessions": 0, "allow": 0, "address": 0}
         self._waiters = waiters
         self._sessions: set[ManagerProtocol] = set()
         self._numbered = 0
@@ -71,6 +70,7 @@ class ManagerFactory(ServerFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         if not self.gate.isAllowed(addr):
+            self.refused["allow"] += 1
             more = self.sparing.more()
             if more is not None:
                 self._log.info(
@@ -87,9 +87,10 @@ class ManagerFactory(ServerFactory):
     def admit(self, session: ManagerProtocol) -> ManagerError | None:
         """Is there room for one more? If not, what it is told."""
         if len(self._sessions) >= self.limits.sessionsMax:
-            self.crowded += 1
+            self.refused["sessions"] += 1
             return Refused("too many sessions; try again later", RetCode.RET_USR_LIMIT_REACHED)
         if not self.gate.enter(session.peer):
+            self.refused["address"] += 1
             more = self.sparing.more()
             if more is not None:
                 self._log.info(

@@ -243,7 +243,6 @@ class ManagerProtocol(LineReceiver):
     def tokenRefused(self, why: str) -> None:
         """A token is not accepted: C{ISession} of dispatch. So many of them end the session, and so many are logged."""
         badTokensMax = self.factory.limits.badTokensMax
-        self.factory.tokensRefused += 1
         self._refusals += 1
         self._badTokens += 1
         self._badTokensEver += 1
