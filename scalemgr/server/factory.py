@@ -29,8 +29,8 @@ class ManagerFactory(ServerFactory):
     Makes sessions, and knows those that there are.
 
     @ivar limits: may be replaced at any time.
-    @ivar refused: how many connections were not taken, by why: C{"sessions"}, there are too many; C{"allow"}, nobody may
-        come from there; C{"address"}, there are too many from there.
+    @ivar refused: how many connections were not taken, by why: C{"sessions"}, there are too many; C{"allow"}, nobody
+        may come from there; C{"address"}, there are too many from there.
     """
 
     noisy = False
