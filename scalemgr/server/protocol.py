@@ -188,7 +188,7 @@ class ManagerProtocol(LineReceiver):
         if self._isShaking and self._open:
             why = whyFailed(self.transport, reason)
             if why is not None:
-                self.factory.handshakesFailed += 1
+                self.factory.refused["handshake"] += 1
                 self._say(f"the TLS handshake failed: {why}")
         self._open = False
         self._stopAuthTimer()
