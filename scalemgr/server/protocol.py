@@ -146,8 +146,14 @@ class ManagerProtocol(LineReceiver):
         """TLS stands: it may have shown who it is, and may be talked to."""
         self._isShaking = False
         if self._open:
-            shown = self.transport.getPeerCertificate()
-            self._certificate = None if shown is None else shown.to_cryptography()
+            try:
+                shown = self.transport.getPeerCertificate()
+                self._certificate = None if shown is None else shown.to_cryptography()
+            except ValueError as e:
+                # OpenSSL is less particular.
+                self._say(f"the certificate that it has shown cannot be read: {e}")
+                self._break()
+                return
             self.recognize()
             self._begin()
 
