@@ -32,6 +32,7 @@ class ManagerFactory(ServerFactory):
     @ivar limits: may be replaced at any time.
     @ivar crowded: how many connections were one too many.
     @ivar tokensRefused: how many tokens were not accepted.
+    @ivar handshakesFailed: how many TLS handshakes came to nothing, but for those of peers that just left.
     @ivar bearers: who those are that show a certificate.
     """
 
@@ -68,6 +69,7 @@ class ManagerFactory(ServerFactory):
         self.sparing = Sparing(clock) if sparing is None else sparing
         self.crowded = 0
         self.tokensRefused = 0
+        self.handshakesFailed = 0
         self.bearers = Bearers() if bearers is None else bearers
         self._waiters = waiters
         self._sessions: set[ManagerProtocol] = set()

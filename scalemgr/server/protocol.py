@@ -165,6 +165,7 @@ class ManagerProtocol(LineReceiver):
         if self._isShaking and self._open:
             why = whyFailed(self.transport, reason)
             if why is not None:
+                self.factory.handshakesFailed += 1
                 self._say(f"the TLS handshake failed: {why}")
         self._open = False
         self._stopAuthTimer()
@@ -345,6 +346,7 @@ class ManagerProtocol(LineReceiver):
     def _authLate(self) -> None:
         self._authTimer = None
         if self._isShaking:
+            self.factory.handshakesFailed += 1
             self._say(f"its TLS handshake is not over after {self.factory.limits.authSeconds:g} seconds")
             self._break()
             return

@@ -73,11 +73,13 @@ class Loaded(Struct, frozen=True):
     What connections are served with.
 
     @ivar certificate: the server's own.
+    @ivar authorities: whose certificates are taken of clients.
     @ivar warnings: what the operator should know, though it works.
     """
 
     context: SSL.Context
     certificate: x509.Certificate
+    authorities: frozenset[x509.Certificate]
     warnings: list[str]
 
     @property
@@ -85,10 +87,18 @@ class Loaded(Struct, frozen=True):
         """Until when the certificate is good, in unix seconds."""
         return self.certificate.not_valid_after_utc.timestamp()
 
-    @property
-    def told(self) -> str:
-        """The certificate, for the operator."""
-        return f"the certificate is {described(self.certificate)}, until {_shown(self.certificate.not_valid_after_utc)}"
+    def news(self, before: Loaded) -> list[str]:
+        """What is not as it was before, for the operator."""
+        said = []
+        if self.certificate != before.certificate:
+            until = _shown(self.certificate.not_valid_after_utc)
+            said.append(f"the certificate is {described(self.certificate)}, until {until}")
+        if self.authorities != before.authorities:
+            more, fewer = (
+                len(one) for one in (self.authorities - before.authorities, before.authorities - self.authorities)
+            )
+            said.append(f"authorities of clients: {more} new, {fewer} gone")
+        return said
 
     def isInForce(self, now: float) -> bool:
         """Is the certificate good at this time, in unix seconds?"""
@@ -113,6 +123,7 @@ def load(files: Files, terms: Terms, now: float) -> Loaded:
         )
     warnings = [*_periodWarnings(certificate, files.certificate, now), *_modeWarnings(files.key)]
     context = _context()
+    authorities: list[x509.Certificate] = []
     if terms.authorities is not None:
         authorities = _certificates(terms.authorities, "client_ca")
         for authority in authorities:
@@ -125,7 +136,7 @@ def load(files: Files, terms: Terms, now: float) -> Loaded:
         context.use_privatekey(key)
     except (SSL.Error, TypeError, ValueError) as e:
         raise CertificateRefused(f"the certificate in {files.certificate} is of no use: {_reason(e)}") from e
-    return Loaded(context, certificate, warnings)
+    return Loaded(context, certificate, frozenset(authorities), warnings)
 
 
 def _read(path: Path, what: str) -> bytes:
