@@ -41,9 +41,9 @@ from ..wire.messages import BadLine, Json, decode, encode, marker, response
 from .auth import Principal
 from .bearers import Nobody
 from .gate import hostOf
+from .handshakes import whyFailed
 from .limits import Turns
 from .stream import Stream
-from .tls import whyFailed
 from .tokens import told
 
 if TYPE_CHECKING:
