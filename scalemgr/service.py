@@ -26,6 +26,7 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from . import __version__
+from .activation import HandedOver
 from .config import Settings
 from .demo import EXAMPLE, provide
 from .doors import Doors, StartFailed, shown
@@ -37,6 +38,7 @@ from .runtime.clocks import WallClock
 from .server.auth import Keys
 from .server.discovery import Broken
 from .server.protocol import LINGER_S
+from .systemd import Systemd, Watchdog
 from .wire.errors import LedgerFailed
 
 __all__ = ["ManagerService", "StartFailed"]
@@ -52,6 +54,8 @@ class ManagerService(Service):
     @param keys: which tokens are believed; C{None} in a demo without a key.
     @param base: the folder that relative paths in the settings start from.
     @param watchers: are told of each request that was answered.
+    @param systemd: is told how far the daemon is; C{None}: nobody is.
+    @param handedOver: descriptors of sockets that listen already.
     @param observer: what the application that this becomes a part of logs to; C{None}: whatever else it finds.
     """
 
@@ -70,6 +74,8 @@ class ManagerService(Service):
         demo: bool = False,
         watchers: Iterable[IWatcher] = (),
         observer: ILogObserver | None = None,
+        systemd: Systemd | None = None,
+        handedOver: Iterable[int] = (),
     ) -> None:
         self._reactor = reactor
         self._clock = WallClock(reactor)
@@ -81,7 +87,9 @@ class ManagerService(Service):
         self._demo = demo
         self._watchers = watchers
         self._observer = observer
-        self._doors = Doors(reactor, demo=demo)
+        self._systemd = Systemd({}, 0, reactor.seconds) if systemd is None else systemd
+        self._listening = HandedOver(reactor, handedOver)
+        self._doors = Doors(self._listening, demo=demo)
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
         if self._observer is not None and isinstance(parent, Componentized):
@@ -101,6 +109,7 @@ class ManagerService(Service):
             )
         self._temporary = TemporaryDirectory(prefix="scalemgr-demo-") if settings.ledger == "demo:" else None
         url = settings.ledger if self._temporary is None else f"sqlite:{self._temporary.name}"
+        self._systemd.status(f"opening the ledger {url}")
         nowMs = int(self._clock.seconds() * 1000)
         try:
             self._ledger = ledgerAt(url, self._base)
@@ -116,6 +125,11 @@ class ManagerService(Service):
             )
             # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
             self._doors.open(settings.listen, self._rooms.factory)
+            if unclaimed := self._listening.unclaimed():
+                raise StartFailed(
+                    f"systemd hands over {', '.join(map(shown, unclaimed))}, and no endpoint of listen is there: "
+                    "add one to the configuration, or take it out of the socket unit"
+                )
             self._ledger.open(nowMs)
             if self._demo:
                 provide(self._ledger, nowMs)
@@ -134,6 +148,17 @@ class ManagerService(Service):
         if rooms.forgetting is not None:
             rooms.forgetting.start()
         self._announce(url)
+        self._watchdog = Watchdog(self._reactor, self._systemd, rooms.runtime, self._status)
+        # Before the reactor runs, nobody is answered.
+        self._reactor.callWhenRunning(self._serving)
+
+    def _serving(self) -> None:
+        self._systemd.ready(self._status())
+        self._watchdog.start()
+
+    def _status(self) -> str:
+        """What the daemon is at, for who looks at the service."""
+        return f"serving {self._rooms.factory.sessions()} sessions, the log has {self._ledger.book.seq} entries"
 
     def _raiseFileLimit(self) -> None:
         """Each session is an open file, and the system's usual limit is far below what is configured."""
@@ -173,6 +198,8 @@ class ManagerService(Service):
 
     async def _stop(self) -> None:
         self._log.info("stopping: no new work is taken")
+        self._watchdog.stop()
+        self._systemd.stopping("finishing what was taken")
         rooms = self._rooms
         await self._doors.close()
         rooms.dispatcher.stopping = True

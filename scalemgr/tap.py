@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from twisted.application.service import IService
 from twisted.python.usage import Options as _Options
 
+from .activation import inherited
 from .config import AuthSettings, ConfigError, Settings, load
 from .ledger.errors import LedgerRefused
 from .ledger.url import probe
@@ -27,6 +28,7 @@ from .server.discovery import findCommands
 from .server.dispatch import CommandClash, checkCommands
 from .server.keys import KeyRefused, loadKeys
 from .service import ManagerService
+from .systemd import Systemd
 
 __all__ = ["Options", "makeService"]
 
@@ -125,4 +127,6 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         demo=bool(options["demo"]),
         watchers=[RequestLines(log, options.settings, time.time, reactor.seconds)],
         observer=log,
+        systemd=Systemd(os.environ, os.getpid(), time.monotonic),
+        handedOver=inherited(reactor),
     )

@@ -20,7 +20,20 @@ TABLE = [
     {"server"},
     {"web"},
     {"client"},
-    {"config", "demo", "doors", "joining", "logs", "service", "systemd", "tap", "playground", "cli", "__main__"},
+    {
+        "activation",
+        "config",
+        "demo",
+        "doors",
+        "joining",
+        "logs",
+        "service",
+        "systemd",
+        "tap",
+        "playground",
+        "cli",
+        "__main__",
+    },
 ]
 #: What the rooms may not even name.
 FORBIDDEN = {

@@ -52,6 +52,8 @@ class TradingRuntime:
     @param queueMax: how many requests may wait for their batch.
     @param batchMax: how many requests one commit takes.
     @param gathering: entered while a batch is told, so that what each session is told can leave at once.
+    @ivar turns: how often C{mainLoop} has been called.
+    @ivar isCommitting: does it wait for the ledger?
     """
 
     _log = Logger()
@@ -93,6 +95,8 @@ class TradingRuntime:
         self._batch: list[Work] = []
         # Did the last batch fail in a way that leaves open whether it was kept?
         self._unsure = False
+        self.turns = 0
+        self.isCommitting = False
         self._stopping = False
         self._stopped: Deferred[Any] = succeed(None)
 
@@ -141,6 +145,10 @@ class TradingRuntime:
             self._clock.callLater(0, self._wake)
         return submission
 
+    def nudge(self) -> None:
+        """Let C{mainLoop} turn, though there may be nothing to do: so one sees that it does."""
+        self._wake()
+
     def _wake(self) -> None:
         idle, self._idle = self._idle, None
         if idle is not None:
@@ -153,6 +161,7 @@ class TradingRuntime:
         A batch of nothing is work, too, if it is not known what became of the last one: the ledger finds out,
         and what was kept after all is broadcast.
         """
+        self.turns += 1
         if not self._queue and not self._stopping and not self._unsure:
             self._idle = Deferred()
             return self._idle.addCallback(lambda _: self._turn())
@@ -170,10 +179,15 @@ class TradingRuntime:
             return succeed(None)
         nowMs = int(self._clock.seconds() * 1000)
         self._batch = batch
+        self.isCommitting = True
         committed = maybeDeferred(self._inLedger, self._ledger.commit, [work.request for work in batch], nowMs)
-        committed.addBoth(_Watch(self._clock, self._slow).end)
+        committed.addBoth(_Watch(self._clock, self._slow).end).addBoth(self._committed)
         committed.addCallbacks(self._tell, self._tellFailed, callbackArgs=(batch,), errbackArgs=(batch,))
         return committed.addErrback(self._survive)
+
+    def _committed(self, result: _Result) -> _Result:
+        self.isCommitting = False
+        return result
 
     def _slow(self, seconds: float) -> None:
         self._log.warn(
