@@ -5,8 +5,10 @@ from __future__ import annotations
 import jwt
 import pytest
 from msgspec.structs import replace
+from twisted.web.server import NOT_DONE_YET, Request
 
 from scalemgr.web.guard import OPERATOR
+from scalemgr.web.resources import Page
 from scalemgr.web.site import BODY_MAX, CONNECTIONS_MAX, REQUEST_S
 
 from ..helpers import LIMITS, NOW_MS, token
@@ -194,6 +196,28 @@ def test_eachRequestHasItsTime() -> None:
         house.clock.advance(REQUEST_S - 1)
         visitor.say(HEAD + b"\r\n" + HEAD + b"\r\n")
         assert [answer.status for answer in visitor.answers()] == [200, 200]
+    house.clock.advance(REQUEST_S)
+    assert visitor.transport.disconnected
+    visitor.lose()
+    house.close()
+
+
+def test_answersMayTakeTheirTime() -> None:
+    """A page that goes on answering, as a stream of events does, is not cut off; what follows has its time again."""
+
+    class Slow(Page):
+        def answer(self, request: Request) -> int:
+            requests.append(request)
+            return NOT_DONE_YET
+
+    requests: list[Request] = []
+    house = Windowed()
+    house.eyes.site.resource.putChild(b"slow", Slow())
+    visitor = Visitor(house)
+    visitor.say(HEAD.replace(b"livez", b"slow") + b"\r\n")
+    house.clock.advance(10 * REQUEST_S)
+    assert not visitor.transport.disconnected
+    requests[0].finish()
     house.clock.advance(REQUEST_S)
     assert visitor.transport.disconnected
     visitor.lose()
