@@ -156,7 +156,7 @@ class Rooms:
         if counting is not None:
             disk = Disk(clock, reactor, ledger, self._inHelper)
             self.eyes = Eyes(
-                Seen(reactor, house, self.dispatcher, self.auth, self.factory, counting, disk, certificateExpires)
+                Seen(reactor, self.dispatcher, self.auth, self.factory, counting, disk, certificateExpires)
             )
 
     def prepare(self, settings: Settings) -> Apply:

@@ -8,7 +8,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
 
 from .config import Settings, Web
-from .doors import Doors, StartFailed, isLocal, shown
+from .doors import Door, Doors, StartFailed, isLocal, shown
 from .reloading import Apply
 from .speakers import Speakers
 from .web.eyes import Eyes
@@ -30,7 +30,6 @@ class Windows:
     def __init__(self, reactor: Any, speakers: Speakers, *, demo: bool) -> None:
         self._doors = Doors(reactor, speakers, demo=demo)
         self._demo = demo
-        self._isTls = False
 
     def open(self, description: str, eyes: Eyes, *, allowPlain: bool = False) -> None:
         """
@@ -38,7 +37,6 @@ class Windows:
 
         @raise StartFailed: if it cannot be.
         """
-        self._isTls = description.startswith(("ssl:", "tls:"))
         try:
             self._doors.open([description], eyes.site, allowPlain=allowPlain)
         except StartFailed:
@@ -65,10 +63,12 @@ class Windows:
 
     def urls(self) -> list[str]:
         """The same, for a browser."""
-        return [self._url(address) for address in self._doors.addresses()]
+        return [_url(door) for door in self._doors]
 
-    def _url(self, address: IAddress) -> str:
-        if not isinstance(address, (IPv4Address, IPv6Address)):
-            return shown(address)
-        host = f"[{address.host}]" if isinstance(address, IPv6Address) else address.host
-        return f"{'https' if self._isTls else 'http'}://{host}:{address.port}/"
+
+def _url(door: Door) -> str:
+    address = door.port.getHost()
+    if not isinstance(address, (IPv4Address, IPv6Address)):
+        return shown(address)
+    host = f"[{address.host}]" if isinstance(address, IPv6Address) else address.host
+    return f"{'http' if door.speaker is None else 'https'}://{host}:{address.port}/"

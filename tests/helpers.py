@@ -341,7 +341,7 @@ class Daemon:
             orderBlock=orderBlock,
             gathering=outbox,
         )
-        self.house = house = House(
+        house = House(
             self.clock,
             self.ledger,
             self.runtime,

@@ -23,7 +23,7 @@ from .outbox import Outbox
 from .protocol import ManagerProtocol, SessionSeen
 from .sparing import Sparing
 
-__all__ = ["ManagerFactory"]
+__all__ = ["ManagerFactory", "TurnedAway"]
 
 
 class ManagerFactory(ServerFactory):
@@ -84,7 +84,7 @@ class ManagerFactory(ServerFactory):
                     peer=hostOf(addr),
                     more=more,
                 )
-            return _TurnedAway()
+            return TurnedAway()
         self._numbered += 1
         protocol = ManagerProtocol(self._numbered)
         protocol.factory = self
@@ -172,7 +172,7 @@ class ManagerFactory(ServerFactory):
         return [session.seen() for session in islice(self._sessions, count)]
 
 
-class _TurnedAway(Protocol):
+class TurnedAway(Protocol):
     """
     Somebody who may not come in, and is told nothing. (To make no protocol at all would do for a plain socket, but not
     for one inside TLS.)

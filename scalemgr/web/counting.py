@@ -16,12 +16,12 @@ from ..runtime.measures import SECONDS, Histogram
 from ..wire.codes import RetCode
 from ..wire.errors import ManagerError
 
-__all__ = ["OF_COMMAND", "OTHER_STATUS", "Counting", "Series"]
+__all__ = ["OF_QUESTION", "OTHER_STATUS", "Counting", "Series"]
 
 #: How the statuses of a command that are none are counted.
 OTHER_STATUS = 0
 #: What a time-out that is none of a request for money is counted as.
-OF_COMMAND = "question"
+OF_QUESTION = "question"
 
 _TIMED_OUT = 504
 _STATUSES = range(100, 600)
@@ -62,7 +62,7 @@ class Counting:
         # An attribute, not a method: one call less for each deposit.
         self.seconds = seconds
         self.series: dict[str, Series] = {}
-        self.timeouts = {"void": 0, "pending": 0, OF_COMMAND: 0}
+        self.timeouts = {"void": 0, "pending": 0, OF_QUESTION: 0}
         self.replays = self.conflicts = self.rateLimited = 0
 
     def told(self, told: Told) -> None:
@@ -78,17 +78,17 @@ class Counting:
         if told.replayed:
             self.replays += 1
         if told.error is not None:
-            self._refused(told.error, status)
+            self._refused(told, told.error)
 
     def _first(self, series: Series, status: object) -> None:
         """The first of its status, or one that a plugin thought of."""
         known = status if type(status) is int and status in _STATUSES else OTHER_STATUS
         series.statuses[known] = series.statuses.get(known, 0) + 1
 
-    def _refused(self, error: ManagerError, status: int) -> None:
-        if status == _TIMED_OUT:
-            outcome = getattr(error, "outcome", None)
-            self.timeouts[outcome if outcome in self.timeouts else OF_COMMAND] += 1
+    def _refused(self, told: Told, error: ManagerError) -> None:
+        if told.status == _TIMED_OUT:
+            outcome = told.outcome
+            self.timeouts[outcome if outcome in self.timeouts else OF_QUESTION] += 1
         elif error.code is RetCode.RET_ERR_DUPLICATE:
             self.conflicts += 1
         elif error.code is RetCode.RET_TOO_FREQUENT:

@@ -39,7 +39,7 @@ class Eyes:
         front.putChild(b"readyz", Ready(self.health, self.guard))
         front.putChild(b"metrics", MetricsPage(self.metrics, self.guard))
         front.putChild(b"status", StatusPage(self.status, self.guard))
-        self.site = WebSite(front, self.guard, seen.timer)
+        self.site = WebSite(front, self.guard, seen.timer, seen.factory.gate)
 
     def start(self) -> None:
         """Look, from now on: the ledger is open."""
