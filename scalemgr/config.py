@@ -241,7 +241,7 @@ def _checkTls(tls: Tls, path: Path) -> None:
     try:
         Bearers(tls.clients)
     except BearerRefused as e:
-        raise ConfigError(f"{path}: tls.clients: {e}") from e
+        raise ConfigError(f"{path}: tls.clients{e}") from e
 
 
 _LOG = {

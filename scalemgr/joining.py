@@ -65,7 +65,7 @@ class Rooms:
     All that a daemon is made of, between the ledger and the doors.
 
     @param watchers: are told of each request that was answered.
-    @param certificateExpires: when the certificate of the doors ends, in unix seconds.
+    @param certificateExpires: when the certificate of the doors ends, in unix seconds; C{None}: there is none.
     @ivar threads: those to start and, in this order, to stop; the last is the ledger's.
     @ivar inLedger: runs the ledger's methods in its thread.
     @ivar inHelpers: runs anything else that blocks, as much of it as there is.
@@ -162,8 +162,8 @@ class Rooms:
     def prepare(self, settings: Settings) -> Apply:
         """Let everything that has a bound have another one: C{IReloadable}."""
         limits, gateRules, rates = settings.limits, _gateRules(settings), _rates(settings)
-        questions, caps = _questions(settings), capsOf(settings)
         bearers = Bearers(settings.tls.clients)
+        questions, caps = _questions(settings), capsOf(settings)
 
         def apply() -> str:
             self.gate.rules = gateRules
@@ -176,7 +176,7 @@ class Rooms:
             self._queries.callsMax = settings.queries.waiting
             self.dispatcher.house = replace(self.dispatcher.house, bounds=questions, caps=caps)
             doubted = self.factory.setBearers(bearers)
-            return f"{doubted} sessions are nobody's by their certificates" if doubted else ""
+            return f"sessions whose certificates are nobody's now: {doubted}" if doubted else ""
 
         return apply
 

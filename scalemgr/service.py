@@ -112,13 +112,7 @@ class ManagerService(Service):
 
     def startService(self) -> None:
         settings = self._settings
-        for broken in self._broken:
-            self._log.failure(
-                "the plugin module {module} cannot be imported, its commands are missing: {why}",
-                broken.failure,
-                module=broken.module,
-                why=broken.failure.getErrorMessage(),
-            )
+        self._tellBroken()
         self._temporary = TemporaryDirectory(prefix="scalemgr-demo-") if settings.ledger == "demo:" else None
         url = settings.ledger if self._temporary is None else f"sqlite:{self._temporary.name}"
         try:
@@ -160,11 +154,10 @@ class ManagerService(Service):
             certificateExpires=self.speakers.certificateExpires,
             watchers=self._watchers,
         )
-        allowPlain = settings.access.allow_plain
         # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
-        self._doors.open(settings.listen, rooms.factory, allowPlain=allowPlain)
+        self._doors.open(settings.listen, rooms.factory, allowPlain=settings.access.allow_plain)
         if rooms.eyes is not None:
-            self._windows.open(settings.web.listen, rooms.eyes, allowPlain=allowPlain)
+            self._windows.open(settings, rooms.eyes)
         self.speakers.announce()
         self._ledger.open(nowMs)
         if self._demo:
@@ -191,6 +184,15 @@ class ManagerService(Service):
             self._raiseFileLimit()
 
         return apply
+
+    def _tellBroken(self) -> None:
+        for broken in self._broken:
+            self._log.failure(
+                "the plugin module {module} cannot be imported, its commands are missing: {why}",
+                broken.failure,
+                module=broken.module,
+                why=broken.failure.getErrorMessage(),
+            )
 
     def _raiseFileLimit(self) -> None:
         """Each session is an open file, and the system's usual limit is far below what is configured."""

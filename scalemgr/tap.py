@@ -93,6 +93,8 @@ class Options(_Options):
             settings = replace(settings, ledger="demo:")
         if self["listen"]:
             settings = replace(settings, listen=self["listen"])
+        if self["web"] is not None:
+            settings = replace(settings, web=replace(settings.web, listen=self["web"]))
         if self["ledger"] is not None:
             settings = replace(settings, ledger=self["ledger"])
         if self["web"] is not None:

@@ -23,7 +23,7 @@ class Windows:
     """
     Where the site listens.
 
-    @param speakers: what it speaks TLS with, if it does.
+    @param speakers: what those that speak TLS do it with.
     @param demo: is it a demo's? Then only this machine's own addresses will do, and any of them.
     """
 
@@ -31,12 +31,13 @@ class Windows:
         self._doors = Doors(reactor, speakers, demo=demo)
         self._demo = demo
 
-    def open(self, description: str, eyes: Eyes, *, allowPlain: bool = False) -> None:
+    def open(self, settings: Settings, eyes: Eyes) -> None:
         """
-        Listen on an endpoint, as L{Doors} do.
+        Listen where the settings say.
 
         @raise StartFailed: if it cannot be.
         """
+        description, allowPlain = settings.web.listen, settings.access.allow_plain
         try:
             self._doors.open([description], eyes.site, allowPlain=allowPlain)
         except StartFailed:
@@ -46,7 +47,7 @@ class Windows:
         eyes.guard.isLocal = all(isLocal(address) for address in self._doors.addresses())
 
     def prepare(self, settings: Settings) -> Apply:
-        """See that it may be open: C{IReloadable}."""
+        """See that what is open may be open: C{IReloadable}."""
         return self._doors.prepare(settings)
 
     async def close(self) -> None:

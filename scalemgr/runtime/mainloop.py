@@ -53,8 +53,8 @@ class TradingRuntime:
     @param queueMax: how many requests may wait for their batch.
     @param batchMax: how many requests one commit takes.
     @param gathering: entered while a batch is told, so that what each session is told can leave at once.
-    @ivar queueMax: may be changed at any time; so may C{batchMax}.
     @param steady: the time of a clock that is never set, in seconds; C{None}: the clock's.
+    @ivar queueMax: may be changed at any time; so may C{batchMax}.
     @ivar commits: what has become of them.
     """
 

@@ -64,14 +64,14 @@ class Bearers:
 
     def __init__(self, entries: Iterable[Bearer] = ()) -> None:
         self._of: dict[_Mark, Principal] = {}
-        for number, entry in enumerate(entries, 1):
+        for number, entry in enumerate(entries):
             try:
                 mark = _mark(entry)
                 if mark in self._of:
                     raise ValueError(f"another entry has the same {'subject' if entry.subject else 'san'}")
                 self._of[mark] = _principal(entry)
             except ValueError as e:
-                raise BearerRefused(f"entry {number} ({entry.id}): {e}") from None
+                raise BearerRefused(f"[{number}] ({entry.id}): {e}") from None
 
     def of(self, certificate: x509.Certificate) -> Principal:
         """

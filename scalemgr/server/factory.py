@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 
 from twisted.internet.defer import Deferred
@@ -31,8 +31,10 @@ class ManagerFactory(ServerFactory):
     Makes sessions, and knows those that there are.
 
     @ivar limits: may be replaced at any time.
-    @ivar bearers: who those are that show a certificate.
+    @ivar crowded: how many connections were one too many.
+    @ivar handshakesFailed: how many connections came to nothing because TLS did not.
     @ivar slowReaders: how many sessions were cut off because they did not read.
+    @ivar bearers: who those are that show a certificate.
     """
 
     noisy = False
@@ -66,11 +68,12 @@ class ManagerFactory(ServerFactory):
         self.unread = Unread(limits.unreadBytesMax)
         self.gate = Gate() if gate is None else gate
         self.sparing = Sparing(clock) if sparing is None else sparing
+        self.crowded = 0
+        self.handshakesFailed = 0
         self.bearers = Bearers() if bearers is None else bearers
         self._waiters = waiters
         # A dict for its order: who came first is listed first.
         self._sessions: dict[ManagerProtocol, None] = {}
-        self._crowded = 0
         self.slowReaders = 0
         self._numbered = 0
         self._finished: Deferred[None] | None = None
@@ -93,7 +96,7 @@ class ManagerFactory(ServerFactory):
     def admit(self, session: ManagerProtocol) -> ManagerError | None:
         """Is there room for one more? If not, what it is told."""
         if len(self._sessions) >= self.limits.sessionsMax:
-            self._crowded += 1
+            self.crowded += 1
             return Refused("too many sessions; try again later", RetCode.RET_USR_LIMIT_REACHED)
         if not self.gate.enter(session.peer):
             more = self.sparing.more()
@@ -160,12 +163,17 @@ class ManagerFactory(ServerFactory):
         return len(self._sessions)
 
     @property
-    def refused(self) -> dict[str, int]:
+    def refused(self) -> Mapping[str, int]:
         """
-        How many connections were not taken, by why: of all sessions, or of one address, there were too many, or nobody
-        may come from that network.
+        How many connections were not taken, by why: C{"sessions"}, there are too many; C{"network"}, nobody may come
+        from there; C{"address"}, there are too many from there; C{"handshake"}, TLS came to nothing.
         """
-        return {"sessions": self._crowded, "address": self.gate.tooMany, "network": self.gate.turnedAway}
+        return {
+            "sessions": self.crowded,
+            "network": self.gate.turnedAway,
+            "address": self.gate.tooMany,
+            "handshake": self.handshakesFailed,
+        }
 
     def seen(self, count: int) -> list[SessionSeen]:
         """Those that are there, at most so many, to look at."""

@@ -145,8 +145,8 @@ class ManagerProtocol(LineReceiver):
     def connectionMade(self) -> None:
         limits = self.factory.limits
         self._open = True
-        self.peer: IAddress = self.transport.getPeer()
         self._since = self.factory.clock.seconds()
+        self.peer: IAddress = self.transport.getPeer()
         self._stream = Stream(self, self.factory.events, self.factory.clock, limits.bufferBytesMax)
         self.turns = Turns(self.factory.clock)
         self._isStraight = isinstance(self.transport, tcp.Connection) and _isPlain(self.transport)
@@ -188,6 +188,7 @@ class ManagerProtocol(LineReceiver):
         if self._isShaking and self._open:
             why = whyFailed(self.transport, reason)
             if why is not None:
+                self.factory.handshakesFailed += 1
                 self._say(f"the TLS handshake failed: {why}")
         self._open = False
         self._stopAuthTimer()
@@ -213,9 +214,6 @@ class ManagerProtocol(LineReceiver):
 
     def finish(self) -> None:
         """Read no more; close when everything is answered."""
-        if self._isShaking:
-            self._break()
-            return
         self._peerDone = self._finishing = True
         self._setReading()
         self._closeIfDone()
@@ -276,12 +274,6 @@ class ManagerProtocol(LineReceiver):
             timer.cancel()
         self.transport.abortConnection()
 
-    def _break(self) -> None:
-        """End a handshake, without a word."""
-        self._open = False
-        self._stopAuthTimer()
-        self.cutOff()
-
     def seen(self) -> SessionSeen:
         """It, to look at."""
         principal = self.principal
@@ -295,6 +287,12 @@ class ManagerProtocol(LineReceiver):
             self._since,
             self._stream.seq,
         )
+
+    def _break(self) -> None:
+        """End a handshake, without a word."""
+        self._open = False
+        self._stopAuthTimer()
+        self.cutOff()
 
     # -- who --------------------------------------------------------------------------------------------
 

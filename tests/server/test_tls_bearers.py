@@ -162,8 +162,8 @@ def test_unreadableNames() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"subject": ""}, "entry 1 (crm): expected either a subject or a san"),
-        ({"san": "crm.example.com"}, "entry 1 (crm): expected either a subject or a san"),
+        ({"subject": ""}, "[0] (crm): expected either a subject or a san"),
+        ({"san": "crm.example.com"}, "[0] (crm): expected either a subject or a san"),
         ({"subject": "crm"}, "subject: expected what RFC 4514 writes, such as CN=crm,O=Example, not 'crm'"),
         ({"subject": "CN="}, "subject: expected what RFC 4514 writes"),
         ({"id": ""}, "id: expected 1 to 200 printable characters"),
@@ -178,7 +178,7 @@ def test_unreadableNames() -> None:
     ],
 )
 def test_entriesThatCannotBeUsed(change: dict[str, Any], said: str) -> None:
-    """An entry that says something wrong is refused with its number and what was expected."""
+    """An entry that says something wrong is refused with its place and what was expected."""
     entry: dict[str, Any] = {"subject": "CN=crm,O=Example", "id": "crm", "role": "manager", **change}
     with pytest.raises(BearerRefused) as error:
         Bearers([Bearer(**entry)])
@@ -194,7 +194,7 @@ def test_entriesThatCannotBeUsed(change: dict[str, Any], said: str) -> None:
 )
 def test_twoEntriesForOne(first: Bearer, second: Bearer) -> None:
     """Two entries with the same subject or name are refused: which one counts would be a guess."""
-    with pytest.raises(BearerRefused, match=r"entry 2 .*: another entry has the same"):
+    with pytest.raises(BearerRefused, match=r"^\[1\] .*: another entry has the same"):
         Bearers([first, second])
 
 
