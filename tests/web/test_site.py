@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 from twisted.web.server import NOT_DONE_YET, Request
 
+from scalemgr.server.gate import GateRules, networks
 from scalemgr.web.guard import OPERATOR
 from scalemgr.web.resources import Page
 from scalemgr.web.site import BODY_MAX, CONNECTIONS_MAX, REQUEST_S
@@ -234,6 +235,25 @@ def test_connectionsAreBounded() -> None:
     assert not visitors[-1].transport.disconnected
     for visitor in visitors:
         visitor.lose()
+    house.close()
+
+
+def test_whereNobodyMayComeFrom() -> None:
+    """On an address that others can reach, who may not come in to deposit may not look either; on this machine's own
+    everybody may."""
+    house = Windowed()
+    house.daemon.factory.gate.rules = GateRules(networks(["10.1.0.0/16"]))
+    for isLocal, peer, isWelcome in (
+        (True, "127.0.0.1", True),
+        (False, "10.1.2.3", True),
+        (False, "10.2.2.3", False),
+    ):
+        house.eyes.guard.isLocal = isLocal
+        visitor = Visitor(house, peer)
+        assert visitor.transport.disconnected != isWelcome
+        visitor.lose()
+    house.eyes.guard.isLocal = True
+    assert house.metrics()["scalemgr_connections_refused_total", ("network",)] == 1
     house.close()
 
 
