@@ -1,0 +1,328 @@
+"""What the console's page is told while it is open, as server-sent events (C{text/event-stream}).
+
+Messages, each with a JSON object as its C{data}:
+
+- C{status}, once a second and at once: how things are now. Made once for all who listen, and not at all while nobody
+  does. Its C{id} is the entry up to which the page has been told of the log.
+- C{history}, at once, and again whenever there is a new sample: the last hour.
+- C{entry}: an event of the log, the very line that sessions get; its C{id} is its C{seq}.
+- C{more}: C{{"count": n}}, n events were not sent, for they were too many at a time or too long for a page.
+- C{gap}: C{{"from": seq, "to": seq}}, what lies between was missed, and is too much to be sent now.
+
+A listener is sent only what its principal may see, and of that what it filters for. Who comes (again) first gets what
+the latest entries were, or those that it has missed, if they are not too many.
+
+No listener costs more memory than one page of rows and what its transport takes: who does not read gets a
+number, and after a while is let go. A browser comes back by itself.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import Request
+from zope.interface import implementer
+
+from ..finance.channels import Interest
+from ..interfaces import IEventReader
+from ..runtime.eventlog import EventLog
+from ..runtime.replay import PAGE
+from ..server.auth import Principal
+from ..wire.messages import encode
+
+__all__ = ["Listeners", "Wanted"]
+
+#: How often those who listen are told how things are, in seconds.
+TICK_S = 1.0
+#: Events a listener is sent from one tick to the next. More is for a program, on the manager port.
+EVENTS_A_TICK = 50
+#: Rows that a page keeps: of what was there before it came, it is sent no more than that.
+ROWS = 200
+#: How far back these are looked for: entries, without a filter and with one.
+LOOK_BACK, LOOK_BACK_FILTERED = 500, 5000
+#: A longer event is counted, and not sent.
+LINE_BYTES_MAX = 32 * 1024
+#: How long a listener may leave unread what it was sent, in seconds.
+UNREAD_S_MAX = 60.0
+#: A browser that has lost us waits so long before it comes back, in milliseconds.
+_RETRY_MS = 2000
+
+
+class Wanted(Struct, frozen=True):
+    """
+    Which events a page filters for.
+
+    @ivar login: those about this account; 0: about any.
+    @ivar order: those about this trade; 0: about any.
+    """
+
+    login: int = 0
+    order: int = 0
+
+    def of(self, lines: bytes) -> list[bytes]:
+        """Those of whole lines that are wanted, without their ends."""
+        split = lines.split(b"\r\n")[:-1]
+        marks = [b'"%s":%d' % mark for mark in ((b"login", self.login), (b"order", self.order)) if mark[1]]
+        # Nearly all are not, and to look for the text is far quicker than to read the line.
+        return [line for line in split if all(mark in line for mark in marks) and (not marks or self._covers(line))]
+
+    def _covers(self, line: bytes) -> bool:
+        about = _TOLD.decode(line).data
+        return self.login in (0, about.login) and self.order in (0, about.order)
+
+
+class _About(Struct):
+    login: Any = 0
+    order: Any = 0
+
+
+class _Told(Struct):
+    seq: int
+    data: _About
+
+
+_TOLD = msgspec.json.Decoder(_Told)
+
+
+class Listeners:
+    """
+    All pages that are open.
+
+    @param current: who asks, by a request: C{None} once its time is up, and then it is sent no more.
+    @param status: how things are now, as JSON; C{True}: for somebody who sees everything.
+    @param history: the last hour, as JSON, and a number that changes when that does.
+    @param listenersMax: one more is refused.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        events: EventLog,
+        current: Callable[[Request], Principal | None],
+        status: Callable[[bool], bytes],
+        history: Callable[[], tuple[int, bytes]],
+        listenersMax: int = 100,
+    ) -> None:
+        self._clock = clock
+        self._events = events
+        self._current = current
+        self._status = status
+        self._history = history
+        self._listenersMax = listenersMax
+        self._open: dict[_Listener, Request] = {}
+        self._told = 0
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = clock
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def isFull(self) -> bool:
+        """Is there no room for one more?"""
+        return len(self._open) >= self._listenersMax
+
+    def open(self, request: Request, principal: Principal, wanted: Wanted, after: int | None) -> None:
+        """
+        Send events from now on, as the answer to a request whose headers are set.
+
+        @param after: the last entry that the page knows of; C{None}: it knows none.
+        """
+        listener = _Listener(request, self._clock, self._events, principal, wanted)
+        self._open[listener] = request
+        request.notifyFinish().addBoth(self._gone, listener)
+        request.registerProducer(listener, True)
+        request.write(b"retry: %d\n\n" % _RETRY_MS)
+        try:
+            listener.say(b"status", self._status(listener.seesEverything))
+            listener.say(b"history", self._history()[1])
+        except Exception:
+            self._log.failure("how things are cannot be said to the console")
+        listener.begin(after)
+        if not self._ticking.running:
+            self._ticking.start(TICK_S, now=False)
+
+    def close(self) -> None:
+        """The daemon stops: end them all."""
+        for listener in tuple(self._open):
+            listener.end()
+
+    def _gone(self, _: object, listener: _Listener) -> None:
+        del self._open[listener]
+        listener.close()
+        if not self._open and self._ticking.running:
+            self._ticking.stop()
+
+    def _tick(self) -> None:
+        said: dict[bool, bytes] = {}
+        number, history = self._told, b""
+        try:
+            said = {whole: self._status(whole) for whole in {one.seesEverything for one in self._open}}
+            number, history = self._history()
+        except Exception:
+            # The page says itself that it hears nothing; and this must go on.
+            self._log.failure("how things are cannot be said to the console")
+        for listener, request in tuple(self._open.items()):
+            if self._current(request) is None or listener.isLeft:
+                listener.end()
+                continue
+            listener.tick()
+            if said:
+                listener.say(b"status", said[listener.seesEverything])
+            if number != self._told:
+                listener.say(b"history", history)
+        self._told = number
+
+
+@implementer(IEventReader, IPushProducer)
+class _Listener:
+    """One page."""
+
+    _log = Logger()
+
+    def __init__(
+        self, request: Request, clock: IReactorTime, events: EventLog, principal: Principal, wanted: Wanted
+    ) -> None:
+        self._request = request
+        self._clock = clock
+        self._events = events
+        self._wanted = wanted
+        self.interest = Interest(principal.mask, principal.events)
+        self.seesEverything = principal.seesEverything
+        # What it gets first, until the log has been read up to where it came in; and what has come meanwhile.
+        self._earlier: deque[bytes] | None = deque(maxlen=ROWS)
+        self._meanwhile: deque[bytes] = deque(maxlen=ROWS)
+        self._seq = self._end = 0
+        self._room = EVENTS_A_TICK
+        self._left = 0
+        self._unreadSince: float | None = None
+        self._closed = False
+
+    # -- life -------------------------------------------------------------------------------------------
+
+    def begin(self, after: int | None) -> None:
+        """Send what there is to send, then what comes."""
+        head = self._end = self._seq = self._events.head
+        back = LOOK_BACK if self._wanted == Wanted() else LOOK_BACK_FILTERED
+        first = max(0, head - back)
+        if after is not None and after <= head:
+            if after < first:
+                self.say(b"gap", encode({"from": after + 1, "to": first}).encode("ascii"))
+            first = max(after, first)
+        self._events.attach(self)
+        self._read(first)
+
+    def end(self) -> None:
+        """It is sent no more."""
+        if not self._closed:
+            self._request.unregisterProducer()
+            self._request.finish()
+
+    def close(self) -> None:
+        """It has gone."""
+        self._closed = True
+        self._events.detach(self)
+
+    # -- what there was ---------------------------------------------------------------------------------
+
+    def _read(self, seq: int) -> None:
+        count = min(PAGE, self._end - seq)
+        if count:
+            page = self._events.page(seq, count, self)
+            page.addCallback(self._got, seq + count).addErrback(self._cannot, seq)
+        else:
+            self._caughtUp()
+
+    def _got(self, lines: bytes, seq: int) -> None:
+        if not self._closed:
+            assert self._earlier is not None
+            self._keep(self._earlier, self._wanted.of(lines))
+            self._read(seq)
+
+    def _cannot(self, failure: Failure, seq: int) -> None:
+        self._log.failure("the log cannot be read for the console from entry {seq} on", failure, seq=seq)
+        if not self._closed:
+            self.say(b"gap", encode({"from": seq + 1, "to": self._end}).encode("ascii"))
+            self._caughtUp()
+
+    def _caughtUp(self) -> None:
+        assert self._earlier is not None
+        self._keep(self._earlier, self._meanwhile)
+        earlier, self._earlier = self._earlier, None
+        self._meanwhile.clear()
+        self._tell(earlier)
+
+    def _keep(self, rows: deque[bytes], lines: Iterable[bytes]) -> None:
+        # Of what was there before, more than a page of rows is just older; it is not counted as left out.
+        rows.extend(line for line in lines if len(line) <= LINE_BYTES_MAX)
+
+    # -- what comes -------------------------------------------------------------------------------------
+
+    def deliver(self, lines: bytes, seq: int) -> None:
+        self._seq = seq
+        if self._earlier is not None:
+            self._keep(self._meanwhile, self._wanted.of(lines))
+            return
+        if self._wanted == Wanted():
+            # At twenty thousand a second nobody reads them, and they need not be looked at one by one.
+            count = lines.count(b"\r\n")
+            told = lines.split(b"\r\n", self._room)[: min(self._room, count)]
+        else:
+            wanted = self._wanted.of(lines)
+            count = len(wanted)
+            told = wanted[: self._room]
+        if self._unreadSince is not None:
+            told = []
+        told = [line for line in told if len(line) <= LINE_BYTES_MAX]
+        self._room -= len(told)
+        self._left += count - len(told)
+        self._tell(told)
+
+    def _tell(self, lines: Iterable[bytes]) -> None:
+        self._write(
+            b"".join(b"id: %d\nevent: entry\ndata: %b\n\n" % (_TOLD.decode(line).seq, line) for line in lines)
+        )
+
+    def say(self, event: bytes, data: bytes) -> None:
+        """One message, unless the last ones are still unread."""
+        if self._unreadSince is None:
+            mark = b"id: %d\n" % self._seq if self._earlier is None else b""
+            self._write(mark + b"event: %b\ndata: %b\n\n" % (event, data))
+
+    def tick(self) -> None:
+        """A second has gone by."""
+        self._room = EVENTS_A_TICK
+        if self._left and self._unreadSince is None:
+            left, self._left = self._left, 0
+            self.say(b"more", b'{"count":%d}' % left)
+
+    def _write(self, data: bytes) -> None:
+        if data and not self._closed:
+            self._request.write(data)
+
+    # -- the transport ----------------------------------------------------------------------------------
+
+    @property
+    def isLeft(self) -> bool:
+        """Has it not read for so long that nobody is there?"""
+        return self._unreadSince is not None and self._clock.seconds() - self._unreadSince > UNREAD_S_MAX
+
+    def pauseProducing(self) -> None:
+        if self._unreadSince is None:
+            self._unreadSince = self._clock.seconds()
+
+    def resumeProducing(self) -> None:
+        self._unreadSince = None
+
+    def stopProducing(self) -> None:
+        """The connection is being lost; the request says so, too."""
