@@ -12,17 +12,18 @@ go, so who may see what is decided where it always is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from math import ceil
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
-from twisted.web.http import CACHED, Request
+from twisted.web.http import CACHED
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET
+from twisted.web.server import NOT_DONE_YET, Request
 
 from ..finance.channels import NOTHING, Channels
 from ..server.auth import Principal
@@ -32,12 +33,12 @@ from ..wire.errors import PermissionDenied
 from ..wire.messages import Json
 from ..wire.messages import Request as Question
 from .entry import BADGE_S_MAX, Badges, Entry, NotNow, isOurs, tokenIn
+from .guard import COOKIE, Guard
+from .resources import Page, said, saidAsJson
 from .stream import Listeners, Wanted
 
-__all__ = ["COOKIE", "Console", "IGuard"]
+__all__ = ["Console"]
 
-#: What the cookie with the badge is called.
-COOKIE = b"scalemgr"
 #: Rows of a statement at a time, unless the page asks for less.
 STATEMENT_ROWS = 100
 
@@ -54,17 +55,10 @@ _HEADERS = {
     b"cross-origin-opener-policy": b"same-origin",
     b"cross-origin-resource-policy": b"same-origin",
 }
-_HTML, _TEXT, _JSON = b"text/html; charset=utf-8", b"text/plain; charset=utf-8", b"application/json"
 _TYPES = {".css": b"text/css; charset=utf-8", ".js": b"text/javascript; charset=utf-8", ".svg": b"image/svg+xml"}
-_SIGN_IN = Json('{"error":"PERMISSION_DENIED","message":"show a token first"}')
-_BUSY = b"as many pages are open as there may be; close one, or try again later\n"
-
-
-class IGuard(Protocol):
-    """What the console needs of the site's guard. (Not zope's: it stays inside this folder.)"""
-
-    def principalOf(self, request: Request) -> Principal | None:
-        """Who asks; C{None}: nobody whom we know."""
+_SIGN_IN = {"error": "PERMISSION_DENIED", "message": "Show a token first."}
+# What browsers say of requests that another site has made.
+_ELSEWHERE = (b"cross-site", b"same-site")
 
 
 class Console(Struct, frozen=True):
@@ -72,34 +66,30 @@ class Console(Struct, frozen=True):
     What all its resources share.
 
     @ivar timer: a clock that is never set.
-    @ivar entry: where tokens are shown; C{None}: nobody has to.
     """
 
     timer: IReactorTime
     dispatcher: Dispatcher
-    guard: IGuard
+    guard: Guard
     listeners: Listeners
     badges: Badges
-    entry: Entry | None = None
+    entry: Entry
 
-    def putInto(self, root: Resource) -> None:
+    def putInto(self, front: Resource) -> None:
         """Serve it from here on."""
-        pages = _Pages(self)
-        for path, resource in (
-            (b"", _Page(self)),
-            (b"pages", pages),
-            (b"stream", _Stream(self)),
-            (b"statement", _Statement(self)),
-            (b"login", _Login(self)),
-            (b"logout", _Logout(self)),
+        for path, room in (
+            (b"", _Front),
+            (b"pages", _Pages),
+            (b"stream", _Stream),
+            (b"statement", _Statement),
+            (b"login", _Login),
+            (b"logout", _Logout),
         ):
-            root.putChild(path, resource)
+            front.putChild(path, room(self))
 
 
-class _Room(Resource):
+class _Room(Page):
     """One path of the console."""
-
-    isLeaf = True
 
     def __init__(self, console: Console) -> None:
         super().__init__()
@@ -108,26 +98,23 @@ class _Room(Resource):
     def render(self, request: Request) -> Any:
         for name, value in _HEADERS.items():
             request.setHeader(name, value)
-        request.setHeader(b"cache-control", b"no-store")
         # A page of somebody else's may link to this one, and no more.
-        if request.getHeader(b"sec-fetch-site") in (b"cross-site", b"same-site") and not isinstance(self, _Page):
-            return _say(request, 403, _TEXT, b"this is for pages of the console only\n")
+        if request.getHeader(b"sec-fetch-site") in _ELSEWHERE and not isinstance(self, _Front):
+            return said(request, 403, "This is for pages of the console only.")
         return super().render(request)
 
 
-class _Page(_Room):
+class _Front(_Room):
     """The page itself."""
 
-    def render_GET(self, request: Request) -> bytes:
+    def answer(self, request: Request) -> bytes:
         if self._console.guard.principalOf(request) is None:
-            return _say(request, 401, _HTML, _form(""))
-        return _say(request, 200, _HTML, _file("console.html"))
+            return _shown(request, 401, _form(""))
+        return _shown(request, 200, _file("console.html"))
 
 
 class _Pages(_Room):
-    """What the page is made of."""
-
-    isLeaf = False
+    """The folder of what the page is made of."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -136,8 +123,8 @@ class _Pages(_Room):
             if kind is not None:
                 self.putChild(entry.name.encode("ascii"), _File(console, kind, entry.read_bytes()))
 
-    def render_GET(self, request: Request) -> bytes:
-        return _say(request, 404, _TEXT, b"there is nothing here\n")
+    def answer(self, request: Request) -> bytes:
+        return said(request, 404, "There is no such page.")
 
 
 class _File(_Room):
@@ -145,40 +132,41 @@ class _File(_Room):
         super().__init__(console)
         self._kind = kind
         self._content = content
-        self._tag = b'"%x"' % (hash(content) & 0xFFFFFFFFFFFFFFFF)
+        self._tag = b'"%b"' % sha256(content).hexdigest()[:16].encode("ascii")
 
-    def render_GET(self, request: Request) -> bytes:
+    def answer(self, request: Request) -> bytes:
         # The same for everybody; and after another version was started, another one.
         request.setHeader(b"cache-control", b"no-cache")
         if request.setETag(self._tag) is CACHED:
             return b""
-        return _say(request, 200, self._kind, self._content)
+        request.setHeader(b"content-type", self._kind)
+        return self._content
 
 
 class _Stream(_Room):
     """What happens, as it happens."""
 
-    def render_HEAD(self, request: Request) -> bytes:
-        return _say(request, 200, b"text/event-stream", b"")
-
-    def render_GET(self, request: Request) -> Any:
+    def answer(self, request: Request) -> Any:
         principal = self._console.guard.principalOf(request)
         if principal is None:
-            return _say(request, 401, _JSON, _SIGN_IN.encode())
+            return saidAsJson(request, 401, _SIGN_IN)
         try:
             wanted = Wanted(_number(request, b"login") or 0, _number(request, b"order") or 0)
             after = _number(request, b"after")
-            seen = request.getHeader(b"last-event-id")
-            if seen is not None:
-                after = _count(seen)
         except ValueError as e:
-            return _say(request, 400, _TEXT, b"%b\n" % str(e).encode())
+            return said(request, 400, str(e))
+        # What a browser remembers of before it lost the connection is later than what the page knew when it began.
+        seen = (request.getHeader(b"last-event-id") or b"").decode("latin-1")
+        if _isCount(seen):
+            after = int(seen)
         if self._console.listeners.isFull:
             request.setHeader(b"retry-after", b"10")
-            return _say(request, 503, _TEXT, _BUSY)
+            return said(request, 503, "As many consoles are open as there may be: close one, or try again later.")
         request.setHeader(b"content-type", b"text/event-stream")
         # A proxy that gathers what is sent would make all of it late.
         request.setHeader(b"x-accel-buffering", b"no")
+        if request.method == b"HEAD":
+            return b""
         self._console.listeners.open(request, principal, wanted, after)
         return NOT_DONE_YET
 
@@ -186,10 +174,10 @@ class _Stream(_Room):
 class _Statement(_Room):
     """One account's statement."""
 
-    def render_GET(self, request: Request) -> Any:
+    def answer(self, request: Request) -> Any:
         principal = self._console.guard.principalOf(request)
         if principal is None:
-            return _say(request, 401, _JSON, _SIGN_IN.encode())
+            return saidAsJson(request, 401, _SIGN_IN)
         data: dict[str, Any] = {"limit": STATEMENT_ROWS}
         for name in ("login", "from", "to", "limit", "after_seq", "as_of"):
             text = _argument(request, name.encode("ascii"))
@@ -228,7 +216,9 @@ class _Visit:
 
     def answer(self, extIDText: Json, status: int, data: Json, *, replayed: bool = False) -> None:
         if self._open:
-            self._request.write(_say(self._request, status, _JSON, data.encode("ascii")))
+            self._request.setResponseCode(status)
+            self._request.setHeader(b"content-type", b"application/json")
+            self._request.write(data.encode("ascii"))
             self._request.finish()
 
     def over(self, _: object) -> None:
@@ -240,51 +230,51 @@ class _Visit:
 class _Login(_Room):
     """A token comes in, a badge goes out."""
 
-    def render_GET(self, request: Request) -> bytes:
-        return _goTo(request, b"/")
+    methods = (b"POST",)
 
-    def render_POST(self, request: Request) -> bytes:
-        entry = self._console.entry
-        if entry is None:
-            return _goTo(request, b"/")
+    def answer(self, request: Request) -> bytes:
         if not isOurs(request):
-            return _say(request, 403, _TEXT, b"this form was not sent by a page of the console\n")
+            return said(request, 403, "This form was not sent by a page of the console.")
         token = tokenIn(request)
         if token is None:
-            return _say(request, 400, _HTML, _form("Paste a token: what `scalemgr token` prints, and nothing else."))
+            return _shown(request, 400, _form("Paste a token: what `scalemgr token` prints, and nothing else."))
         try:
-            badge, principal = entry.enter(token, _peer(request))
+            badge = self._console.entry.enter(token, _peer(request))
         except PermissionDenied as e:
-            return _say(request, 401, _HTML, _form(f"Not accepted: {e.message}."))
+            return _shown(request, 401, _form(f"Not accepted: {e.message}."))
         except NotNow as e:
             request.setHeader(b"retry-after", b"%d" % ceil(e.seconds))
-            return _say(request, 429, _HTML, _form(f"Not looked at: {e}."))
-        self._give(request, badge, int(BADGE_S_MAX))
-        return _goTo(request, b"/")
-
-    def _give(self, request: Request, badge: str, seconds: int) -> None:
-        request.addCookie(
-            COOKIE,
-            badge,
-            path=b"/",
-            max_age=b"%d" % seconds,
-            secure=bool(request.isSecure()),
-            httpOnly=True,
-            sameSite=b"strict",
-        )
+            return _shown(request, 429, _form(f"Not looked at: {e}."))
+        return _changed(request, badge, int(BADGE_S_MAX))
 
 
-class _Logout(_Login):
+class _Logout(_Room):
     """The badge goes back."""
 
-    def render_POST(self, request: Request) -> bytes:
+    methods = (b"POST",)
+
+    def answer(self, request: Request) -> bytes:
         if not isOurs(request):
-            return _say(request, 403, _TEXT, b"this form was not sent by a page of the console\n")
+            return said(request, 403, "This form was not sent by a page of the console.")
         badge = request.getCookie(COOKIE)
         if badge is not None:
             self._console.badges.takeBack(badge.decode("latin-1"))
-        self._give(request, "", 0)
-        return _goTo(request, b"/")
+        return _changed(request, "", 0)
+
+
+def _changed(request: Request, badge: str, seconds: int) -> bytes:
+    """From now on the browser has this badge; on to the page."""
+    request.addCookie(
+        COOKIE,
+        badge,
+        path=b"/",
+        max_age=b"%d" % seconds,
+        secure=bool(request.isSecure()),
+        httpOnly=True,
+        sameSite=b"strict",
+    )
+    request.setHeader(b"location", b"/")
+    return said(request, 303, "Go on at /.")
 
 
 def _file(name: str) -> bytes:
@@ -296,15 +286,10 @@ def _form(why: str) -> bytes:
     return _file("login.html").replace(b"<!-- why -->", escape(why).encode("utf-8"))
 
 
-def _say(request: Request, status: int, kind: bytes, body: bytes) -> bytes:
+def _shown(request: Request, status: int, page: bytes) -> bytes:
     request.setResponseCode(status)
-    request.setHeader(b"content-type", kind)
-    return body
-
-
-def _goTo(request: Request, path: bytes) -> bytes:
-    request.setHeader(b"location", path)
-    return _say(request, 303, _TEXT, b"")
+    request.setHeader(b"content-type", b"text/html; charset=utf-8")
+    return page
 
 
 def _peer(request: Request) -> str:
@@ -327,9 +312,3 @@ def _number(request: Request, name: bytes) -> int | None:
     if text and not _isCount(text):
         raise ValueError(f"{name.decode()}: expected a number of at most 15 digits")
     return int(text) if text else None
-
-
-def _count(seen: bytes) -> int | None:
-    """A C{Last-Event-ID}; what is none of ours tells nothing."""
-    text = seen.decode("latin-1")
-    return int(text) if _isCount(text) else None

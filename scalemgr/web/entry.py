@@ -1,10 +1,9 @@
 """Who may look at the console: a token, shown once, becomes a cookie.
 
-Where only this machine can connect nobody is asked: who looks is the L{OPERATOR}, who sees everything and may change
-nothing. Elsewhere the page is a form for a token. If it is accepted, and its role is one of the staff, the
-browser is given a badge: a random name, in a cookie that no script and no other site can use. What the badge stands
-for stays here, for as long as the token is good, at most twelve hours, until it is given back, or until the daemon
-stops.
+Where only this machine can connect nobody is asked (L{scalemgr.web.guard}). Elsewhere the page is a form for a token.
+If it is accepted, and its role is one of the staff, the browser is given a badge: a random name, in a cookie that no
+script and no other site can use. What the badge stands for stays here, for as long as the token is good, at most
+twelve hours, until it is given back, or until the daemon stops.
 
 A token is never in an address, in a page, or in a log; nor is a badge. An address that shows too many bad ones is
 not listened to for a while.
@@ -20,22 +19,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.web.http import Request
+from twisted.web.server import Request
 
-from ..commands.base import FLAGS, STAFF
-from ..finance.masks import EVERYTHING
+from ..commands.base import STAFF
 from ..server.auth import Authenticator, Principal
-from ..wire.codes import SessionType
 from ..wire.errors import PermissionDenied
 
-__all__ = ["BADGE_S_MAX", "OPERATOR", "Badges", "Entry", "NotNow", "seesEverything", "tokenIn"]
-
-#: Who looks, where only this machine can connect.
-OPERATOR = Principal(
-    "console",
-    SessionType.SESSION_ADMIN,
-    withheld=frozenset(flag for flag in FLAGS if not flag.startswith("see_")),
-)
+__all__ = ["BADGE_S_MAX", "Badges", "Entry", "NotNow", "isOurs", "tokenIn"]
 
 #: How long a badge is good, in seconds, if its token is.
 BADGE_S_MAX = 12 * 3600.0
@@ -59,12 +49,6 @@ class NotNow(Exception):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"too many bad tokens from this address; try again in {seconds:.0f} seconds")
         self.seconds = seconds
-
-
-def seesEverything(principal: Principal) -> bool:
-    """Is there nothing that is not for its eyes? Then it is also told who else is there, and what they wait for."""
-    withheld = any(flag.startswith("see_") for flag in principal.withheld)
-    return principal.role in STAFF and principal.mask == EVERYTHING and not withheld
 
 
 class Badges:
@@ -140,12 +124,12 @@ class Entry:
         # How many bad ones, and when the last one came; who has shown none for longest comes first.
         self._bad: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
-    def enter(self, token: str, address: str) -> tuple[str, Principal]:
+    def enter(self, token: str, address: str) -> str:
         """
         Show a token.
 
         @param address: of the peer.
-        @return: a badge, and whose it is.
+        @return: a badge.
         @raise PermissionDenied: if the token is not accepted, or not for this.
         @raise NotNow: if too many were not; this one was not looked at.
         """
@@ -165,7 +149,7 @@ class Entry:
             raise PermissionDenied("the console is for managers, dealers and admins, and this token is for none")
         self._bad.pop(source, None)
         self._log.info("{id} looks at the console from {address}", id=principal.id, address=address)
-        return self._badges.give(principal), principal
+        return self._badges.give(principal)
 
     def _countOf(self, source: str) -> int:
         count, last = self._bad.get(source, (0, 0.0))
@@ -189,7 +173,10 @@ def _source(address: str) -> str:
 def isOurs(request: Request) -> bool:
     """Does a form come from a page of ours? Every browser says where one comes from."""
     origin, host = request.getHeader(b"origin"), request.getHeader(b"host")
-    return origin is not None and host is not None and urlsplit(origin).netloc.lower() == host.lower()
+    try:
+        return host is not None and urlsplit(origin or b"").netloc.lower() == host.lower() != b""
+    except ValueError:
+        return False
 
 
 def tokenIn(request: Request) -> str | None:

@@ -2,9 +2,13 @@
 
 Messages, each with a JSON object as its C{data}:
 
-- C{status}, once a second and at once: how things are now. Made once for all who listen, and not at all while nobody
-  does. Its C{id} is the entry up to which the page has been told of the log.
-- C{history}, at once, and again whenever there is a new sample: the last hour.
+- C{hello}, first: C{{"id": ..., "role": ..., "all": true, "local": true}}, who looks, whether that one sees everything,
+  and whether without having shown a token.
+- C{history}, then: the last minute and the last hour, as in C{/status}.
+- C{status}, at once and once a second: C{/status} without its history, but with the rows that were added to that,
+  C{"rows": {"minute": [...], "hour": [...]}}, or null where there is none. It is made once for all who listen, and
+  not at all while nobody does. Who does not see everything is told numbers, and not who the others are. Its
+  C{id} is the entry up to which the page has been told of the log.
 - C{entry}: an event of the log, the very line that sessions get; its C{id} is its C{seq}.
 - C{more}: C{{"count": n}}, n events were not sent, for they were too many at a time or too long for a page.
 - C{gap}: C{{"from": seq, "to": seq}}, what lies between was missed, and is too much to be sent now.
@@ -19,7 +23,7 @@ number, and after a while is let go. A browser comes back by itself.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,7 +32,7 @@ from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import Request
+from twisted.web.server import Request
 from zope.interface import implementer
 
 from ..finance.channels import Interest
@@ -36,10 +40,18 @@ from ..interfaces import IEventReader
 from ..runtime.eventlog import EventLog
 from ..runtime.replay import PAGE
 from ..server.auth import Principal
-from ..wire.messages import encode
+from ..wire.codes import SessionType
+from ..wire.messages import Json, encode
+from .guard import OPERATOR, Guard
+from .history import History, Row
+from .status import Status
 
 __all__ = ["Listeners", "Wanted"]
 
+#: How many pages may be open.
+LISTENERS_MAX = 64
+#: How many sessions are listed every second.
+SESSIONS_MAX = 100
 #: How often those who listen are told how things are, in seconds.
 TICK_S = 1.0
 #: Events a listener is sent from one tick to the next. More is for a program, on the manager port.
@@ -54,6 +66,7 @@ LINE_BYTES_MAX = 32 * 1024
 UNREAD_S_MAX = 60.0
 #: A browser that has lost us waits so long before it comes back, in milliseconds.
 _RETRY_MS = 2000
+_UNSAID = "how things are cannot be said to the console"
 
 
 class Wanted(Struct, frozen=True):
@@ -96,9 +109,8 @@ class Listeners:
     """
     All pages that are open.
 
-    @param current: who asks, by a request: C{None} once its time is up, and then it is sent no more.
-    @param status: how things are now, as JSON; C{True}: for somebody who sees everything.
-    @param history: the last hour, as JSON, and a number that changes when that does.
+    @param timer: a clock that is never set.
+    @param guard: knows who looks, and when that one's time is up: then it is sent no more.
     @param listenersMax: one more is refused.
     """
 
@@ -106,23 +118,23 @@ class Listeners:
 
     def __init__(
         self,
-        clock: IReactorTime,
+        timer: IReactorTime,
         events: EventLog,
-        current: Callable[[Request], Principal | None],
-        status: Callable[[bool], bytes],
-        history: Callable[[], tuple[int, bytes]],
-        listenersMax: int = 100,
+        guard: Guard,
+        status: Status,
+        history: History,
+        listenersMax: int = LISTENERS_MAX,
     ) -> None:
-        self._clock = clock
+        self._timer = timer
         self._events = events
-        self._current = current
+        self._guard = guard
         self._status = status
         self._history = history
         self._listenersMax = listenersMax
         self._open: dict[_Listener, Request] = {}
-        self._told = 0
+        self._lastHour: Row | None = None
         self._ticking = LoopingCall(self._tick)
-        self._ticking.clock = clock
+        self._ticking.clock = timer
 
     def __len__(self) -> int:
         return len(self._open)
@@ -138,18 +150,23 @@ class Listeners:
 
         @param after: the last entry that the page knows of; C{None}: it knows none.
         """
-        listener = _Listener(request, self._clock, self._events, principal, wanted)
+        listener = _Listener(request, self._timer, self._events, principal, wanted, self._guard.mayOversee(principal))
         self._open[listener] = request
         request.notifyFinish().addBoth(self._gone, listener)
         request.registerProducer(listener, True)
         request.write(b"retry: %d\n\n" % _RETRY_MS)
+        role = SessionType(principal.role).name.removeprefix("SESSION_")
+        listener.say(
+            "hello", {"id": principal.id, "role": role, "all": listener.seesAll, "local": principal is OPERATOR}
+        )
         try:
-            listener.say(b"status", self._status(listener.seesEverything))
-            listener.say(b"history", self._history()[1])
+            listener.say("history", self._history.told())
+            listener.say("status", self._now({"minute": None, "hour": None})[listener.seesAll])
         except Exception:
-            self._log.failure("how things are cannot be said to the console")
+            self._log.failure(_UNSAID)
         listener.begin(after)
         if not self._ticking.running:
+            self._lastHour = _last(self._history.hour)
             self._ticking.start(TICK_S, now=False)
 
     def close(self) -> None:
@@ -164,24 +181,46 @@ class Listeners:
             self._ticking.stop()
 
     def _tick(self) -> None:
-        said: dict[bool, bytes] = {}
-        number, history = self._told, b""
+        said: dict[bool, Json] = {}
         try:
-            said = {whole: self._status(whole) for whole in {one.seesEverything for one in self._open}}
-            number, history = self._history()
+            hour, before = _last(self._history.hour), self._lastHour
+            self._lastHour = hour
+            said = self._now({"minute": _last(self._history.minute), "hour": None if hour is before else hour})
         except Exception:
             # The page says itself that it hears nothing; and this must go on.
-            self._log.failure("how things are cannot be said to the console")
+            self._log.failure(_UNSAID)
         for listener, request in tuple(self._open.items()):
-            if self._current(request) is None or listener.isLeft:
+            if listener.isLeft:
+                listener.cutOff()
+            elif self._guard.principalOf(request) is None:
                 listener.end()
-                continue
-            listener.tick()
-            if said:
-                listener.say(b"status", said[listener.seesEverything])
-            if number != self._told:
-                listener.say(b"history", history)
-        self._told = number
+            else:
+                listener.tick()
+                if said:
+                    listener.say("status", said[listener.seesAll])
+
+    def _now(self, rows: Mapping[str, Row | None]) -> dict[bool, Json]:
+        """How things are, for who sees everything and who does not, if there are such."""
+        brief = {**self._status.brief(), "rows": rows}
+        waiters, sessions = brief["waiters"], brief["sessions"]
+        told = {}
+        if any(one.seesAll for one in self._open):
+            listed = sessions["listed"][:SESSIONS_MAX]
+            told[True] = encode({**brief, "sessions": {**sessions, "listed": listed}})
+        if not all(one.seesAll for one in self._open):
+            told[False] = encode(
+                {
+                    **brief,
+                    "waiters": {**waiters, "oldest": []},
+                    "sessions": {**sessions, "listed": []},
+                    "ledger": {**brief["ledger"], "folder": ""},
+                }
+            )
+        return told
+
+
+def _last(rows: Sequence[Row]) -> Row | None:
+    return rows[-1] if rows else None
 
 
 @implementer(IEventReader, IPushProducer)
@@ -191,14 +230,20 @@ class _Listener:
     _log = Logger()
 
     def __init__(
-        self, request: Request, clock: IReactorTime, events: EventLog, principal: Principal, wanted: Wanted
+        self,
+        request: Request,
+        timer: IReactorTime,
+        events: EventLog,
+        principal: Principal,
+        wanted: Wanted,
+        seesAll: bool,
     ) -> None:
         self._request = request
-        self._clock = clock
+        self._timer = timer
         self._events = events
         self._wanted = wanted
         self.interest = Interest(principal.mask, principal.events)
-        self.seesEverything = principal.seesEverything
+        self.seesAll = seesAll
         # What it gets first, until the log has been read up to where it came in; and what has come meanwhile.
         self._earlier: deque[bytes] | None = deque(maxlen=ROWS)
         self._meanwhile: deque[bytes] = deque(maxlen=ROWS)
@@ -217,7 +262,7 @@ class _Listener:
         first = max(0, head - back)
         if after is not None and after <= head:
             if after < first:
-                self.say(b"gap", encode({"from": after + 1, "to": first}).encode("ascii"))
+                self.say("gap", {"from": after + 1, "to": first})
             first = max(after, first)
         self._events.attach(self)
         self._read(first)
@@ -227,6 +272,10 @@ class _Listener:
         if not self._closed:
             self._request.unregisterProducer()
             self._request.finish()
+
+    def cutOff(self) -> None:
+        """Nobody is there to take leave of."""
+        self._request.channel.forceAbortClient()
 
     def close(self) -> None:
         """It has gone."""
@@ -252,7 +301,7 @@ class _Listener:
     def _cannot(self, failure: Failure, seq: int) -> None:
         self._log.failure("the log cannot be read for the console from entry {seq} on", failure, seq=seq)
         if not self._closed:
-            self.say(b"gap", encode({"from": seq + 1, "to": self._end}).encode("ascii"))
+            self.say("gap", {"from": seq + 1, "to": self._end})
             self._caughtUp()
 
     def _caughtUp(self) -> None:
@@ -289,22 +338,21 @@ class _Listener:
         self._tell(told)
 
     def _tell(self, lines: Iterable[bytes]) -> None:
-        self._write(
-            b"".join(b"id: %d\nevent: entry\ndata: %b\n\n" % (_TOLD.decode(line).seq, line) for line in lines)
-        )
+        self._write(b"".join(b"id: %d\nevent: entry\ndata: %b\n\n" % (_TOLD.decode(line).seq, line) for line in lines))
 
-    def say(self, event: bytes, data: bytes) -> None:
+    def say(self, event: str, data: Mapping[str, Any] | Json) -> None:
         """One message, unless the last ones are still unread."""
         if self._unreadSince is None:
-            mark = b"id: %d\n" % self._seq if self._earlier is None else b""
-            self._write(mark + b"event: %b\ndata: %b\n\n" % (event, data))
+            # Before it has caught up, it would not come back to where it was.
+            mark = f"id: {self._seq}\n" if self._earlier is None else ""
+            self._write(f"{mark}event: {event}\ndata: {encode(data)}\n\n".encode("ascii"))
 
     def tick(self) -> None:
         """A second has gone by."""
         self._room = EVENTS_A_TICK
         if self._left and self._unreadSince is None:
             left, self._left = self._left, 0
-            self.say(b"more", b'{"count":%d}' % left)
+            self.say("more", {"count": left})
 
     def _write(self, data: bytes) -> None:
         if data and not self._closed:
@@ -315,11 +363,11 @@ class _Listener:
     @property
     def isLeft(self) -> bool:
         """Has it not read for so long that nobody is there?"""
-        return self._unreadSince is not None and self._clock.seconds() - self._unreadSince > UNREAD_S_MAX
+        return self._unreadSince is not None and self._timer.seconds() - self._unreadSince > UNREAD_S_MAX
 
     def pauseProducing(self) -> None:
         if self._unreadSince is None:
-            self._unreadSince = self._clock.seconds()
+            self._unreadSince = self._timer.seconds()
 
     def resumeProducing(self) -> None:
         self._unreadSince = None
