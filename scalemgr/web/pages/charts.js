@@ -4,7 +4,9 @@ import { $, bytes, clock, count, figure, inBytes, lasting, make, say, tone } fro
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 300, HEIGHT = 40;
-const HOUR_S = 3600, SHORTEST_S = 60;
+const HOUR_S = 3600, SHORTEST_S = 60, EVERY_S = 1;
+// So many rows of the hour are fewer than ten minutes.
+const YOUNG = 60;
 
 const draw = (tag, attributes, ...children) => {
   const node = document.createElementNS(SVG, tag);
@@ -15,10 +17,12 @@ const draw = (tag, attributes, ...children) => {
 
 // One line over the last hour, or as much of it as there has been.
 class Spark {
-  constructor(title, column, unit) {
+  // title: what it is, in words; peak: the same on the picture, in short.
+  constructor(title, column, unit, peak = "peak") {
     this.title = title;
     this.column = column;
     this.unit = unit;
+    this.peak = peak;
     this.area = draw("path", { class: "area" });
     this.stroke = draw("path", { class: "stroke" });
     this.here = draw("path", { class: "here" });
@@ -65,9 +69,9 @@ class Spark {
     this.points = known.map((row) => [x(row), row[time], row[at]]);
     const latest = known.length ? known[known.length - 1][at] : null;
     const words = `${this.title}, in the last ${lasting(end - start)}: `
-      + (known.length ? `now ${figure(latest)}, at most ${figure(most)} ${this.unit}` : "nothing to show");
+      + (known.length ? `now ${figure(latest)}${this.unit}, at most ${figure(most)}${this.unit}` : "nothing to show");
     if (this.svg.getAttribute("aria-label") !== words) this.svg.setAttribute("aria-label", words);
-    this.ends = [`${lasting(end - start)} ago`, known.length ? `at most ${figure(most)} ${this.unit}` : ""];
+    this.ends = [`${lasting(end - start)} ago`, known.length ? `${this.peak} ${figure(most)}${this.unit}` : ""];
     this.scale();
   }
 
@@ -82,7 +86,7 @@ class Spark {
   scale() {
     const spot = this.pointed;
     this.here.setAttribute("d", spot ? `M${spot[0].toFixed(1)} 0V${HEIGHT}` : "");
-    const [from, most] = spot ? [clock(spot[1]), `${figure(spot[2])} ${this.unit}`] : (this.ends ?? ["", ""]);
+    const [from, most] = spot ? [clock(spot[1]), `${figure(spot[2])}${this.unit}`] : (this.ends ?? ["", ""]);
     say(this.from, from);
     say(this.most, most);
   }
@@ -115,12 +119,12 @@ export class Numbers {
   constructor() {
     this.tiles = {
       rate: new Tile("rate", "Answers", spark("Answers a second", "answers", "/s")),
-      latency: new Tile("latency", "Latency, 99 of 100", spark("99 of 100 answers take at most", "p99_ms", "ms")),
-      waiters: new Tile("waiters", "Waiting for an event", spark("Requests that wait", "waiters", "at a time")),
+      latency: new Tile("latency", "Latency, p99", spark("The time that 99 of 100 answers do not exceed", "p99_ms", " ms")),
+      waiters: new Tile("waiters", "Waiting for an event", spark("Requests that wait", "waiters", "")),
       timeouts: new Tile("timeouts", "Time-outs, last hour", spark("Time-outs a second", "timeouts", "/s")),
-      head: new Tile("head", "Head of the log", spark("Entries booked a second", "booked", "/s")),
-      commit: new Tile("commit", "Last commit", spark("Requests in the queue", "queue", "queued")),
-      sessions: new Tile("sessions", "Sessions", spark("Sessions", "sessions", "at a time")),
+      head: new Tile("head", "Head of the log", spark("Entries booked a second", "booked", "/s", "booked, peak")),
+      commit: new Tile("commit", "Last commit", spark("Requests in the queue", "queue", "", "queue, peak")),
+      sessions: new Tile("sessions", "Sessions", spark("Sessions", "sessions", "")),
       ledger: new Tile("ledger", "Ledger"),
     };
     this.meter = make("meter", { min: 0, max: 1, "aria-label": "Part of the ledger's and the free space that is free" });
@@ -138,9 +142,14 @@ export class Numbers {
     this.pictures();
   }
 
-  // The last minute is by the second; what is older, by ten.
+  // What is older is by ten seconds, the rest by the second: the whole last minute while there is not much more, else
+  // only what is not in the hour yet.
   rows() {
     const time = this.index.time;
+    if (this.hour.length < YOUNG && this.minute.length) {
+      const begins = this.minute[0][time] - EVERY_S;
+      return [...this.hour.filter((row) => row[time] <= begins + 0.5), ...this.minute];
+    }
     const ends = this.hour.length ? this.hour[this.hour.length - 1][time] : 0;
     return [...this.hour, ...this.minute.filter((row) => row[time] > ends)];
   }
@@ -179,7 +188,7 @@ export class Numbers {
       minute?.failed ? "warn" : "good");
     const p99 = minute?.p99_ms ?? null;
     tiles.latency.show(figure(p99), p99 === null ? "" : "ms",
-      p99 === null ? "nothing was answered in the last minute" : `half in ${figure(minute.p50_ms)} ms · last minute`);
+      p99 === null ? "nothing was answered in the last minute" : `median ${figure(minute.p50_ms)} ms · last minute`, p99 > 1000 ? "warn" : "good");
     const { waiters } = now;
     const first = waiters.oldest[0];
     tiles.waiters.show(count(waiters.count), "",

@@ -2,7 +2,7 @@
 
 import { $, amount, cell, clock, count, inBytes, lasting, make, moment, movement, say, theirs } from "./words.js";
 
-const ROWS_MAX = 200;
+const ROWS_MAX = 200, NEWS_MAX = 6;
 const WHAT = { "user:event": "Account", "group:event": "Group" };
 const CHANGED = [" opened", " changed", " deleted"];
 
@@ -95,7 +95,9 @@ export class Events {
     this.drawing = false;
     const lines = this.fresh;
     this.fresh = [];
-    const drawn = lines.map((line) => (typeof line === "string" ? this.row(JSON.parse(line), line) : line)).reverse();
+    // What comes by itself is to be noticed; what was there before, or comes in crowds, is not news.
+    const news = this.rows.children.length > 0 && lines.length <= NEWS_MAX;
+    const drawn = lines.map((line) => (typeof line === "string" ? this.row(JSON.parse(line), line, news) : line)).reverse();
     this.rows.prepend(...drawn);
     while (this.rows.children.length > ROWS_MAX) this.rows.lastElementChild.remove();
     this.told();
@@ -118,11 +120,11 @@ export class Events {
     return make("tr", { class: "note", role: "row" }, make("td", { colspan: 7, role: "cell" }, text));
   }
 
-  row(event, line) {
+  row(event, line, news) {
     const { data } = event;
     const shown = make("button", { type: "button", class: "plain", "aria-expanded": "false",
       title: "the event as it was sent" }, count(event.seq));
-    const row = make("tr", { role: "row", class: "fresh", "data-seq": event.seq },
+    const row = make("tr", { role: "row", class: news ? "fresh" : null, "data-seq": event.seq },
       cell(shown, "nowrap quiet", "entry"),
       cell(make("time", { datetime: new Date(event.time * 1000).toISOString(), title: `${moment(event.time)} UTC` },
         clock(event.time)), "nowrap quiet"),

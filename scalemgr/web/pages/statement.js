@@ -88,8 +88,8 @@ export class Statement {
       cell(String(row[at.order]), "nowrap", "order"),
       moved(row[at.amount], money, "main"),
       moved(row[at.credit_amount], money, row[at.amount] ? "" : "main", "credit"),
-      cell(money(row[at.balance]), "number", "balance"),
-      cell(money(row[at.credit]), row[at.credit] ? "number" : "number quiet", "credit then"),
+      cell(money(row[at.balance]), "number", "balance after"),
+      cell(money(row[at.credit]), row[at.credit] ? "number" : "number none", "credit after"),
       cell(theirs(row[at.comment] ?? ""), row[at.comment] ? "text" : "text none"))));
     $("statement-box").hidden = empty;
     $("statement-box").scrollTop = 0;
