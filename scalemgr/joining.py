@@ -14,7 +14,7 @@ from .config import Settings
 from .demo import ANONYMOUS
 from .finance.money import Currencies
 from .finance.questions import Bounds
-from .interfaces import ICommand, ILedger, IWatcher
+from .interfaces import ICommand, ILedger
 from .runtime.eventlog import EventLog
 from .runtime.forgetting import Forgetting
 from .runtime.mainloop import TradingRuntime
@@ -27,6 +27,10 @@ from .server.dispatch import Dispatcher
 from .server.factory import ManagerFactory
 from .server.limits import Bounded, Lanes, SessionLimits
 from .server.outbox import Outbox
+from .web.counting import Counting
+from .web.disk import Disk
+from .web.eyes import Eyes
+from .web.seen import Seen
 
 __all__ = ["Rooms"]
 
@@ -35,10 +39,10 @@ class Rooms:
     """
     All that a daemon is made of, between the ledger and the doors.
 
-    @param watcher: is told of each request that was answered.
     @ivar threads: those to start and, in this order, to stop; the last is the ledger's.
     @ivar inLedger: runs the ledger's methods in its thread.
     @ivar forgetting: C{None} if keys are kept for ever.
+    @ivar eyes: what an operator looks with; C{None} if nobody is to look.
     """
 
     def __init__(
@@ -51,7 +55,6 @@ class Rooms:
         keys: Keys | None,
         *,
         demo: bool,
-        watcher: IWatcher | None = None,
     ) -> None:
         self._reactor = reactor
         limits = settings.limits
@@ -79,6 +82,7 @@ class Rooms:
             batchMax=limits.batch,
             orderBlock=settings.orders.block,
             gathering=outbox,
+            steady=reactor.seconds,
         )
         keepDays = settings.idempotency.keep_days
         self.forgetting = Forgetting(clock, reactor, ledger, self.runtime, inReader, keepDays) if keepDays else None
@@ -102,7 +106,9 @@ class Rooms:
             ),
         )
         auth = Authenticator(clock, keys, ANONYMOUS if demo else None)
-        self.dispatcher = Dispatcher(commands, house, auth, watcher)
+        # What nobody looks at is not counted.
+        counting = Counting(reactor.seconds) if settings.web.listen else None
+        self.dispatcher = Dispatcher(commands, house, auth, counting)
         self.factory = ManagerFactory(
             clock,
             self.dispatcher,
@@ -119,6 +125,10 @@ class Rooms:
             ),
             outbox,
         )
+        self.eyes: Eyes | None = None
+        if counting is not None:
+            disk = Disk(clock, reactor, ledger, inHelper)
+            self.eyes = Eyes(Seen(reactor, house, self.dispatcher, auth, self.factory, counting, disk))
 
     def _inPool(self, pool: ThreadPool) -> InThread:
         def call(f: Callable[..., Any], *args: Any) -> Deferred[Any]:

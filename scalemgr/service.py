@@ -1,10 +1,10 @@
 """The daemon as one service: what starts in which order, and what stops in which.
 
-Starting: the doors, then the ledger, then the runtime. All of it happens before the reactor serves anybody, so
-what fails stops the start with one sentence and a status that is not 0.
+Starting: the doors, that of the site too, then the ledger, then the runtime. All of it happens before the reactor
+serves anybody, so what fails stops the start with one sentence and a status that is not 0.
 
 Stopping: the doors are shut; new work is refused with 503; what was taken is finished and answered; the
-sessions are closed; the ledger is let go.
+sessions are closed; the site, which could be asked until now, is closed; the ledger is let go.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from .runtime.clocks import WallClock
 from .server.auth import Keys
 from .server.discovery import Broken
 from .server.protocol import LINGER_S
+from .windows import Windows
 from .wire.errors import LedgerFailed
 
 __all__ = ["ManagerService", "StartFailed"]
@@ -75,6 +76,7 @@ class ManagerService(Service):
         self._base = base
         self._demo = demo
         self._doors = Doors(reactor, demo=demo)
+        self._windows = Windows(reactor, demo=demo)
 
     # -- start ------------------------------------------------------------------------------------------
 
@@ -97,12 +99,15 @@ class ManagerService(Service):
             )
             # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
             self._doors.open(settings.listen, self._rooms.factory)
+            if self._rooms.eyes is not None:
+                self._windows.open(settings.web.listen, self._rooms.eyes)
             self._ledger.open(nowMs)
             if self._demo:
                 provide(self._ledger, nowMs)
             firstOrder = self._ledger.reserveOrders(settings.orders.block)
         except BaseException as e:
             self._doors.abandon()
+            self._windows.abandon()
             if isinstance(e, (LedgerRefused, LedgerFailed)):
                 raise StartFailed(str(e)) from e
             raise
@@ -114,6 +119,8 @@ class ManagerService(Service):
         rooms.runtime.start(firstOrder)
         if rooms.forgetting is not None:
             rooms.forgetting.start()
+        if rooms.eyes is not None:
+            rooms.eyes.start()
         self._announce(url)
 
     def _raiseFileLimit(self) -> None:
@@ -139,6 +146,8 @@ class ManagerService(Service):
         self._log.info("the log is {epoch} and has {seq} entries", epoch=self._ledger.epoch, seq=self._ledger.book.seq)
         if self._demo:
             self._log.warn("DEMO: anybody on this machine is a manager of this ledger")
+        for url in self._windows.urls():
+            self._log.info("console at {url}", url=url)
         for address in self._doors.addresses():
             self._log.info("listening on {address}", address=shown(address))
             if self._demo and isinstance(address, (IPv4Address, IPv6Address)):
@@ -179,6 +188,9 @@ class ManagerService(Service):
         await finished
         if hurry.active():
             hurry.cancel()
+        await self._windows.close()
+        if rooms.eyes is not None:
+            await rooms.eyes.stop()
         rooms.waiters.stop()
         for thread in rooms.threads[:-1]:
             # A session that went away may have left a question behind; it ends before the ledger does.
@@ -201,6 +213,10 @@ class ManagerService(Service):
     def addresses(self) -> list[IAddress]:
         """Where it listens."""
         return self._doors.addresses()
+
+    def webAddresses(self) -> list[IAddress]:
+        """Where its site listens."""
+        return self._windows.addresses()
 
     def sessions(self) -> int:
         """How many there are."""

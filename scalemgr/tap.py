@@ -32,11 +32,12 @@ _COLLECT_AFTER = 20_000
 class Options(_Options):
     """The command line. What it says goes before the configuration file, and that before the defaults."""
 
-    synopsis = "[--config FILE] [--listen ENDPOINT]... [--ledger URL] [--demo]"
+    synopsis = "[--config FILE] [--listen ENDPOINT]... [--ledger URL] [--web ENDPOINT] [--demo]"
     longdesc = "ScaleTrade's manager TCP API, on a durable ledger."
     optParameters = [
         ["config", "c", None, "The configuration, a TOML file; etc/scalemgr.toml shows every setting"],
         ["ledger", "l", None, "sqlite:FOLDER or memory:"],
+        ["web", "w", None, "A Twisted endpoint for metrics, health, status and the console; empty: none"],
     ]
     optFlags = [["demo", None, "Let anybody on this machine in, with accounts to play with, in a temporary ledger"]]
 
@@ -62,6 +63,8 @@ class Options(_Options):
                 settings = replace(settings, ledger="demo:")
             if self["listen"]:
                 settings = replace(settings, listen=self["listen"])
+            if self["web"] is not None:
+                settings = replace(settings, web=replace(settings.web, listen=self["web"]))
             if self["ledger"] is not None:
                 # What is said on the command line starts from where it is said.
                 probe(self["ledger"], Path.cwd())

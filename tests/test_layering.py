@@ -20,7 +20,7 @@ TABLE = [
     {"server"},
     {"web"},
     {"client"},
-    {"config", "demo", "doors", "joining", "service", "tap", "playground", "cli", "__main__"},
+    {"config", "demo", "doors", "windows", "joining", "service", "tap", "playground", "cli", "__main__"},
 ]
 #: What the rooms may not even name.
 FORBIDDEN = {

@@ -105,12 +105,14 @@ class Authenticator:
 
     @param keys: C{None}: no token is accepted.
     @param anonymous: who a session without a token is, or C{None}: nobody.
+    @ivar refused: how many tokens were shown and not believed.
     """
 
     def __init__(self, clock: IReactorTime, keys: Keys | None, anonymous: Principal | None = None) -> None:
         self._clock = clock
         self._keys = keys
         self.anonymous = anonymous
+        self.refused = 0
         # Verifying costs far more than everything else about a request.
         self._known: OrderedDict[str, Principal] = OrderedDict()
 
@@ -120,6 +122,13 @@ class Authenticator:
 
         @raise PermissionDenied: if it is not accepted.
         """
+        try:
+            return self._principal(token)
+        except PermissionDenied:
+            self.refused += 1
+            raise
+
+    def _principal(self, token: str) -> Principal:
         if self._keys is None and self.anonymous is not None:
             # Whoever needs no token may bring any: the published clients always do.
             return self.anonymous

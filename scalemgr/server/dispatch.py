@@ -108,6 +108,7 @@ class Dispatcher:
             if not isinstance(result, (dict, Mapping)):
                 waiting = _deferred(result, command).addCallback(self._intercept, asked)
             elif "__deferred" in result:
+                asked.waited = True
                 waiting = context.wait(awaitedFrom(result["__deferred"]))
             else:
                 status, data = _said(result, context)
@@ -122,6 +123,18 @@ class Dispatcher:
         # One pair of callbacks and no more: what each costs is paid by every deposit.
         args = (asked,)
         waiting.addCallbacks(self._answer, self._failed, callbackArgs=args, errbackArgs=args)
+
+    def refused(self, session: ISession, extIDText: Json, name: str, error: ManagerError) -> None:
+        """
+        A session has said no by itself, to a line that never came to be a request: let the watcher know.
+
+        @param name: the command that it asks for, as far as it can be read.
+        """
+        if self._watcher is not None:
+            asked = _Asked(session, extIDText, name, self.commands.get(name), since=self._watcher.seconds())
+            if asked.command is not None:
+                asked.name = asked.command.name
+            self._tell(asked, error.status, error.details, error)
 
     def _answer(self, result: Mapping[str, Any] | Entry, asked: _Asked) -> None:
         """What a command came to, later."""
@@ -172,6 +185,7 @@ class Dispatcher:
             raise TypeError(f"{asked.name} came to {result!r}, which is not a mapping")
         if "__deferred" not in result:
             return result
+        asked.waited = True
         assert asked.context is not None
         return asked.context.wait(awaitedFrom(result["__deferred"]))
 
@@ -221,6 +235,7 @@ class Dispatcher:
                 self._watcher.seconds() - asked.since,
                 error,
                 context is not None and context.replayed,
+                waited=asked.waited,
             )
         )
 
@@ -250,6 +265,7 @@ class _Asked(Struct, eq=False):
     @ivar context: what it is given, once that is made.
     @ivar since: when it came, by the watcher's clock.
     @ivar login: the account that it is about, or 0.
+    @ivar waited: does its answer wait for an event?
     """
 
     session: ISession
@@ -259,6 +275,7 @@ class _Asked(Struct, eq=False):
     context: Context | None = None
     since: float = 0.0
     login: int = 0
+    waited: bool = False
 
 
 _UNSENT = "an answer could not be sent"

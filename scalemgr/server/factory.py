@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
@@ -12,13 +14,18 @@ from .auth import Authenticator
 from .dispatch import Dispatcher
 from .limits import SessionLimits, Unread
 from .outbox import Outbox
-from .protocol import ManagerProtocol
+from .protocol import ManagerProtocol, SessionSeen
 
 __all__ = ["ManagerFactory"]
 
 
 class ManagerFactory(ServerFactory):
-    """Makes sessions, and knows those that there are."""
+    """
+    Makes sessions, and knows those that there are.
+
+    @ivar refused: how many connections were not taken, by why: C{"sessions"}, there are too many.
+    @ivar slowReaders: how many sessions were cut off because they did not read.
+    """
 
     noisy = False
 
@@ -43,7 +50,10 @@ class ManagerFactory(ServerFactory):
         self.outbox = Outbox() if outbox is None else outbox
         self.unread = Unread(limits.unreadBytesMax)
         self._waiters = waiters
-        self._sessions: set[ManagerProtocol] = set()
+        # A dict for its order: who came first is listed first.
+        self._sessions: dict[ManagerProtocol, None] = {}
+        self.refused = {"sessions": 0}
+        self.slowReaders = 0
         self._numbered = 0
         self._finished: Deferred[None] | None = None
 
@@ -56,13 +66,14 @@ class ManagerFactory(ServerFactory):
     def admit(self, session: ManagerProtocol) -> bool:
         """Is there room for one more?"""
         if len(self._sessions) >= self.limits.sessionsMax:
+            self.refused["sessions"] += 1
             return False
-        self._sessions.add(session)
+        self._sessions[session] = None
         return True
 
     def dismiss(self, session: ManagerProtocol) -> None:
         """A session is gone: so are those who wait on its behalf, and nothing else."""
-        self._sessions.discard(session)
+        self._sessions.pop(session, None)
         self.unread.forget(session)
         self._waiters.forget(session)
         self._allGone()
@@ -88,3 +99,7 @@ class ManagerFactory(ServerFactory):
     def sessions(self) -> int:
         """How many there are."""
         return len(self._sessions)
+
+    def seen(self, count: int) -> list[SessionSeen]:
+        """Those that are there, at most so many, to look at."""
+        return [session.seen() for session in islice(self._sessions, count)]

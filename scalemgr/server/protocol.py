@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from twisted.internet import tcp
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -29,7 +30,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..finance.channels import Channels
-from ..wire.codes import RetCode
+from ..wire.codes import RetCode, SessionType
 from ..wire.errors import ExtIDInUse, InvalidData, ManagerError, PermissionDenied, Refused
 from ..wire.messages import BadLine, Json, decode, encode, marker, response
 from .auth import Principal
@@ -39,7 +40,7 @@ from .stream import Stream
 if TYPE_CHECKING:
     from .factory import ManagerFactory
 
-__all__ = ["LINGER_S", "STRANGER_REFUSALS_MAX", "ManagerProtocol"]
+__all__ = ["LINGER_S", "STRANGER_REFUSALS_MAX", "ManagerProtocol", "SessionSeen"]
 
 #: How long a session that is being closed may take to read its last lines, in seconds.
 LINGER_S = 5.0
@@ -50,8 +51,34 @@ STRANGER_REFUSALS_MAX = 100
 # More than this does not wait for the rest of what there is to say.
 _PILE_BYTES = 64 * 1024
 
+# The mark that a session is closed because it does not read.
+_LAGGED = "lagged"
+
 _NULL = Json("null")
 _BLANK = b"\r"
+
+
+class SessionSeen(Struct, frozen=True):
+    """
+    A session, to look at.
+
+    @ivar principal: the id of who it speaks for; empty: it has shown no valid token.
+    @ivar role: the name of its C{SESSION_*}, less that; empty, too.
+    @ivar peer: from where it came.
+    @ivar inFlight: how many of its requests are under way.
+    @ivar buffered: how many bytes wait for it to read.
+    @ivar since: when it came, in unix seconds.
+    @ivar seq: the entry up to which it was sent events.
+    """
+
+    number: int
+    principal: str
+    role: str
+    peer: str
+    inFlight: int
+    buffered: int
+    since: float
+    seq: int
 
 
 @implementer(IHalfCloseableProtocol)
@@ -100,6 +127,7 @@ class ManagerProtocol(LineReceiver):
         # One more, for the CR before the LF.
         self.MAX_LENGTH = limits.lineBytesMax + 1
         self._open = True
+        self._since = self.factory.clock.seconds()
         self._stream = Stream(self, self.factory.events, self.factory.clock, limits.bufferBytesMax)
         self.turns = Turns(self.factory.clock)
         self._isStraight = isinstance(self.transport, tcp.Connection) and _isPlain(self.transport)
@@ -161,8 +189,13 @@ class ManagerProtocol(LineReceiver):
 
     def _endWith(self, error: ManagerError) -> None:
         """Say one last thing."""
-        self.write(response(_NULL, error.status, encode(error.data())))
+        self._refuse(_NULL, error)
         self._leave()
+
+    def _refuse(self, extIDText: Json, error: ManagerError, name: str = "") -> None:
+        """Say no, without asking anybody."""
+        self.write(response(extIDText, error.status, encode(error.data())))
+        self.factory.dispatcher.refused(self, extIDText, name, error)
 
     def _leave(self) -> None:
         """Close, and see that what was said arrives."""
@@ -193,6 +226,23 @@ class ManagerProtocol(LineReceiver):
         if timer is not None and timer.active():
             timer.cancel()
         self.transport.abortConnection()
+
+    def seen(self) -> SessionSeen:
+        """It, to look at."""
+        principal = self.principal
+        return SessionSeen(
+            self.number,
+            "" if principal is None else principal.id,
+            "" if principal is None else SessionType(principal.role).name.removeprefix("SESSION_"),
+            self._peer(),
+            self._underWay,
+            max(self._piled, self.factory.unread.waiting(self)),
+            self._since,
+            self._stream.seq,
+        )
+
+    def _peer(self) -> str:
+        return str(getattr(self.transport.getPeer(), "host", "this machine"))
 
     # -- who --------------------------------------------------------------------------------------------
 
@@ -227,8 +277,7 @@ class ManagerProtocol(LineReceiver):
         self._refusals += 1
         if not self._wasDenied:
             self._wasDenied = True
-            peer = getattr(self.transport.getPeer(), "host", "this machine")
-            self._log.info("session {number} from {peer}: {why}", number=self.number, peer=peer, why=why)
+            self._log.info("session {number} from {peer}: {why}", number=self.number, peer=self._peer(), why=why)
 
     def _authLate(self) -> None:
         self._authTimer = None
@@ -280,7 +329,7 @@ class ManagerProtocol(LineReceiver):
         try:
             request = decode(line)
         except BadLine as e:
-            self.write(response(e.extID, e.error.status, encode(e.error.data())))
+            self._refuse(e.extID, e.error)
             self._countRefusal()
             return
         again = False
@@ -290,8 +339,7 @@ class ManagerProtocol(LineReceiver):
             if underWay is None:
                 self._inFlight[request.extIDText] = 1, key
             elif underWay[1] != key:
-                error = ExtIDInUse()
-                self.write(response(request.extIDText, error.status, encode(error.data())))
+                self._refuse(request.extIDText, ExtIDInUse(), request.command)
                 return
             else:
                 again = True
@@ -361,7 +409,7 @@ class ManagerProtocol(LineReceiver):
                 self._flush()
             return True
         if piled > self.factory.limits.bufferBytesMax:
-            self.cutShort("lagged", f"it does not read, and {self._piled} bytes have piled up")
+            self.cutShort(_LAGGED, f"it does not read, and {self._piled} bytes have piled up")
             return False
         self._pile.append(lines)
         self._piled = piled
@@ -391,6 +439,8 @@ class ManagerProtocol(LineReceiver):
 
     def cutShort(self, event: str, why: str) -> None:
         """It cannot be sent what it should be: say how far it came, and close: C{IStreamed}."""
+        if event == _LAGGED:
+            self.factory.slowReaders += 1
         self._log.info(
             "session {number} is closed at event {seq}: {why}", number=self.number, seq=self._stream.seq, why=why
         )
@@ -403,6 +453,7 @@ class ManagerProtocol(LineReceiver):
             "session {number} is cut off: it has not read for longest, and too much waits for all those who do not",
             number=self.number,
         )
+        self.factory.slowReaders += 1
         self._open = False
         self.cutOff()
 

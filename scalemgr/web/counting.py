@@ -14,7 +14,7 @@ from zope.interface import implementer
 from ..interfaces import IWatcher, Told
 from ..runtime.measures import SECONDS, Histogram
 from ..wire.codes import RetCode
-from ..wire.errors import ManagerError, SyncTimeout
+from ..wire.errors import ManagerError
 
 __all__ = ["OF_COMMAND", "OTHER_STATUS", "Counting", "Series"]
 
@@ -72,7 +72,7 @@ class Counting:
         status = told.status
         try:
             series.statuses[status] += 1
-        except KeyError:
+        except (KeyError, TypeError):
             self._first(series, status)
         (series.waits if told.waited else series.answers).add(told.seconds)
         if told.replayed:
@@ -86,10 +86,9 @@ class Counting:
         series.statuses[known] = series.statuses.get(known, 0) + 1
 
     def _refused(self, error: ManagerError, status: int) -> None:
-        if isinstance(error, SyncTimeout):
-            self.timeouts[error.outcome] += 1
-        elif status == _TIMED_OUT:
-            self.timeouts[OF_COMMAND] += 1
+        if status == _TIMED_OUT:
+            outcome = getattr(error, "outcome", None)
+            self.timeouts[outcome if outcome in self.timeouts else OF_COMMAND] += 1
         elif error.code is RetCode.RET_ERR_DUPLICATE:
             self.conflicts += 1
         elif error.code is RetCode.RET_TOO_FREQUENT:
