@@ -128,7 +128,8 @@ class Rooms:
         self.eyes: Eyes | None = None
         if counting is not None:
             disk = Disk(clock, reactor, ledger, inHelper)
-            self.eyes = Eyes(Seen(reactor, house, self.dispatcher, auth, self.factory, counting, disk))
+            seen = Seen(reactor, house, self.dispatcher, auth, self.factory, counting, disk)
+            self.eyes = Eyes(seen, settings.access.bad_tokens)
 
     def _inPool(self, pool: ThreadPool) -> InThread:
         def call(f: Callable[..., Any], *args: Any) -> Deferred[Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from .console import Console
+from .entry import Badges, Entry
 from .guard import Guard
 from .health import Health
 from .history import History, Now
@@ -13,6 +15,7 @@ from .resources import Front, Live, MetricsPage, Ready, StatusPage
 from .seen import Seen
 from .site import WebSite
 from .status import Status
+from .stream import Listeners
 
 __all__ = ["Eyes"]
 
@@ -21,15 +24,17 @@ class Eyes:
     """
     All that looks.
 
+    @param badTokens: after so many of them, who shows them has to wait.
     @ivar guard: tells who asks.
     @ivar site: what is served.
     """
 
     _log = Logger()
 
-    def __init__(self, seen: Seen) -> None:
+    def __init__(self, seen: Seen, badTokens: int) -> None:
         self._seen = seen
-        self.guard = Guard(seen.auth)
+        badges = Badges(seen.house.clock, seen.auth)
+        self.guard = Guard(seen.auth, badges)
         self.health = Health(seen)
         self.history = History(seen.house.clock, seen.timer, self._now)
         self.status = Status(seen, self.health, self.history)
@@ -39,6 +44,9 @@ class Eyes:
         front.putChild(b"readyz", Ready(self.health, self.guard))
         front.putChild(b"metrics", MetricsPage(self.metrics, self.guard))
         front.putChild(b"status", StatusPage(self.status, self.guard))
+        self._listeners = Listeners(seen.timer, seen.house.events, self.guard, self.status, self.history)
+        entry = Entry(seen.timer, seen.auth, badges, badTokens)
+        Console(seen.timer, seen.dispatcher, self.guard, self._listeners, badges, entry).putInto(front)
         self.site = WebSite(front, self.guard, seen.timer)
 
     def start(self) -> None:
@@ -50,6 +58,7 @@ class Eyes:
         """Look no more, and end all connections. Fires when they are gone."""
         self._seen.disk.stop()
         self.history.stop()
+        self._listeners.close()
         return self.site.finish()
 
     def _now(self) -> Now:

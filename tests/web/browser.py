@@ -1,4 +1,4 @@
-"""Chromium without a screen, for tests of what people see. Where it is not installed they are skipped, but not in CI."""
+"""Chromium without a screen, for tests of what people see. Where there is none they are skipped, but not in CI."""
 
 from __future__ import annotations
 
