@@ -179,7 +179,7 @@ function fill(body, items, keyOf, cellsOf) {
   const rows = items.map((item) => {
     const key = String(keyOf(item));
     const cells = cellsOf(item);
-    const row = old.get(key) ?? make("tr", { "data-key": key }, ...cells.map(([, kind]) => make("td", { class: kind || null })));
+    const row = old.get(key) ?? make("tr", { "data-key": key, role: "row" }, ...cells.map(([, kind, name]) => cell("", kind, name)));
     cells.forEach(([text], at) => say(row.children[at], text));
     return row;
   });
@@ -191,10 +191,10 @@ export function waiting(now, since) {
   const { waiters, sessions } = now;
   const who = new Map(sessions.listed.map((session) => [session.number, session.principal]));
   fill($("waiting-rows"), waiters.oldest, (one) => `${one.session}/${one.order}/${one.kind}`, (one) => [
-    [one.order ? String(one.order) : "–", "nowrap"],
-    [who.get(one.session) || `session ${one.session}`, "text"],
-    [one.kind, "nowrap"],
-    [lasting(one.age_s), "number"],
+    [one.order ? String(one.order) : "–", "nowrap", "order"],
+    [who.get(one.session) || `session ${one.session}`, "what"],
+    [one.kind, "nowrap", "kind"],
+    [lasting(one.age_s), "number main"],
   ]);
   const some = waiters.oldest.length;
   $("waiting-empty").hidden = some > 0;
@@ -202,11 +202,11 @@ export function waiting(now, since) {
   say($("waiting-count"), some && some < waiters.count ? `${count(some)} oldest of ${count(waiters.count)}` : waiters.count ? count(waiters.count) : "");
 
   fill($("sessions-rows"), sessions.listed, (one) => one.number, (one) => [
-    [one.principal ? `${one.principal} (${one.role.toLowerCase()})` : "not known yet", "text"],
-    [one.peer || "–", "text"],
-    [count(one.in_flight), "number"],
-    [one.buffered_bytes ? inBytes(one.buffered_bytes) : "0", "number"],
-    [since(one.since, now.now), "number"],
+    [one.principal ? `${one.principal} (${one.role.toLowerCase()})` : "not known yet", "what"],
+    [one.peer || "–", "peer", "from"],
+    [count(one.in_flight), "number", "in flight"],
+    [one.buffered_bytes ? inBytes(one.buffered_bytes) : "0", "number", "unread"],
+    [since(one.since, now.now), "number", "since"],
   ]);
   const listed = sessions.listed.length;
   $("sessions-empty").hidden = listed > 0;

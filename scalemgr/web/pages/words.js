@@ -5,11 +5,11 @@ const GROUPED = new Intl.NumberFormat("en");
 
 export const count = (value) => (value === null || value === undefined ? "–" : GROUPED.format(value));
 
-// A rate, or milliseconds: three figures are enough for the eye.
+// A rate, or milliseconds: two or three figures are enough for the eye.
 export function figure(value) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
-  const digits = size >= 100 || Number.isInteger(value) ? 0 : size >= 10 ? 1 : 2;
+  const digits = size >= 100 || Number.isInteger(value) ? 0 : size >= 1 ? 1 : 2;
   return new Intl.NumberFormat("en", { maximumFractionDigits: digits }).format(value);
 }
 
