@@ -334,7 +334,7 @@ class Daemon:
             orderBlock=orderBlock,
             gathering=outbox,
         )
-        house = House(
+        self.house = house = House(
             self.clock,
             self.ledger,
             self.runtime,

@@ -92,5 +92,5 @@ class Health:
         if expires is None:
             return Check("certificate", ok=True, why="there is none")
         left = expires - self._seen.house.clock.seconds()
-        said = f"it ends in {left / 86400:.1f} days" if left > 0 else f"it ended {-left / 86400:.1f} days ago"
+        said = f"it ends in {left / 86400:.1f} days" if left > 0 else f"it ended {abs(left) / 86400:.1f} days ago"
         return Check("certificate", left > 0, said)

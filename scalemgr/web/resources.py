@@ -83,7 +83,7 @@ class Front(Page):
     """The folder of all pages; C{/} itself says which there are."""
 
     def getChild(self, path: bytes, request: Request) -> IResource:
-        return super().getChild(path, request) if path else self
+        return self if not path and not request.postpath else super().getChild(path, request)
 
     def answer(self, request: Request) -> bytes:
         paths = sorted(name.decode("ascii") for name in self.children)
