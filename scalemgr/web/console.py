@@ -25,6 +25,7 @@ from twisted.web.http import CACHED
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from ..commands.base import STAFF
 from ..finance.channels import NOTHING, Channels
 from ..server.auth import Principal
 from ..server.dispatch import Dispatcher
@@ -56,7 +57,6 @@ _HEADERS = {
     b"cross-origin-resource-policy": b"same-origin",
 }
 _TYPES = {".css": b"text/css; charset=utf-8", ".js": b"text/javascript; charset=utf-8", ".svg": b"image/svg+xml"}
-_SIGN_IN = {"error": "PERMISSION_DENIED", "message": "Show a token first."}
 # What browsers say of requests that another site has made.
 _ELSEWHERE = (b"cross-site", b"same-site")
 
@@ -143,13 +143,26 @@ class _File(_Room):
         return self._content
 
 
-class _Stream(_Room):
-    """What happens, as it happens."""
+class _Data(_Room):
+    """What the page asks for: of staff who are known."""
 
     def answer(self, request: Request) -> Any:
         principal = self._console.guard.principalOf(request)
         if principal is None:
-            return saidAsJson(request, 401, _SIGN_IN)
+            return saidAsJson(request, 401, _denied("show a token first"))
+        if principal.role not in STAFF:
+            return saidAsJson(request, 403, _denied("the console is for managers, dealers and admins"))
+        return self.told(request, principal)
+
+    def told(self, request: Request, principal: Principal) -> Any:
+        """What somebody is told who may know."""
+        raise NotImplementedError
+
+
+class _Stream(_Data):
+    """What happens, as it happens."""
+
+    def told(self, request: Request, principal: Principal) -> Any:
         try:
             wanted = Wanted(_number(request, b"login") or 0, _number(request, b"order") or 0)
             after = _number(request, b"after")
@@ -171,13 +184,10 @@ class _Stream(_Room):
         return NOT_DONE_YET
 
 
-class _Statement(_Room):
+class _Statement(_Data):
     """One account's statement."""
 
-    def answer(self, request: Request) -> Any:
-        principal = self._console.guard.principalOf(request)
-        if principal is None:
-            return saidAsJson(request, 401, _SIGN_IN)
+    def told(self, request: Request, principal: Principal) -> Any:
         data: dict[str, Any] = {"limit": STATEMENT_ROWS}
         for name in ("login", "from", "to", "limit", "after_seq", "as_of"):
             text = _argument(request, name.encode("ascii"))
@@ -218,6 +228,7 @@ class _Visit:
         if self._open:
             self._request.setResponseCode(status)
             self._request.setHeader(b"content-type", b"application/json")
+            self._request.setHeader(b"content-length", b"%d" % len(data))
             self._request.write(data.encode("ascii"))
             self._request.finish()
 
@@ -227,14 +238,28 @@ class _Visit:
         self.turns.close()
 
 
-class _Login(_Room):
-    """A token comes in, a badge goes out."""
+class _Form(_Room):
+    """What a form is sent to."""
 
-    methods = (b"POST",)
+    methods = (b"GET", b"POST")
 
     def answer(self, request: Request) -> bytes:
+        if request.method != b"POST":
+            # Somebody has typed the address, or loads the page again: the form is at /.
+            return _onward(request)
         if not isOurs(request):
             return said(request, 403, "This form was not sent by a page of the console.")
+        return self.take(request)
+
+    def take(self, request: Request) -> bytes:
+        """Do what the form says."""
+        raise NotImplementedError
+
+
+class _Login(_Form):
+    """A token comes in, a badge goes out."""
+
+    def take(self, request: Request) -> bytes:
         token = tokenIn(request)
         if token is None:
             return _shown(request, 400, _form("Paste a token: what `scalemgr token` prints, and nothing else."))
@@ -248,18 +273,18 @@ class _Login(_Room):
         return _changed(request, badge, int(BADGE_S_MAX))
 
 
-class _Logout(_Room):
+class _Logout(_Form):
     """The badge goes back."""
 
-    methods = (b"POST",)
-
-    def answer(self, request: Request) -> bytes:
-        if not isOurs(request):
-            return said(request, 403, "This form was not sent by a page of the console.")
+    def take(self, request: Request) -> bytes:
         badge = request.getCookie(COOKIE)
         if badge is not None:
             self._console.badges.takeBack(badge.decode("latin-1"))
         return _changed(request, "", 0)
+
+
+def _denied(why: str) -> dict[str, Any]:
+    return PermissionDenied(why).data()
 
 
 def _changed(request: Request, badge: str, seconds: int) -> bytes:
@@ -273,6 +298,10 @@ def _changed(request: Request, badge: str, seconds: int) -> bytes:
         httpOnly=True,
         sameSite=b"strict",
     )
+    return _onward(request)
+
+
+def _onward(request: Request) -> bytes:
     request.setHeader(b"location", b"/")
     return said(request, 303, "Go on at /.")
 

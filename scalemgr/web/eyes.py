@@ -31,7 +31,7 @@ class Eyes:
 
     _log = Logger()
 
-    def __init__(self, seen: Seen, badTokens: int) -> None:
+    def __init__(self, seen: Seen, badTokens: int = 5) -> None:
         self._seen = seen
         badges = Badges(seen.house.clock, seen.auth)
         self.guard = Guard(seen.auth, badges)
