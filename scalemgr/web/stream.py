@@ -10,7 +10,8 @@ Messages, each with a JSON object as its C{data}:
   not at all while nobody does. Who does not see everything is told numbers, and not who the others are. Its
   C{id} is the entry up to which the page has been told of the log.
 - C{entry}: an event of the log, the very line that sessions get; its C{id} is its C{seq}.
-- C{more}: C{{"count": n}}, n events were not sent, for they were too many at a time or too long for a page.
+- C{more}: C{{"count": n}}, n events are not sent, for they were too many at a time or too long for a page. Of many,
+  the first and the latest are.
 - C{gap}: C{{"from": seq, "to": seq}}, what lies between was missed, and is too much to be sent now.
 
 A listener is sent only what its principal may see, and of that what it filters for. Who comes (again) first gets what
@@ -219,6 +220,11 @@ class Listeners:
         return told
 
 
+def _short(lines: Iterable[bytes]) -> list[bytes]:
+    """Without those that are too long for a page."""
+    return [line for line in lines if len(line) <= LINE_BYTES_MAX]
+
+
 def _last(rows: Sequence[Row]) -> Row | None:
     return rows[-1] if rows else None
 
@@ -248,7 +254,9 @@ class _Listener:
         self._earlier: deque[bytes] | None = deque(maxlen=ROWS)
         self._meanwhile: deque[bytes] = deque(maxlen=ROWS)
         self._seq = self._end = 0
+        # What may still be sent before the next tick; the latest of what may not; how many there were between them.
         self._room = EVENTS_A_TICK
+        self._late: deque[bytes] = deque(maxlen=EVENTS_A_TICK)
         self._left = 0
         self._unreadSince: float | None = None
         self._closed = False
@@ -295,7 +303,7 @@ class _Listener:
     def _got(self, lines: bytes, seq: int) -> None:
         if not self._closed:
             assert self._earlier is not None
-            self._keep(self._earlier, self._wanted.of(lines))
+            self._earlier.extend(_short(self._wanted.of(lines)))
             self._read(seq)
 
     def _cannot(self, failure: Failure, seq: int) -> None:
@@ -306,35 +314,35 @@ class _Listener:
 
     def _caughtUp(self) -> None:
         assert self._earlier is not None
-        self._keep(self._earlier, self._meanwhile)
+        self._earlier.extend(self._meanwhile)
         earlier, self._earlier = self._earlier, None
         self._meanwhile.clear()
         self._tell(earlier)
-
-    def _keep(self, rows: deque[bytes], lines: Iterable[bytes]) -> None:
-        # Of what was there before, more than a page of rows is just older; it is not counted as left out.
-        rows.extend(line for line in lines if len(line) <= LINE_BYTES_MAX)
 
     # -- what comes -------------------------------------------------------------------------------------
 
     def deliver(self, lines: bytes, seq: int) -> None:
         self._seq = seq
         if self._earlier is not None:
-            self._keep(self._meanwhile, self._wanted.of(lines))
+            self._meanwhile.extend(_short(self._wanted.of(lines)))
             return
+        # What is sent now may not overtake what has to wait.
+        room = self._room if self._unreadSince is None and not self._late and not self._left else 0
         if self._wanted == Wanted():
-            # At twenty thousand a second nobody reads them, and they need not be looked at one by one.
+            # At twenty thousand a second nobody reads them, and those in the middle need not be looked at one by one.
             count = lines.count(b"\r\n")
-            told = lines.split(b"\r\n", self._room)[: min(self._room, count)]
+            told = lines.split(b"\r\n", room)[: min(room, count)]
+            rest = min(EVENTS_A_TICK, count - len(told))
+            late = lines.rsplit(b"\r\n", rest + 1)[-rest - 1 : -1] if rest else []
         else:
             wanted = self._wanted.of(lines)
             count = len(wanted)
-            told = wanted[: self._room]
-        if self._unreadSince is not None:
-            told = []
-        told = [line for line in told if len(line) <= LINE_BYTES_MAX]
+            told, late = wanted[:room], wanted[room:][-EVENTS_A_TICK:]
         self._room -= len(told)
-        self._left += count - len(told)
+        told, late = _short(told), _short(late)
+        self._left += count - len(told) + len(self._late)
+        self._late.extend(late)
+        self._left -= len(self._late)
         self._tell(told)
 
     def _tell(self, lines: Iterable[bytes]) -> None:
@@ -350,9 +358,14 @@ class _Listener:
     def tick(self) -> None:
         """A second has gone by."""
         self._room = EVENTS_A_TICK
-        if self._left and self._unreadSince is None:
+        if self._unreadSince is not None:
+            return
+        if self._left:
             left, self._left = self._left, 0
             self.say("more", {"count": left})
+        late = tuple(self._late)
+        self._late.clear()
+        self._tell(late)
 
     def _write(self, data: bytes) -> None:
         if data and not self._closed:

@@ -13,9 +13,9 @@ from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 
-__all__ = ["PATIENCE_S", "browsing", "needsBrowser", "until"]
+from .office import PATIENCE_S
 
-PATIENCE_S = 30
+__all__ = ["browsing", "live", "needsBrowser", "resize", "rows", "shows", "text", "until"]
 
 _BROWSER, _DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 _FLAGS = (
@@ -80,4 +80,29 @@ def resize(browser: Chrome, width: int, height: int, *, scheme: str = "") -> Non
 def until(browser: Chrome, what: str, look: Callable[[Chrome], _Found]) -> _Found:
     """Wait until something is there that was looked for."""
     found: Any = WebDriverWait(browser, PATIENCE_S, 0.05).until(look, f"{what}: not seen in time")
+    return found
+
+
+def text(browser: Chrome, css: str) -> str:
+    """What is to be read there, be it in sight or not."""
+    found: str = browser.execute_script("return document.querySelector(arguments[0])?.textContent ?? ''", css)
+    return " ".join(found.split())
+
+
+def shows(browser: Chrome, css: str, words: str) -> None:
+    """Wait until these words are there."""
+    until(browser, f"{words!r} at {css}", lambda b: words in text(b, css))
+
+
+def live(browser: Chrome) -> None:
+    """Wait until the console has heard that all is well."""
+    shows(browser, "#link", "Live")
+    shows(browser, "#state", "Ready")
+
+
+def rows(browser: Chrome, css: str = "#events-rows") -> list[str]:
+    """A table's rows, as text."""
+    found: list[str] = browser.execute_script(
+        "return [...document.querySelectorAll(arguments[0] + ' > tr')].map(row => row.textContent)", css
+    )
     return found

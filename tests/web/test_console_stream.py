@@ -182,18 +182,42 @@ def test_logThatCannotBeRead(house: Windowed, failures: list[LogEvent]) -> None:
     assert "from entry 0 on" in str(failures.pop()["log_format"]).replace("{seq}", "0")
 
 
-def test_tooManyAreCounted(house: Windowed) -> None:
-    """In a burst so many are sent a second as somebody might read; of the rest there is the number, not one too few."""
-    page = Listening(house)
+@pytest.mark.parametrize("query", ["", "?login=1001"])
+def test_tooManyAreCounted(house: Windowed, query: str) -> None:
+    """Of a burst the first and the latest are sent, in order, and the number of those between them."""
+    page = Listening(house, query)
     page.heard()
     deposits(house, 100)
-    assert page.entries() == list(range(6, 6 + EVENTS_A_TICK))
-    house.clock.advance(TICK_S)
-    more, status = page.heard()
-    assert (more.event, more.data) == ("more", {"count": 200 - EVENTS_A_TICK})
-    assert (status.event, status.id) == ("status", "205")
+    first, last = 6, 205
+    assert page.entries() == list(range(first, first + EVENTS_A_TICK))
     deposits(house, 1)
-    assert page.entries() == [206, 207]
+    assert page.entries() == []
+    house.clock.advance(TICK_S)
+    more, *entries, status = page.heard()
+    assert (more.event, more.data) == ("more", {"count": 202 - 2 * EVENTS_A_TICK})
+    assert [message.data["seq"] for message in entries] == list(range(last + 3 - EVENTS_A_TICK, last + 3))
+    assert (status.event, status.id) == ("status", str(last + 2))
+    deposits(house, 1)
+    assert page.entries() == [last + 3, last + 4]
+    page.lose()
+
+
+@pytest.mark.parametrize("count", range(EVENTS_A_TICK - 2, 2 * EVENTS_A_TICK + 3))
+def test_noneIsForgotten(house: Windowed, count: int) -> None:
+    """However many events come at once, each is either sent or counted, and none twice."""
+    page = Listening(house)
+    page.heard()
+    line = b'{"event":"trade:event","type":0,"data":{"login":1},"seq":%d,"time":1.0}\r\n'
+    [listener] = house.eyes._listeners._open
+    listener.deliver(b"".join(line % seq for seq in range(6, 6 + count)), 5 + count)
+    listener.deliver(line % (6 + count), 6 + count)
+    house.clock.advance(TICK_S)
+    messages = page.heard()
+    sent = [message.data["seq"] for message in named(messages, "entry")]
+    left = sum(message.data["count"] for message in named(messages, "more"))
+    assert sent == sorted(set(sent))
+    assert sent[-1] == 6 + count
+    assert len(sent) + left == count + 1
     page.lose()
 
 
@@ -224,8 +248,9 @@ def test_whoDoesNotReadGetsANumber(house: Windowed) -> None:
     assert page.heard() == []
     producer.resumeProducing()
     house.clock.advance(TICK_S)
-    more, status = page.heard()
-    assert more.data == {"count": 200}
+    more, *entries, status = page.heard()
+    assert more.data == {"count": 200 - EVENTS_A_TICK}
+    assert [message.data["seq"] for message in entries] == list(range(206 - EVENTS_A_TICK, 206))
     assert status.event == "status"
     page.lose()
 

@@ -122,10 +122,10 @@ function status(now) {
 function state(now) {
   const wrong = now.checks.filter((check) => !check.ok);
   const ledger = wrong.find((check) => check.name === "ledger");
-  if (ledger) {
-    pill("state", "bad", "✕", "Ledger stuck");
-  } else if (now.draining) {
+  if (now.draining) {
     pill("state", "warn", "◐", "Draining");
+  } else if (ledger) {
+    pill("state", "bad", "✕", "Ledger stuck");
   } else if (wrong.length) {
     pill("state", "bad", "✕", "Not ready");
   } else {
