@@ -176,8 +176,12 @@ export class Events {
 // Rows by a key: those that stay are kept, so that nothing flickers and a selection survives.
 function fill(body, items, keyOf, cellsOf) {
   const old = new Map([...body.children].map((row) => [row.dataset.key, row]));
+  const taken = new Map();
   const rows = items.map((item) => {
-    const key = String(keyOf(item));
+    // Two may be alike in everything but their age.
+    const like = keyOf(item);
+    taken.set(like, (taken.get(like) ?? 0) + 1);
+    const key = `${like}/${taken.get(like)}`;
     const cells = cellsOf(item);
     const row = old.get(key) ?? make("tr", { "data-key": key, role: "row" }, ...cells.map(([, kind, name]) => cell("", kind, name)));
     cells.forEach(([text], at) => say(row.children[at], text));

@@ -19,9 +19,11 @@ export class Statement {
   // Somebody has chosen an account elsewhere on the page.
   of(login) {
     this.form.elements.login.value = login;
-    this.first();
-    $("statement").scrollIntoView({ block: "start" });
-    $("statement").focus({ preventScroll: true });
+    // Before its rows are there the page may be too short to be scrolled that far.
+    this.first().then(() => {
+      $("statement").scrollIntoView({ block: "start" });
+      $("statement").focus({ preventScroll: true });
+    });
   }
 
   first() {
@@ -33,7 +35,7 @@ export class Statement {
     // Where each page begins: after which entry.
     this.starts = [0];
     this.page = 0;
-    this.ask();
+    return this.ask();
   }
 
   turn(by) {
