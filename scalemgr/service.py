@@ -3,6 +3,8 @@
 Starting: the doors, that of the site too, then the ledger, then the runtime. All of it happens before the reactor
 serves anybody, so what fails stops the start with one sentence and a status that is not 0.
 
+Running: on SIGHUP it reads its configuration again (L{scalemgr.reloading}).
+
 Stopping: the doors are shut; new work is refused with 503; what was taken is finished and answered; the
 sessions are closed; the site, which could be asked until now, is closed; the ledger is let go.
 """
@@ -10,32 +12,36 @@ sessions are closed; the site, which could be asked until now, is closed; the le
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from msgspec.structs import replace
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from . import __version__
+from .believing import Believing
 from .config import Settings
 from .demo import EXAMPLE, provide
-from .doors import Doors, StartFailed, shown
+from .doors import Doors, StartFailed
 from .interfaces import ICommand
 from .joining import Rooms
 from .ledger.errors import LedgerRefused
 from .ledger.url import folderOf, ledgerAt
+from .reloading import Apply, IReloadable, Reloading
 from .runtime.clocks import WallClock
 from .server.auth import Keys
 from .server.discovery import Broken
 from .server.protocol import LINGER_S
+from .speakers import Speakers
 from .windows import Windows
 from .wire.errors import LedgerFailed
 
@@ -51,6 +57,9 @@ class ManagerService(Service):
     @param reactor: given by C{tap.py}, and taken from nowhere else.
     @param keys: which tokens are believed; C{None} in a demo without a key.
     @param base: the folder that relative paths in the settings start from.
+    @param read: reads the settings again; C{None}: they stay as they are.
+    @param onHangUp: has something called when the process is told to read its configuration again (SIGHUP).
+    @param parts: what else can have other settings while it runs.
     """
 
     name = "scalemgr"
@@ -66,6 +75,9 @@ class ManagerService(Service):
         base: Path,
         *,
         demo: bool = False,
+        read: Callable[[], Settings] | None = None,
+        onHangUp: Callable[[Callable[[], object]], None] | None = None,
+        parts: Iterable[IReloadable] = (),
     ) -> None:
         self._reactor = reactor
         self._clock = WallClock(reactor)
@@ -75,32 +87,39 @@ class ManagerService(Service):
         self._keys = keys
         self._base = base
         self._demo = demo
-        self._doors = Doors(reactor, demo=demo)
-        self._windows = Windows(reactor, demo=demo)
+        self._read = read
+        self._onHangUp = onHangUp
+        self._parts = list(parts)
+        self._reloading: Reloading | None = None
+        self.speakers = Speakers(self._clock, settings.tls, base)
+        self._doors = Doors(reactor, self.speakers, demo=demo)
+        self._windows = Windows(reactor, self.speakers, demo=demo)
 
     # -- start ------------------------------------------------------------------------------------------
 
     def startService(self) -> None:
         settings = self._settings
-        for broken in self._broken:
-            self._log.failure(
-                "the plugin module {module} cannot be imported, its commands are missing: {why}",
-                broken.failure,
-                module=broken.module,
-                why=broken.failure.getErrorMessage(),
-            )
+        self._tellBroken()
         self._temporary = TemporaryDirectory(prefix="scalemgr-demo-") if settings.ledger == "demo:" else None
         url = settings.ledger if self._temporary is None else f"sqlite:{self._temporary.name}"
         nowMs = int(self._clock.seconds() * 1000)
         try:
             self._ledger = ledgerAt(url, self._base)
             self._rooms = Rooms(
-                self._reactor, self._clock, settings, self._commands, self._ledger, self._keys, demo=self._demo
+                self._reactor,
+                self._clock,
+                settings,
+                self._commands,
+                self._ledger,
+                self._keys,
+                demo=self._demo,
+                certificateExpires=self.speakers.certificateExpires,
             )
             # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
-            self._doors.open(settings.listen, self._rooms.factory)
+            self._doors.open(settings.listen, self._rooms.factory, allowPlain=settings.access.allow_plain)
             if self._rooms.eyes is not None:
-                self._windows.open(settings.web.listen, self._rooms.eyes)
+                self._windows.open(settings, self._rooms.eyes)
+            self.speakers.announce()
             self._ledger.open(nowMs)
             if self._demo:
                 provide(self._ledger, nowMs)
@@ -121,7 +140,41 @@ class ManagerService(Service):
             rooms.forgetting.start()
         if rooms.eyes is not None:
             rooms.eyes.start()
+        if self._read is not None:
+            self._reloading = Reloading(settings, self._read, self._changeable(), rooms.inHelpers)
+            if self._onHangUp is not None:
+                self._onHangUp(self.reload)
         self._announce(url)
+
+    def _changeable(self) -> list[IReloadable]:
+        """All that can have other settings from now on, in the order in which it gets them."""
+        rooms = self._rooms
+        believing = [] if self._keys is None else [Believing(self._keys, rooms.auth, rooms.factory, self._base)]
+        return [*believing, rooms, self._doors, self._windows, self.speakers, self, *self._parts]
+
+    # -- other settings ---------------------------------------------------------------------------------
+
+    def reload(self) -> Deferred[None]:
+        """Read the configuration again; fires when that is over, however it ended. The log tells."""
+        return succeed(None) if self._reloading is None else self._reloading.reload()
+
+    def prepare(self, settings: Settings) -> Apply:
+        """What the service itself goes by: C{IReloadable}."""
+
+        def apply() -> None:
+            self._settings = replace(self._settings, drain_seconds=settings.drain_seconds, limits=settings.limits)
+            self._raiseFileLimit()
+
+        return apply
+
+    def _tellBroken(self) -> None:
+        for broken in self._broken:
+            self._log.failure(
+                "the plugin module {module} cannot be imported, its commands are missing: {why}",
+                broken.failure,
+                module=broken.module,
+                why=broken.failure.getErrorMessage(),
+            )
 
     def _raiseFileLimit(self) -> None:
         """Each session is an open file, and the system's usual limit is far below what is configured."""
@@ -148,9 +201,10 @@ class ManagerService(Service):
             self._log.warn("DEMO: anybody on this machine is a manager of this ledger")
         for url in self._windows.urls():
             self._log.info("console at {url}", url=url)
-        for address in self._doors.addresses():
-            self._log.info("listening on {address}", address=shown(address))
-            if self._demo and isinstance(address, (IPv4Address, IPv6Address)):
+        for door in self._doors:
+            self._log.info("listening on {door}", door=str(door))
+            address = door.port.getHost()
+            if self._demo and door.speaker is None and isinstance(address, (IPv4Address, IPv6Address)):
                 line = shlex.quote(EXAMPLE)
                 self._log.info(
                     "try it: printf '%s\\r\\n' {line} | nc {host} {port}",
@@ -163,6 +217,8 @@ class ManagerService(Service):
 
     async def _stop(self) -> None:
         self._log.info("stopping: no new work is taken")
+        if self._reloading is not None:
+            self._reloading.stop()
         rooms = self._rooms
         await self._doors.close()
         rooms.dispatcher.stopping = True

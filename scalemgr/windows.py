@@ -7,8 +7,10 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
 
-from .config import Web
-from .doors import Doors, StartFailed, isLocal, shown
+from .config import Settings, Web
+from .doors import Door, Doors, StartFailed, isLocal, shown
+from .reloading import Apply
+from .speakers import Speakers
 from .web.eyes import Eyes
 
 __all__ = ["Windows"]
@@ -21,28 +23,32 @@ class Windows:
     """
     Where the site listens.
 
+    @param speakers: what those that speak TLS do it with.
     @param demo: is it a demo's? Then only this machine's own addresses will do, and any of them.
     """
 
-    def __init__(self, reactor: Any, *, demo: bool) -> None:
-        self._doors = Doors(reactor, demo=demo)
+    def __init__(self, reactor: Any, speakers: Speakers, *, demo: bool) -> None:
+        self._doors = Doors(reactor, speakers, demo=demo)
         self._demo = demo
-        self._isTls = False
 
-    def open(self, description: str, eyes: Eyes) -> None:
+    def open(self, settings: Settings, eyes: Eyes) -> None:
         """
-        Listen on a Twisted endpoint.
+        Listen where the settings say.
 
         @raise StartFailed: if it cannot be.
         """
-        self._isTls = description.startswith(("ssl:", "tls:"))
+        description, allowPlain = settings.web.listen, settings.access.allow_plain
         try:
-            self._doors.open([description], eyes.site)
+            self._doors.open([description], eyes.site, allowPlain=allowPlain)
         except StartFailed:
             if not self._demo or description != Web().listen:
                 raise
             self._doors.open([_ANYWHERE], eyes.site)
         eyes.guard.isLocal = all(isLocal(address) for address in self._doors.addresses())
+
+    def prepare(self, settings: Settings) -> Apply:
+        """See that what is open may be open: C{IReloadable}."""
+        return self._doors.prepare(settings)
 
     async def close(self) -> None:
         """Take no more connections."""
@@ -58,10 +64,12 @@ class Windows:
 
     def urls(self) -> list[str]:
         """The same, for a browser."""
-        return [self._url(address) for address in self._doors.addresses()]
+        return [_url(door) for door in self._doors]
 
-    def _url(self, address: IAddress) -> str:
-        if not isinstance(address, (IPv4Address, IPv6Address)):
-            return shown(address)
-        host = f"[{address.host}]" if isinstance(address, IPv6Address) else address.host
-        return f"{'https' if self._isTls else 'http'}://{host}:{address.port}/"
+
+def _url(door: Door) -> str:
+    address = door.port.getHost()
+    if not isinstance(address, (IPv4Address, IPv6Address)):
+        return shown(address)
+    host = f"[{address.host}]" if isinstance(address, IPv6Address) else address.host
+    return f"{'http' if door.speaker is None else 'https'}://{host}:{address.port}/"

@@ -20,7 +20,21 @@ TABLE = [
     {"server"},
     {"web"},
     {"client"},
-    {"config", "demo", "doors", "windows", "joining", "service", "tap", "playground", "cli", "__main__"},
+    {
+        "config",
+        "demo",
+        "doors",
+        "reloading",
+        "believing",
+        "joining",
+        "service",
+        "speakers",
+        "tap",
+        "windows",
+        "playground",
+        "cli",
+        "__main__",
+    },
 ]
 #: What the rooms may not even name.
 FORBIDDEN = {

@@ -54,6 +54,7 @@ class TradingRuntime:
     @param batchMax: how many requests one commit takes.
     @param gathering: entered while a batch is told, so that what each session is told can leave at once.
     @param steady: the time of a clock that is never set, in seconds; C{None}: the clock's.
+    @ivar queueMax: may be changed at any time; so may C{batchMax}.
     @ivar commits: what has become of them.
     """
 
@@ -81,8 +82,8 @@ class TradingRuntime:
         self._inLedger = inLedger
         self._waiters = waiters
         self._events = events
-        self._queueMax = queueMax
-        self._batchMax = batchMax
+        self.queueMax = queueMax
+        self.batchMax = batchMax
         self._queue: deque[Work] = deque()
         self.replays = Replays(clock)
         self._underWay = UnderWay(Lookups(clock, ledger, inReader), self.replays.count)
@@ -145,7 +146,7 @@ class TradingRuntime:
             return joined
         if self._stopping:
             raise ShuttingDown
-        if len(self._queue) >= self._queueMax:
+        if len(self._queue) >= self.queueMax:
             raise Overloaded(f"{len(self._queue)} requests are queued already; nothing was done")
         work, submission = self._underWay.enter(request, name)
         self._queue.append(work)
@@ -173,7 +174,7 @@ class TradingRuntime:
 
     def _turn(self) -> Deferred[None]:
         batch: list[Work] = []
-        while self._queue and len(batch) < self._batchMax:
+        while self._queue and len(batch) < self.batchMax:
             work = self._queue.popleft()
             if work.take():
                 batch.append(work)

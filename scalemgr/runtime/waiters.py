@@ -112,9 +112,7 @@ class Waiters:
 
     def __init__(self, clock: IReactorTime, bounds: TimeoutBounds, waitersMax: int) -> None:
         self._clock = clock
-        self._bounds = bounds
-        self._default = bounds.default_ms / 1000
-        self._waitersMax = waitersMax
+        self.change(bounds, waitersMax)
         self._byCause: _Few = {}
         self._byEvent: _Crowds[tuple[str, int, int]] = {}
         self._bySession: _Crowds[Hashable] = {}
@@ -122,6 +120,12 @@ class Waiters:
         self._swept = 0
         self._count = 0
         self._timer: IDelayedCall | None = None
+
+    def change(self, bounds: TimeoutBounds, waitersMax: int) -> None:
+        """From now on, these. Who waits already is not concerned."""
+        self._bounds = bounds
+        self._default = bounds.default_ms / 1000
+        self._waitersMax = waitersMax
 
     def __len__(self) -> int:
         return self._count

@@ -27,11 +27,14 @@ from ..wire.errors import (
     NotPermitted,
     PermissionDenied,
     ShuttingDown,
+    TokenRefused,
+    TooFrequent,
     UnknownCommand,
 )
 from ..wire.messages import Json, Request, encode
 from .auth import Authenticator, Principal
 from .context import Context, House, ISubscriber
+from .rates import Rates
 
 __all__ = ["CommandClash", "Dispatcher", "ISession", "checkCommands", "packageOf"]
 
@@ -54,6 +57,9 @@ class ISession(ISubscriber, Protocol):
     def denied(self, why: str) -> None:
         """It asked without a valid token."""
 
+    def tokenRefused(self, why: str) -> None:
+        """It showed a token that is not accepted."""
+
     def answer(self, extIDText: Json, status: int, data: Json, *, replayed: bool = False) -> None:
         """Send the one answer to a request, by its C{extID}."""
 
@@ -64,19 +70,27 @@ class Dispatcher:
 
     @param commands: L{ICommand}s.
     @param watcher: is told of each request that is answered; C{None}: nobody is.
+    @param rates: how often a caller may ask; C{None}: as often as it likes.
+    @ivar house: what commands are given; may be replaced at any time.
     @raise CommandClash: if two have one name.
     """
 
     _log = Logger()
 
     def __init__(
-        self, commands: Iterable[ICommand], house: House, auth: Authenticator, watcher: IWatcher | None = None
+        self,
+        commands: Iterable[ICommand],
+        house: House,
+        auth: Authenticator,
+        watcher: IWatcher | None = None,
+        rates: Rates | None = None,
     ) -> None:
         self.commands = _byName(commands)
         self._watcher = watcher
         self.stopping = False
-        self._house = house
+        self.house = house
         self._auth = auth
+        self._rates = Rates(house.clock) if rates is None else rates
         # For commands: to ask a class for its Logger makes a new one each time.
         self._logger = self._log
         self._errors = 0
@@ -94,6 +108,8 @@ class Dispatcher:
             principal = self._principal(session, request)
             if self.stopping:
                 raise ShuttingDown
+            if self._rates.isOn and (retryAfterMs := self._rates.take(principal.id)):
+                raise TooFrequent(retryAfterMs)
             command = asked.command = self.commands.get(request.command) or self._unknown(request.command)
             # The command's own word for it, not another copy for each request.
             asked.name = command.name
@@ -101,7 +117,7 @@ class Dispatcher:
             params = convert(request.data, command.params)
             asked.login = getattr(params, "login", 0) or 0
             context = asked.context = Context(
-                self._house, session, principal, request.extID, request.extIDText, again, self._logger
+                self.house, session, principal, request.extID, request.extIDText, again, self._logger
             )
             result = command.run(context, params)
             # A dict is a Mapping; but to ask for that takes three times as long, and it nearly always is one.
@@ -192,7 +208,9 @@ class Dispatcher:
     def _explain(self, error: BaseException, asked: _Asked) -> None:
         """The only place where an exception becomes a response."""
         command = asked.command
-        if isinstance(error, PermissionDenied):
+        if isinstance(error, TokenRefused):
+            asked.session.tokenRefused(error.why)
+        elif isinstance(error, PermissionDenied):
             asked.session.denied(error.message)
         if command is not None and command.denied is not None and _isDenial(error):
             # Of what the caller may not touch nothing is told, but whether this answer is for good.
@@ -242,7 +260,7 @@ class Dispatcher:
     def _report(self, failure: Failure, asked: _Asked) -> str:
         """Log a bug of ours, or of a plugin; the reference under which it stands there."""
         self._errors += 1
-        reference = f"E{int(self._house.clock.seconds()):x}-{self._errors}"
+        reference = f"E{int(self.house.clock.seconds()):x}-{self._errors}"
         principal = asked.session.principal
         self._log.failure(
             "{reference}: {command!r} of {principal} with extID {extID} failed",

@@ -29,6 +29,7 @@ from ..commands.base import STAFF
 from ..finance.channels import NOTHING, Channels
 from ..server.auth import Principal
 from ..server.dispatch import Dispatcher
+from ..server.gate import hostOf
 from ..server.limits import Turns
 from ..wire.errors import PermissionDenied
 from ..wire.messages import Json
@@ -224,6 +225,9 @@ class _Visit:
     def denied(self, why: str) -> None:
         """Its badge was good a moment ago; the answer says what is wrong."""
 
+    def tokenRefused(self, why: str) -> None:
+        """What it was given its badge for is not believed any more; so says the answer."""
+
     def answer(self, extIDText: Json, status: int, data: Json, *, replayed: bool = False) -> None:
         if self._open:
             self._request.setResponseCode(status)
@@ -264,7 +268,7 @@ class _Login(_Form):
         if token is None:
             return _shown(request, 400, _form("Paste a token: what `scalemgr token` prints, and nothing else."))
         try:
-            badge = self._console.entry.enter(token, _peer(request))
+            badge = self._console.entry.enter(token, hostOf(request.getClientAddress()))
         except PermissionDenied as e:
             return _shown(request, 401, _form(f"Not accepted: {e.message}."))
         except NotNow as e:
@@ -319,12 +323,6 @@ def _shown(request: Request, status: int, page: bytes) -> bytes:
     request.setResponseCode(status)
     request.setHeader(b"content-type", b"text/html; charset=utf-8")
     return page
-
-
-def _peer(request: Request) -> str:
-    """The address that a request comes from, as text."""
-    address = request.getClientAddress()
-    return str(getattr(address, "host", address))
 
 
 def _argument(request: Request, name: bytes) -> str:

@@ -23,7 +23,8 @@ from twisted.web.server import Request
 
 from ..commands.base import STAFF
 from ..server.auth import Authenticator, Principal
-from ..wire.errors import PermissionDenied
+from ..server.factory import ManagerFactory
+from ..wire.errors import PermissionDenied, TokenRefused
 
 __all__ = ["BADGE_S_MAX", "Badges", "Entry", "NotNow", "isOurs", "tokenIn"]
 
@@ -104,23 +105,25 @@ class Entry:
     """
     Where tokens are shown.
 
-    @param clock: the time of day, which tokens and badges go by.
-    @param timer: a clock that is never set, which patience goes by.
-    @param badMax: after so many bad tokens, an address has to wait.
-    @ivar refused: how many tokens were refused.
+    @param timer: a clock that is never set.
+    @param factory: knows after how many bad tokens one has to wait, and how much may be said of strangers.
     """
 
     _log = Logger()
 
     def __init__(
-        self, timer: IReactorTime, auth: Authenticator, badges: Badges, badMax: int, addressesMax: int = ADDRESSES_MAX
+        self,
+        timer: IReactorTime,
+        auth: Authenticator,
+        badges: Badges,
+        factory: ManagerFactory,
+        addressesMax: int = ADDRESSES_MAX,
     ) -> None:
         self._timer = timer
         self._auth = auth
         self._badges = badges
-        self._badMax = badMax
+        self._factory = factory
         self._addressesMax = addressesMax
-        self.refused = 0
         # How many bad ones, and when the last one came; who has shown none for longest comes first.
         self._bad: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
@@ -130,20 +133,23 @@ class Entry:
 
         @param address: of the peer.
         @return: a badge.
-        @raise PermissionDenied: if the token is not accepted, or not for this.
+        @raise PermissionDenied: if the token is not accepted, or not for this. Why is for the log.
         @raise NotNow: if too many were not; this one was not looked at.
         """
         source = _source(address)
         count = self._countOf(source)
         try:
             principal = self._auth.principal(token)
-        except PermissionDenied as e:
-            self.refused += 1
+        except TokenRefused as e:
             self._bad[source] = count + 1, self._timer.seconds()
             self._bad.move_to_end(source)
             if len(self._bad) > self._addressesMax:
                 self._bad.popitem(last=False)
-            self._log.info("the console refused a token from {address}: {why}", address=address, why=e.message)
+            more = self._factory.sparing.more()
+            if more is not None:
+                self._log.info(
+                    "the console refused a token from {address}: {why}{more}", address=address, why=e.why, more=more
+                )
             raise
         if principal.role not in STAFF:
             raise PermissionDenied("the console is for managers, dealers and admins, and this token is for none")
@@ -156,7 +162,7 @@ class Entry:
         left = last + FORGIVEN_AFTER_S - self._timer.seconds()
         if not count or left <= 0:
             return 0
-        if count >= self._badMax:
+        if count >= self._factory.limits.badTokensMax:
             raise NotNow(left)
         return count
 

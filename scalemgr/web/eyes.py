@@ -24,14 +24,13 @@ class Eyes:
     """
     All that looks.
 
-    @param badTokens: after so many of them, who shows them has to wait.
     @ivar guard: tells who asks.
     @ivar site: what is served.
     """
 
     _log = Logger()
 
-    def __init__(self, seen: Seen, badTokens: int = 5) -> None:
+    def __init__(self, seen: Seen) -> None:
         self._seen = seen
         badges = Badges(seen.house.clock, seen.auth)
         self.guard = Guard(seen.auth, badges)
@@ -45,9 +44,9 @@ class Eyes:
         front.putChild(b"metrics", MetricsPage(self.metrics, self.guard))
         front.putChild(b"status", StatusPage(self.status, self.guard))
         self._listeners = Listeners(seen.timer, seen.house.events, self.guard, self.status, self.history)
-        entry = Entry(seen.timer, seen.auth, badges, badTokens)
+        entry = Entry(seen.timer, seen.auth, badges, seen.factory)
         Console(seen.timer, seen.dispatcher, self.guard, self._listeners, badges, entry).putInto(front)
-        self.site = WebSite(front, self.guard, seen.timer)
+        self.site = WebSite(front, self.guard, seen.timer, seen.factory.gate)
 
     def start(self) -> None:
         """Look, from now on: the ledger is open."""

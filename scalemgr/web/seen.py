@@ -31,10 +31,14 @@ class Seen(Struct, frozen=True):
     """
 
     timer: IReactorTime
-    house: House
     dispatcher: Dispatcher
     auth: Authenticator
     factory: ManagerFactory
     counting: Counting
     disk: Disk
     certificateExpires: Callable[[], float | None] = noCertificate
+
+    @property
+    def house(self) -> House:
+        """What commands share: another one after each time that the configuration was read again."""
+        return self.dispatcher.house

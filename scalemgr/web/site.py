@@ -2,7 +2,8 @@
 
 Everything is bounded. A connection has L{REQUEST_S} for each request, from when it may begin to when it is whole,
 however slowly it drips, and as long for its answer to be taken; a request has L{BODY_MAX} bytes at most; and there are
-L{CONNECTIONS_MAX} connections: one more is closed.
+L{CONNECTIONS_MAX} connections: one more is closed, and so is, on an address that is not only this machine's own, one
+from where nobody may come from.
 
 No answer says which software this is, in which version; none is kept by whoever passes it on; and nobody who asks is
 written down.
@@ -20,6 +21,8 @@ from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
+from ..server.factory import TurnedAway
+from ..server.gate import Gate
 from .guard import Guard
 from .resources import Refusal
 
@@ -128,6 +131,7 @@ class WebSite(Site):
 
     @param front: the folder of all pages.
     @param timer: what is waited by.
+    @param gate: knows from where nobody may come.
     @ivar channels: the connections that there are.
     """
 
@@ -135,16 +139,18 @@ class WebSite(Site):
     protocol: Any = _Channel
     noisy = False
 
-    def __init__(self, front: Resource, guard: Guard, timer: IReactorTime) -> None:
+    def __init__(self, front: Resource, guard: Guard, timer: IReactorTime, gate: Gate) -> None:
         # Its own time-out begins anew with each byte that comes; ours does not.
         super().__init__(front, requestFactory=_Request, timeout=None, reactor=timer)
         self.timer = timer
         self.channels: dict[_Channel, None] = {}
         self._guard = guard
+        self._gate = gate
         self._finished: Deferred[None] | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        return super().buildProtocol(addr) if len(self.channels) < CONNECTIONS_MAX else None
+        isWelcome = self._guard.isLocal or self._gate.isAllowed(addr)
+        return super().buildProtocol(addr) if isWelcome and len(self.channels) < CONNECTIONS_MAX else TurnedAway()
 
     def log(self, request: object) -> None:
         """Nobody is written down."""

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +62,23 @@ class DaemonProcess:
         rest, _ = self.process.communicate(timeout=30)
         self.said += rest
         return self.said
+
+
+def hangUp(running: DaemonProcess, until: str) -> str:
+    """Send it SIGHUP, and wait until it has said that it is done."""
+    assert running.process.stdout is not None
+    patience = threading.Timer(30, running.process.kill)
+    patience.start()
+    try:
+        running.process.send_signal(signal.SIGHUP)
+        for line in running.process.stdout:
+            running.said += line
+            if until in line:
+                return line
+    finally:
+        patience.cancel()
+        patience.join()
+    raise AssertionError(f"it did not say so:\n{running.said}")
 
 
 @contextmanager

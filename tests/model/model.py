@@ -105,6 +105,7 @@ class Model:
             return  # It is in doubt of the rest.
         assert book.seq == self.book.seq, f"the book is at {book.seq}, the log at {self.book.seq}"
         assert (book.accounts, book.groups) == (self.book.accounts, self.book.groups)
+        assert (book.turnover.days, book.turnover.sums) == (self.book.turnover.days, self.book.turnover.sums)
         self.truth.checkBook(book)
 
     def contentOf(self, scope: Scope) -> Content | None:

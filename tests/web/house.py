@@ -56,8 +56,7 @@ class Visitor:
     def __init__(self, house: Windowed) -> None:
         self.channel = house.eyes.site.buildProtocol(None)
         self.transport = StringTransport()
-        if self.channel is not None:
-            self.channel.makeConnection(self.transport)
+        self.channel.makeConnection(self.transport)
 
     def say(self, data: bytes) -> None:
         """Bytes, as they are."""
@@ -107,7 +106,6 @@ class Windowed:
         self.eyes = Eyes(
             Seen(
                 daemon.clock,
-                daemon.house,
                 daemon.dispatcher,
                 daemon.auth,
                 daemon.factory,

@@ -219,7 +219,7 @@ def test_signIn(tmp_path: Path, chromium: Chrome) -> None:
         assert chromium.execute_script(NAMELESS) == []
         assert chromium.switch_to.active_element.get_attribute("id") == "token"
         chromium.switch_to.active_element.send_keys("nonsense", Keys.ENTER)
-        shows(chromium, "#why", "Not accepted: the token is not valid.")
+        shows(chromium, "#why", "Not accepted: the token is not valid here, or no longer is.")
         chromium.find_element(By.ID, "token").send_keys(token(role="admin"), Keys.ENTER)
         live(chromium)
         [cookie] = chromium.get_cookies()

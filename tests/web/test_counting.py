@@ -190,6 +190,10 @@ def test_doors() -> None:
     assert found["scalemgr_slow_readers_total", ()] == 1
     assert found["scalemgr_sessions", ()] == 2
     listener.lose()
+    other = house.daemon.staff()
+    house.daemon.factory.unread.add(other.protocol, LIMITS.unreadBytesMax + 1)
+    assert house.metrics()["scalemgr_slow_readers_total", ()] == 2
+    other.lose()
     found = house.metrics()
     assert (found["scalemgr_sessions", ()], found["scalemgr_unread_bytes", ()]) == (1, 0)
     house.close()
@@ -205,8 +209,12 @@ ledger_free_bytes certificate_expires_seconds draining info"""
 def test_everySeriesIsThere() -> None:
     """A page has all the series that dashboards and alerts are made of, each with a type and words of help."""
     house = Windowed(certificateExpires=lambda: house.clock.seconds() + 60)
-    house.daemon.staff().deposit(fresh())
+    session = house.daemon.staff()
+    session.deposit(fresh())
+    # An entry of the log that nobody is told of.
+    session.deposit(fresh(), amount=-1000.0, command="BalanceOutSync")
     house.daemon.settle()
+    assert sorted(answer["status"] for answer in session.answers()) == [200, 409]
     families = {f.name: f for f in text_string_to_metric_families(house.ask("/metrics").text)}
     ours = {name: family.type for name, family in families.items() if name.startswith("scalemgr_")}
     assert ours == {

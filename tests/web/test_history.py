@@ -73,6 +73,20 @@ def test_itIsBounded() -> None:
     house.close()
 
 
+def test_whatIsLongAgoIsForgotten() -> None:
+    """After more than an hour what happened before is in the rates of the hour no more."""
+    house = Windowed()
+    deposits(house, house.daemon.staff(), 360)
+    for _ in range(3600):
+        house.clock.advance(1)
+    assert named(house.eyes.history.lastMinute())["answers"] == 0.0
+    assert named(house.eyes.history.lastHour())["answers"] == 0.1
+    for _ in range(10):
+        house.clock.advance(1)
+    assert named(house.eyes.history.lastHour())["answers"] == 0.0
+    house.close()
+
+
 def test_aStandstillIsNoFlood() -> None:
     """After the reactor stood still for long, the one sample that follows is about all of that time."""
     house = Windowed()

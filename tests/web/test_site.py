@@ -5,8 +5,10 @@ from __future__ import annotations
 import jwt
 import pytest
 from msgspec.structs import replace
+from twisted.web.server import NOT_DONE_YET, Request
 
 from scalemgr.web.guard import OPERATOR
+from scalemgr.web.resources import Page
 from scalemgr.web.site import BODY_MAX, CONNECTIONS_MAX, REQUEST_S
 
 from ..helpers import LIMITS, NOW_MS, token
@@ -199,14 +201,36 @@ def test_eachRequestHasItsTime() -> None:
     house.close()
 
 
+def test_answersMayTakeTheirTime() -> None:
+    """A page that goes on answering, as a stream of events does, is not cut off; what follows has its time again."""
+
+    class Slow(Page):
+        def answer(self, request: Request) -> int:
+            requests.append(request)
+            return NOT_DONE_YET
+
+    requests: list[Request] = []
+    house = Windowed()
+    house.eyes.site.resource.putChild(b"slow", Slow())
+    visitor = Visitor(house)
+    visitor.say(HEAD.replace(b"livez", b"slow") + b"\r\n")
+    house.clock.advance(10 * REQUEST_S)
+    assert not visitor.transport.disconnected
+    requests[0].finish()
+    house.clock.advance(REQUEST_S)
+    assert visitor.transport.disconnected
+    visitor.lose()
+    house.close()
+
+
 def test_connectionsAreBounded() -> None:
     """One connection too many is closed at once; when one goes there is room for another."""
     house = Windowed()
     visitors = [Visitor(house) for _ in range(CONNECTIONS_MAX)]
-    assert Visitor(house).channel is None
+    assert Visitor(house).transport.disconnected
     visitors.pop().lose()
     visitors.append(Visitor(house))
-    assert visitors[-1].channel is not None
+    assert not visitors[-1].transport.disconnected
     for visitor in visitors:
         visitor.lose()
     house.close()
