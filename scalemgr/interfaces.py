@@ -25,7 +25,7 @@ from .finance.records import Entry, FinanceTrade, StoredAccount
 from .finance.requests import Cause, KeyName, Request
 from .finance.settle import Outcome
 from .wire.codes import RetCode
-from .wire.errors import ManagerError
+from .wire.errors import ManagerError, ShuttingDown, SyncTimeout
 from .wire.messages import Json
 
 __all__ = [
@@ -92,6 +92,10 @@ class About(Struct, frozen=True):
     fields: Mapping[str, str] = {}
 
 
+# What a refusal may say of itself. A plugin may say anything.
+_OUTCOMES = ("refused", "void", "pending")
+
+
 class Told(Struct, frozen=True):
     """
     A request, and what it was answered.
@@ -106,6 +110,7 @@ class Told(Struct, frozen=True):
     @ivar replayed: is it the outcome of an earlier request?
     @ivar traceparent: as the client sent it, or empty.
     @ivar waited: did the answer wait for an event, as that of a sync command does?
+    @ivar submitted: did it ask for something to be booked?
     """
 
     command: str
@@ -119,6 +124,25 @@ class Told(Struct, frozen=True):
     replayed: bool = False
     traceparent: str = ""
     waited: bool = False
+    submitted: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """
+        What it came to, in one word of these:
+
+        C{booked}, and on the disk; C{replayed}, it was booked before; C{read}: it was answered, and books nothing.
+
+        C{refused}: by a rule, or not taken; C{void}: it was withdrawn, and never will be booked; C{pending}: it may
+        be booked; C{error}: our own failure.
+        """
+        error = self.error
+        if error is None:
+            return "replayed" if self.replayed else "booked" if self.submitted else "read"
+        outcome = error.outcome if isinstance(error, SyncTimeout) else error.details.get("outcome")
+        if outcome in _OUTCOMES:
+            return str(outcome)
+        return "error" if self.status >= 500 and not isinstance(error, ShuttingDown) else "refused"
 
 
 class Progress(Struct, frozen=True):

@@ -19,12 +19,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from msgspec.structs import replace
-from twisted.application.service import Service
+from twisted.application.service import IServiceCollection, Service
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IAddress
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from . import __version__
@@ -32,7 +33,7 @@ from .believing import Believing
 from .config import Settings
 from .demo import EXAMPLE, provide
 from .doors import Doors, StartFailed
-from .interfaces import ICommand
+from .interfaces import ICommand, IWatcher
 from .joining import Rooms
 from .ledger.errors import LedgerRefused
 from .ledger.url import folderOf, ledgerAt
@@ -60,6 +61,8 @@ class ManagerService(Service):
     @param read: reads the settings again; C{None}: they stay as they are.
     @param onHangUp: has something called when the process is told to read its configuration again (SIGHUP).
     @param parts: what else can have other settings while it runs.
+    @param watchers: are told of each request that was answered.
+    @param observer: what the application that this becomes a part of logs to; C{None}: whatever else it finds.
     """
 
     name = "scalemgr"
@@ -78,6 +81,8 @@ class ManagerService(Service):
         read: Callable[[], Settings] | None = None,
         onHangUp: Callable[[Callable[[], object]], None] | None = None,
         parts: Iterable[IReloadable] = (),
+        watchers: Iterable[IWatcher] = (),
+        observer: ILogObserver | None = None,
     ) -> None:
         self._reactor = reactor
         self._clock = WallClock(reactor)
@@ -91,9 +96,17 @@ class ManagerService(Service):
         self._onHangUp = onHangUp
         self._parts = list(parts)
         self._reloading: Reloading | None = None
+        self._ignoreHangUps: Callable[[], None] | None = None
         self.speakers = Speakers(self._clock, settings.tls, base)
         self._doors = Doors(reactor, self.speakers, demo=demo)
         self._windows = Windows(reactor, self.speakers, demo=demo)
+        self._watchers = watchers
+        self._observer = observer
+
+    def setServiceParent(self, parent: IServiceCollection) -> None:
+        if self._observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._observer)
+        super().setServiceParent(parent)
 
     # -- start ------------------------------------------------------------------------------------------
 
@@ -102,28 +115,8 @@ class ManagerService(Service):
         self._tellBroken()
         self._temporary = TemporaryDirectory(prefix="scalemgr-demo-") if settings.ledger == "demo:" else None
         url = settings.ledger if self._temporary is None else f"sqlite:{self._temporary.name}"
-        nowMs = int(self._clock.seconds() * 1000)
         try:
-            self._ledger = ledgerAt(url, self._base)
-            self._rooms = Rooms(
-                self._reactor,
-                self._clock,
-                settings,
-                self._commands,
-                self._ledger,
-                self._keys,
-                demo=self._demo,
-                certificateExpires=self.speakers.certificateExpires,
-            )
-            # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
-            self._doors.open(settings.listen, self._rooms.factory, allowPlain=settings.access.allow_plain)
-            if self._rooms.eyes is not None:
-                self._windows.open(settings, self._rooms.eyes)
-            self.speakers.announce()
-            self._ledger.open(nowMs)
-            if self._demo:
-                provide(self._ledger, nowMs)
-            firstOrder = self._ledger.reserveOrders(settings.orders.block)
+            firstOrder = self._open(url)
         except BaseException as e:
             self._doors.abandon()
             self._windows.abandon()
@@ -145,6 +138,31 @@ class ManagerService(Service):
             if self._onHangUp is not None:
                 self._onHangUp(self.reload)
         self._announce(url)
+
+    def _open(self, url: str) -> int:
+        """Join the rooms, open the doors and the ledger; the first of the orders that were reserved in it."""
+        settings, nowMs = self._settings, int(self._clock.seconds() * 1000)
+        self._ledger = ledgerAt(url, self._base)
+        self._rooms = rooms = Rooms(
+            self._reactor,
+            self._clock,
+            settings,
+            self._commands,
+            self._ledger,
+            self._keys,
+            demo=self._demo,
+            certificateExpires=self.speakers.certificateExpires,
+            watchers=self._watchers,
+        )
+        # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
+        self._doors.open(settings.listen, rooms.factory, allowPlain=settings.access.allow_plain)
+        if rooms.eyes is not None:
+            self._windows.open(settings, rooms.eyes)
+        self.speakers.announce()
+        self._ledger.open(nowMs)
+        if self._demo:
+            provide(self._ledger, nowMs)
+        return self._ledger.reserveOrders(settings.orders.block)
 
     def _changeable(self) -> list[IReloadable]:
         """All that can have other settings from now on, in the order in which it gets them."""

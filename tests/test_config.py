@@ -38,6 +38,19 @@ def test_exampleSaysWhatEachIsFor() -> None:
         assert "#" in block or block.startswith("["), block
 
 
+def test_exampleOfAClient(tmp_path: Path) -> None:
+    """What the example shows of [[tls.clients]] can be put where it says."""
+    text = EXAMPLE.read_text("utf-8")
+    [shown] = re.findall(r"^#   \[\[tls\.clients\]\]\n(?:#   .*\n)+", text, re.MULTILINE)
+    file = tmp_path / "with.toml"
+    changed = text.replace("clients = []\n", shown.replace("#   ", "")).replace(
+        'client_ca = ""', 'client_ca = "ca.pem"'
+    )
+    file.write_text(changed)
+    [client] = load(file).tls.clients
+    assert (client.subject, client.id, client.role) == ("CN=crm,O=Example", "crm", "manager")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -64,6 +77,9 @@ def test_exampleSaysWhatEachIsFor() -> None:
         ("[currencies]\nBTC = 13", "currencies[...]: expected int <= 12"),
         ("[sync]\ntimeout_ms = 50", "sync.timeout_ms: expected 100 to 25000"),
         ("[sync]\ntimeout_ms = 25001", "sync.timeout_ms: expected 100 to 25000"),
+        ('[log]\nlevel = "loud"', "log.level: expected one of debug, info, warn, error, critical"),
+        ('[log]\nformat = "xml"', "log.format: expected one of auto, text, json"),
+        ('[log]\nrequests = "some"', "log.requests: expected one of failed, all, none"),
         ('[tls]\nclient_certificate = "maybe"', "tls.client_certificate: expected required or optional"),
         ('[tls]\nkey = "k.pem"', "tls.key: there is no tls.certificate that it could belong to"),
         ('[[tls.clients]]\nid = "crm"', "tls.clients[0]: object missing required field role"),

@@ -1,8 +1,8 @@
 """Counts what is answered: the L{IWatcher <scalemgr.interfaces.IWatcher>} behind the metrics.
 
 It is asked for every deposit, so it adds to plain numbers, and all else is done when somebody looks. What it keeps is
-bounded by the commands that there are: a command that there is not has one name with all others of its kind, and so has
-a status that there is not.
+bounded by the commands that there are: a command that there is not has one name with all others of its
+kind.
 """
 
 from __future__ import annotations
@@ -16,15 +16,12 @@ from ..runtime.measures import SECONDS, Histogram
 from ..wire.codes import RetCode
 from ..wire.errors import ManagerError
 
-__all__ = ["OF_COMMAND", "OTHER_STATUS", "Counting", "Series"]
+__all__ = ["OF_COMMAND", "Counting", "Series"]
 
-#: How the statuses of a command that are none are counted.
-OTHER_STATUS = 0
 #: What a time-out that is none of a request for money is counted as.
 OF_COMMAND = "question"
 
 _TIMED_OUT = 504
-_STATUSES = range(100, 600)
 
 
 class Series:
@@ -70,20 +67,12 @@ class Counting:
         if series is None:
             series = self.series[told.command] = Series()
         status = told.status
-        try:
-            series.statuses[status] += 1
-        except (KeyError, TypeError):
-            self._first(series, status)
+        series.statuses[status] = series.statuses.get(status, 0) + 1
         (series.waits if told.waited else series.answers).add(told.seconds)
         if told.replayed:
             self.replays += 1
         if told.error is not None:
             self._refused(told.error, status)
-
-    def _first(self, series: Series, status: object) -> None:
-        """The first of its status, or one that a plugin thought of."""
-        known = status if type(status) is int and status in _STATUSES else OTHER_STATUS
-        series.statuses[known] = series.statuses.get(known, 0) + 1
 
     def _refused(self, error: ManagerError, status: int) -> None:
         if status == _TIMED_OUT:

@@ -24,7 +24,6 @@ from prometheus_client.utils import floatToGoString
 
 from .. import __version__
 from ..runtime.measures import Histogram
-from .counting import OTHER_STATUS
 from .seen import Seen
 
 __all__ = ["CONTENT_TYPE", "INVALID", "Metrics"]
@@ -76,7 +75,7 @@ class Metrics(Collector):
         for name, series in sorted(counting.series.items()):
             command = name or INVALID
             for status, count in sorted(series.statuses.items()):
-                requests.add_metric((command, "other" if status == OTHER_STATUS else str(status)), count)
+                requests.add_metric((command, str(status)), count)
             for family, histogram in ((answers, series.answers), (waits, series.waits)):
                 if any(histogram.counts):
                     _fill(family, histogram, (command,))
