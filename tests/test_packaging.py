@@ -103,7 +103,7 @@ def test_documentedPluginWorks(site: Path, tmp_path: Path) -> None:
 def listing(*path: Path) -> subprocess.CompletedProcess[str]:
     """What C{scalemgr commands} says with these folders installed."""
     environment = {"PYTHONPATH": ":".join(map(str, (*path, ROOT)))}
-    command = [sys.executable, "-m", "scalemgr", "commands"]
+    command = [sys.executable, "-m", "scalemgr", "commands", "--text"]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
