@@ -10,8 +10,8 @@ means the same for every verb: L{Status}.
     progress.py   a bar, where something takes longer than two seconds
     options.py    what several verbs take: a ledger, a server, a date
 
-The other modules are a verb each, or a few of a kind: C{declare} adds the words that it takes, and sets the function
-that is run with them. A module is imported only when its verb is said, so C{scalemgr --help} takes no time.
+The other modules are a verb each, or a few of a kind: a function C{declare} adds the words that it takes, and sets the
+function that is run with them. A module is imported only when its verb is said, so C{scalemgr --help} takes no time.
 """
 
 from __future__ import annotations
@@ -106,4 +106,4 @@ def _addVerb(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], ve
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if whole:
-        import_module(f".{verb.module}", __package__).declare(parser)
+        getattr(import_module(f".{verb.module}", __package__), verb.declare)(parser)

@@ -11,7 +11,8 @@ class Verb(NamedTuple):
     """
     One verb.
 
-    @ivar module: the module of this package that knows its words.
+    @ivar module: the module of this package that knows its words,
+    @ivar declare: and its function that adds them.
     @ivar help: what it does, in a line.
     @ivar example: a line for a shell. A test runs each of them.
     """
@@ -20,6 +21,7 @@ class Verb(NamedTuple):
     module: str
     help: str
     example: str
+    declare: str = "declare"
 
 
 VERBS = (
@@ -36,5 +38,18 @@ VERBS = (
         "verify",
         "fold the log again and compare everything with it; may run beside the daemon",
         "scalemgr verify --ledger sqlite:/var/lib/scalemgr",
+    ),
+    Verb(
+        "backup",
+        "backup",
+        "copy the ledger into a file, consistent, also while the daemon runs",
+        "scalemgr backup --ledger sqlite:/var/lib/scalemgr ledger-2026-11-26.db",
+    ),
+    Verb(
+        "restore",
+        "backup",
+        "make a ledger of a backup, with a new epoch",
+        "scalemgr restore ledger-2026-11-26.db /var/lib/scalemgr",
+        "declareRestore",
     ),
 )
