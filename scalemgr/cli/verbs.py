@@ -52,4 +52,10 @@ VERBS = (
         "scalemgr restore ledger-2026-11-26.db /var/lib/scalemgr",
         "declareRestore",
     ),
+    Verb(
+        "reconcile",
+        "reconcile",
+        "hold a payment provider's list of references, logins and amounts against the ledger",
+        "scalemgr reconcile payments.csv --ledger sqlite:/var/lib/scalemgr --id crm --from 2026-11-26 --to 2026-11-26",
+    ),
 )
