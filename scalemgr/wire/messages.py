@@ -229,7 +229,7 @@ def marker(name: str, data: Mapping[str, Any]) -> bytes:
     return f'{{"event":"{name}","data":{encode(data)}}}\r\n'.encode("ascii")
 
 
-def request(command: str, extID: ExtID, data: Mapping[str, Any], token: str | None = None) -> bytes:
+def request(command: str, extID: ExtID, data: Mapping[str, Any] | Json, token: str | None = None) -> bytes:
     """A request, as a line with its end: what a client sends."""
     envelope = {"command": command, "extID": extID, "data": data}
     if token is not None:
