@@ -139,6 +139,7 @@ def _auditLog(log: SqliteLog, kept: list[_Kept], differences: list[str], tell: T
             fold.upTo(seq)
             differences += check(fold)
         fold.upTo(head)
+        tell(head, head)
         fold.unsaid()
     except (sqlite3.Error, ValueError, KeyError, AssertionError) as e:
         differences.append(f"log.db: {e}")
