@@ -35,6 +35,8 @@ until its outcome is certain or C{deadline} seconds (30) have passed. If it is n
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from .aio import AsyncClient
 from .blocking import Client
 from .errors import (
@@ -50,7 +52,12 @@ from .errors import (
     UnexpectedAnswer,
     Unreachable,
 )
+from .keeping import Outcome
+from .requests import Intent
 from .session import Event, Reply
+
+if TYPE_CHECKING:
+    from .deferred import ManagerClient
 
 __all__ = [
     "AsyncClient",
@@ -59,8 +66,11 @@ __all__ = [
     "ClientClosed",
     "ClientError",
     "Event",
+    "Intent",
+    "ManagerClient",
     "NotApplied",
     "OutboxInUse",
+    "Outcome",
     "OutcomeUnknown",
     "Refused",
     "Reply",
@@ -69,3 +79,12 @@ __all__ = [
     "UnexpectedAnswer",
     "Unreachable",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Only who wants it imports what takes a reactor.
+    if name == "ManagerClient":
+        from .deferred import ManagerClient
+
+        return ManagerClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,17 +13,15 @@ from typing import Any
 from .address import WrongServer, parseAddress
 from .calling import Awaiting, Token
 from .commands import Commands
-from .core import Core
+from .core import CONNECT_S, Core
 from .declared import answer, parameters
 from .errors import ClientClosed, ClientError
 from .following import EVENTS, QUEUED_MAX, Follower
-from .requests import RequestSettings, backoffS
+from .keeping import Keeping, Outcome, outcomeOf
+from .requests import Intent, RequestSettings, backoffS
 from .session import Event, Reply
 
 __all__ = ["AsyncClient"]
-
-#: How long a connection may take to be made, TLS and all, in seconds.
-CONNECT_S = 10.0
 
 
 class AsyncClient(Commands, Awaiting):
@@ -39,6 +37,8 @@ class AsyncClient(Commands, Awaiting):
     @param certificate: a PEM file of the client's own certificate.
     @param key: a PEM file of its key, if that is not with it.
     @param hostname: what the server's certificate has to name, if not the host.
+    @param outbox: a file for what is to outlive this process (L{scalemgr.client.outbox}).
+    @param onOutcome: is told what became of what is in the outbox and nobody waits for.
     @param random: where keys come from.
     """
 
@@ -52,12 +52,19 @@ class AsyncClient(Commands, Awaiting):
         certificate: str | Path | None = None,
         key: str | Path | None = None,
         hostname: str | None = None,
+        outbox: str | Path | None = None,
+        onOutcome: Callable[[Outcome], object] | None = None,
         random: Random | None = None,
     ) -> None:
         self._address = parseAddress(address, ca=ca, certificate=certificate, key=key, hostname=hostname)
         self._token = token
         self._random = SystemRandom() if random is None else random
-        self._core = Core(RequestSettings(deadlineS=deadline), self._random, renewsToken=callable(token))
+        self._core = Core(
+            RequestSettings(deadlineS=deadline), self._random, renewsToken=callable(token), keeps=outbox is not None
+        )
+        self._outbox = outbox
+        self._onOutcome = onOutcome
+        self._keeping: Keeping | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._dialing: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
@@ -147,13 +154,40 @@ class AsyncClient(Commands, Awaiting):
             self._core.unfollow(follower)
             self._turn()
 
+    async def unfinished(self) -> list[Intent]:
+        """
+        What is in the outbox and not certain yet, oldest first.
+
+        @raise OutboxInUse: if another client has it.
+        """
+        loop = self._started()
+        if self._keeping is None:
+            raise ClientError("there is no outbox")
+        found: asyncio.Future[list[Intent] | Exception] = loop.create_future()
+        self._keeping.look(found.set_result)
+        result = await found
+        if isinstance(result, Exception):
+            raise result
+        return result
+
     async def close(self) -> None:
         """Hang up. Calls that are not answered raise what can be said of them."""
+        if self._isClosed:
+            return
         self._isClosed = True
         self._core.close()
         if self._loop is None:
             return
         self._turn()
+        await self._hangUp()
+        if self._keeping is not None:
+            while self._core.requests.isSettling:
+                done = self._loop.create_future()
+                self._keeping.look(done.set_result)
+                await done
+            await asyncio.to_thread(self._keeping.stop)
+
+    async def _hangUp(self) -> None:
         tasks = [task for task in (self._dialing, self._renewing) if task is not None]
         for task in tasks:
             task.cancel()
@@ -177,6 +211,9 @@ class AsyncClient(Commands, Awaiting):
             if self._isClosed:
                 raise ClientClosed("the client is closed")
             self._loop = loop
+            if self._outbox is not None:
+                tell = loop.call_soon_threadsafe
+                self._keeping = Keeping(Path(self._outbox), self._core.requests, tell, loop.time, self._turn)
             self._dialing = loop.create_task(self._dial())
         elif self._loop is not loop:
             raise ClientError("an AsyncClient belongs to the loop in which it was first used; make one for each")
@@ -260,8 +297,14 @@ class AsyncClient(Commands, Awaiting):
         lines = core.toSend(self._loop.time())
         if lines and self._transport is not None:
             self._transport.write(lines)
+        if self._keeping is not None:
+            self._keeping.turn()
         for told in core.requests.takeTold():
-            _tell(told.waiter, told.result)
+            if told.waiter is not None:
+                _tell(told.waiter, told.result)
+            elif self._onOutcome is not None:
+                # In a turn of its own: whatever it does or raises is not the client's.
+                self._loop.call_soon(self._onOutcome, outcomeOf(told))
         if core.hasEvents:
             self._eventful.set()
         if core.isBroken and self._transport is not None:
@@ -281,8 +324,8 @@ class AsyncClient(Commands, Awaiting):
             self._timer = self._loop.call_at(wakeAt, self._woken)
 
 
-def _tell(waiter: asyncio.Future[Reply] | None, result: Reply | ClientError) -> None:
-    if waiter is None or waiter.done():
+def _tell(waiter: asyncio.Future[Reply], result: Reply | ClientError) -> None:
+    if waiter.done():
         return
     if isinstance(result, ClientError):
         waiter.set_exception(result)

@@ -138,7 +138,8 @@ class Asked:
         if meaningOf(reply) is Meaning.REFUSED or not self.isDoubtful:
             return refused
         # Of an earlier attempt it says nothing.
-        reason = f"an earlier attempt had no answer ({self.why}), and now the server says {refused.reason}"
+        says = f"{refused.status} {refused.error}: {refused.message}"
+        reason = f"an earlier attempt had no certain answer ({self.why}), and now the server says {says}"
         return OutcomeUnknown(self.command, self.key, reason, self.order)
 
     def failure(self, why: str, *, isConnected: bool) -> ClientError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock, Thread
@@ -23,6 +23,8 @@ from .commands import Commands
 from .declared import answer, parameters
 from .errors import ClientClosed
 from .following import EVENTS, QUEUED_MAX, Follower
+from .keeping import Outcome
+from .requests import Intent
 from .session import Event, Reply
 
 __all__ = ["Client"]
@@ -42,6 +44,9 @@ class Client(Commands, Blocking):
     @param certificate: a PEM file of the client's own certificate.
     @param key: a PEM file of its key, if that is not with it.
     @param hostname: what the server's certificate has to name, if not the host.
+    @param outbox: a file for what is to outlive this process (L{scalemgr.client.outbox}). One process has it at a time:
+        where a server forks, each worker needs one of its own.
+    @param onOutcome: is told, in the client's own thread, what became of what is in the outbox and nobody waits for.
     """
 
     def __init__(
@@ -54,12 +59,22 @@ class Client(Commands, Blocking):
         certificate: str | Path | None = None,
         key: str | Path | None = None,
         hostname: str | None = None,
+        outbox: str | Path | None = None,
+        onOutcome: Callable[[Outcome], object] | None = None,
     ) -> None:
         self._address = parseAddress(address, ca=ca, certificate=certificate, key=key, hostname=hostname)
 
         def made() -> AsyncClient:
             return AsyncClient(
-                address, token=token, deadline=deadline, ca=ca, certificate=certificate, key=key, hostname=hostname
+                address,
+                token=token,
+                deadline=deadline,
+                ca=ca,
+                certificate=certificate,
+                key=key,
+                hostname=hostname,
+                outbox=outbox,
+                onOutcome=onOutcome,
             )
 
         self._made = made
@@ -120,6 +135,15 @@ class Client(Commands, Blocking):
         finally:
             if engine.isRunning:
                 engine.wait(batches.aclose(), "events")
+
+    def unfinished(self) -> list[Intent]:
+        """
+        What is in the outbox and not certain yet, oldest first.
+
+        @raise OutboxInUse: if another client has it.
+        """
+        engine = self._engine()
+        return engine.wait(engine.client.unfinished(), "unfinished")
 
     def close(self) -> None:
         """Hang up. Calls of other threads that are not answered raise what can be said of them."""

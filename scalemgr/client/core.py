@@ -23,7 +23,10 @@ from .following import Follower
 from .requests import Requests, RequestSettings, backoffS
 from .session import ClientSession, Event, Reply, WireError
 
-__all__ = ["QUIET_S", "Core"]
+__all__ = ["CONNECT_S", "QUIET_S", "Core"]
+
+#: How long a connection may take to be made, TLS and all, in seconds.
+CONNECT_S = 10.0
 
 #: How long a peer may be silent before it is asked whether it is there, and again before it is given up, in seconds.
 QUIET_S = 10.0
@@ -94,6 +97,11 @@ class Core:
                 self._silence()
 
     @property
+    def follower(self) -> Follower | None:
+        """Who follows the events."""
+        return self._follower
+
+    @property
     def hasEvents(self) -> bool:
         """Does the follower have something for its caller?"""
         return self._follower is not None and self._follower.hasMore
@@ -137,15 +145,16 @@ class Core:
 
     def lost(self, why: str) -> None:
         """There is no connection any more, or none could be had."""
+        # We hung up for a reason; and what the server said last explains more than that it then hung up.
+        why = self._lastWords or self.isBroken or why
         self._session = None
-        self.isBroken = ""
+        self.isBroken = self._lastWords = ""
         self._lines.clear()
         self._own.clear()
         self._subscribeAt = None
         if self._follower is not None:
             self._follower.away()
-        words, self._lastWords = self._lastWords, ""
-        self.requests.lost(words or why)
+        self.requests.lost(why)
 
     def close(self) -> None:
         """The end."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from random import Random
 from typing import Any
@@ -61,12 +61,14 @@ class Intent(Struct, frozen=True):
 
     @ivar row: its place there.
     @ivar text: its C{data} as JSON.
+    @ivar made: when it was put there, unix seconds.
     """
 
     row: int
     command: str
     key: str
     text: str
+    made: float
 
 
 class Told(Struct, frozen=True):
@@ -96,8 +98,6 @@ class Requests:
     @param keeps: is there an outbox?
 
     @ivar tokenWanted: do some wait for another token?
-    @ivar toKeep: what the outbox is to keep; then L{kept} or L{notKept} is to be called with each.
-    @ivar toSettle: (row, outcome) of what the outbox need not have repeated.
     """
 
     def __init__(self, settings: RequestSettings, random: Random, *, renewsToken: bool, keeps: bool) -> None:
@@ -116,8 +116,11 @@ class Requests:
         self._later: list[tuple[float, int, Asked]] = []
         self._told: list[Told] = []
         self.tokenWanted = False
-        self.toKeep: list[Asked] = []
-        self.toSettle: list[tuple[int, str]] = []
+        # What the outbox is to keep, what it is at, and by row what waits for it to have noted that it is over.
+        self._toKeep: list[Asked] = []
+        self._keeping: set[Asked] = set()
+        self._toSettle: list[tuple[int, str]] = []
+        self._settling: dict[int, Told | None] = {}
 
     # -- what callers want --------------------------------------------------------------------------------
 
@@ -151,7 +154,8 @@ class Requests:
         self._enter(asked, deadline)
         # Of a plugin's command, too, if it has a key. A password would be readable on the disk.
         if self._keeps and asked.kind is Kind.NAMED and withoutSecrets(data):
-            self.toKeep.append(asked)
+            self._toKeep.append(asked)
+            self._keeping.add(asked)
         else:
             self._ready.append(asked)
         return asked
@@ -192,9 +196,9 @@ class Requests:
         heapq.heappush(self._deadlines, (deadline, next(self._numbers), asked))
 
     def forget(self, asked: Asked) -> None:
-        """Its caller does not wait any more. What the outbox has, or is about to have, is asked for all the same."""
+        """Its caller does not wait any more. What the outbox has is asked for all the same."""
         asked.waiter = None
-        if asked.row is None and asked not in self.toKeep:
+        if asked.row is None:
             self._remove(asked)
 
     # -- the outbox ---------------------------------------------------------------------------------------
@@ -210,19 +214,57 @@ class Requests:
             self._enter(asked, deadline)
             self._ready.append(asked)
 
-    def kept(self, asked: Asked, row: int) -> None:
+    def takeToKeep(self) -> list[Asked]:
+        """What the outbox is to keep; then L{kept} or L{notKept} is to be called with each."""
+        toKeep, self._toKeep = self._toKeep, []
+        return toKeep
+
+    def kept(self, asked: Asked, row: int, now: float) -> None:
         """It is on the disk."""
+        self._keeping.discard(asked)
         asked.row = row
         if asked.isOver:
-            self.toSettle.append((row, "it was not sent: the time was up before it was kept"))
+            self._settle(row, "it was not sent: its caller did not wait", None)
+        elif self._isClosed or asked.deadline is None or asked.deadline <= now:
+            self._finish(asked, asked.failure("the outbox was too slow to keep it", isConnected=True))
         else:
             self._ready.append(asked)
 
     def notKept(self, asked: Asked, why: str) -> None:
         """It could not be put on the disk."""
-        if not asked.isOver:
-            reason = f"the outbox could not keep it ({why}), so it was not sent"
-            self._finish(asked, NotApplied(asked.command, asked.key, reason))
+        self._keeping.discard(asked)
+        reason = f"the outbox could not keep it ({why}), so it was not sent"
+        self._finish(asked, NotApplied(asked.command, asked.key, reason))
+
+    def takeToSettle(self) -> list[tuple[int, str]]:
+        """(row, outcome) of what the outbox need not have repeated; then L{settled} is to be called with the rows."""
+        toSettle, self._toSettle = self._toSettle, []
+        return toSettle
+
+    def settled(self, rows: Iterable[int], why: str = "") -> None:
+        """
+        The outbox has noted that these are over.
+
+        @param why: or why it has not.
+        """
+        for row in rows:
+            told = self._settling.pop(row)
+            if told is None:
+                continue
+            if why and isinstance(told.result, NotApplied):
+                asked = told.asked
+                reason = f"{told.result.reason}; but the outbox could not note that ({why}), so it will be asked again"
+                told = Told(asked, told.waiter, OutcomeUnknown(asked.command, asked.key, reason, asked.order))
+            self._told.append(told)
+
+    @property
+    def isSettling(self) -> bool:
+        """Has the outbox something to do that somebody waits for?"""
+        return bool(self._keeping or self._settling)
+
+    def _settle(self, row: int, outcome: str, told: Told | None) -> None:
+        self._toSettle.append((row, outcome))
+        self._settling[row] = told
 
     # -- the connection -----------------------------------------------------------------------------------
 
@@ -308,6 +350,9 @@ class Requests:
                 self._ready.append(asked)
 
     def _timeUp(self, asked: Asked) -> None:
+        if asked in self._keeping:
+            # It is, or will be, on the disk: only when that is taken back can its caller be told that it is nothing.
+            return
         mayBeBooked = asked.mayBeBooked
         why = "no certain answer in time" if self._isConnected or mayBeBooked else "no connection in time"
         error = asked.failure(why, isConnected=self._isConnected)
@@ -320,6 +365,8 @@ class Requests:
         """The end: who still waits is told what can be said. What is not certain stays in the outbox."""
         self._isClosed = True
         for asked in list(self._open):
+            if asked in self._keeping:
+                continue
             error = asked.failure("the client was closed", isConnected=True)
             if asked.waiter is not None or not asked.mayBeBooked:
                 self._finish(asked, error)
@@ -419,11 +466,18 @@ class Requests:
     def _finish(self, asked: Asked, result: Reply | ClientError) -> None:
         if asked.isOver:
             return
-        if asked.waiter is not None or asked.row is not None:
-            self._told.append(Told(asked, asked.waiter, result))
-        if asked.row is not None and not isinstance(result, OutcomeUnknown):
-            said = f"{result.status}" if isinstance(result, Reply) else str(result)
-            self.toSettle.append((asked.row, said))
+        told = Told(asked, asked.waiter, result)
+        if asked.row is None:
+            self._told.append(told)
+        elif isinstance(result, Reply):
+            # If that is not noted, to ask again does no harm.
+            self._told.append(told)
+            self._settle(asked.row, str(result.status), None)
+        elif isinstance(result, OutcomeUnknown):
+            self._told.append(told)
+        else:
+            # It must not be sent after all, by whoever opens the outbox next: so first that, and then this.
+            self._settle(asked.row, str(result), told)
         self._remove(asked)
 
     def _remove(self, asked: Asked) -> None:
