@@ -11,8 +11,10 @@ import re
 from functools import partial
 from typing import Any
 
+from ..client import Reply
 from ..client.declared import parameters
 from .ending import Status
+from .outbox import Outbox, addOutbox
 from .output import Output, addOutput, printable
 from .server import addServer, asking, connected, newKey
 
@@ -42,6 +44,7 @@ def _declare(parser: argparse.ArgumentParser, command: str, sign: str) -> None:
         "again. Default: a new one, which is told before anything is sent",
     )
     parser.add_argument("--comment", help="what the statement says")
+    addOutbox(parser)
     addServer(parser)
     addOutput(parser)
     parser.set_defaults(run=partial(_move, command, sign))
@@ -56,15 +59,22 @@ def _amount(text: str) -> str:
 def _move(command: str, sign: str, options: argparse.Namespace) -> int:
     output = Output(options)
     key = options.key
-    with asking(output), connected(options) as client:
+    outbox = Outbox(options)
+    with asking(output), connected(options, **outbox.words) as client:
         given = {"login": options.login, "amount": sign + options.amount, "comment": options.comment}
         data = parameters(command, {**given, "idempotency_key": key})
+        outbox.open(client)
         if key is None:
             key = newKey()
         reply = client.call(command, data, idempotency_key=key)
+        _tell(output, reply, key)
+        outbox.settle(key, options.timeout)
+    return Status.DONE
+
+
+def _tell(output: Output, reply: Reply, key: str) -> None:
     record = {**reply.data, "idempotency_key": key, "replayed": reply.replayed}
     output.tell(record, _text(reply.data, replayed=reply.replayed))
-    return Status.DONE
 
 
 def _text(trade: dict[str, Any], *, replayed: bool) -> str:

@@ -12,6 +12,7 @@ from threading import Thread
 
 import pytest
 
+from scalemgr.client import Client
 from scalemgr.ledger.audit import verify
 
 from ..e2e.daemons import LOOPBACK, daemon
@@ -125,6 +126,36 @@ def test_nobodyThere(said: Say) -> None:
         assert "was not applied" in err
 
 
+def test_outbox(said: Say, here: Path) -> None:
+    """What was meant and is not certain is in the outbox; whoever asks with it next sees to it, and tells."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=_swallow, args=(server,))
+        thread.start()
+        address = f"tcp:127.0.0.1:{server.getsockname()[1]}"
+        name = key()
+        words = ("deposit", "1003", "5", "--outbox", "outbox")
+        assert said(*words, "--key", name, "--server", address, "--timeout", "1")[0] == 3
+    thread.join()
+    before = balance(said, "1003")
+    status, _, err = said(*words, "--key", key())
+    assert status == 0
+    assert f"from the outbox: BalanceInSync {name} was done, order " in err
+    assert balance(said, "1003") == before + 10
+    status, _, err = said(*words, "--key", name)
+    assert (status, err) == (0, "")
+    assert balance(said, "1003") == before + 10
+
+
+def test_outboxInUse(said: Say, server: str) -> None:
+    """An outbox has one user at a time: status 1, and nothing was sent."""
+    with Client(f"tcp:{server}", outbox="outbox") as other:
+        assert other.unfinished() == []
+        status, _, err = said("deposit", "1003", "5", "--outbox", "outbox")
+    assert status == 1
+    assert "in use by another client" in err
+    assert "its key is" not in err
+
+
 @pytest.mark.parametrize("address", ["nowhere", "http://127.0.0.1:1", "tcp:127.0.0.1:99999", "tls:"])
 def test_noAddress(said: Say, address: str) -> None:
     """What is no address is status 2."""
@@ -217,7 +248,7 @@ def test_statementInPages(said: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     status, out, _ = said("statement", "1003", "--csv")
     read = list(csv.DictReader(out.splitlines()))
     assert [float(row["balance"]) for row in read] == [row["balance"] for row in rows]
-    assert read[0]["comment"] == 'a, "b"'
+    assert read[-1]["comment"] == 'a, "b"'
     status, out, _ = said("statement", "1003", "--text")
     assert f"closing {head['closing_balance']:.2f} USD" in out
     assert out.count("1.10") >= 7
