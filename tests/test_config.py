@@ -64,6 +64,18 @@ def test_exampleSaysWhatEachIsFor() -> None:
         ("[currencies]\nBTC = 13", "currencies[...]: expected int <= 12"),
         ("[sync]\ntimeout_ms = 50", "sync.timeout_ms: expected 100 to 25000"),
         ("[sync]\ntimeout_ms = 25001", "sync.timeout_ms: expected 100 to 25000"),
+        ('[log]\nlevel = "loud"', "log.level: expected one of debug, info, warn, error, critical"),
+        ('[log]\nformat = "xml"', "log.format: expected one of auto, text, json"),
+        ('[log]\nrequests = "some"', "log.requests: expected one of failed, all, none"),
+        ('[tls]\nclient_certificate = "maybe"', "tls.client_certificate: expected required or optional"),
+        ('[tls]\nkey = "k.pem"', "tls.key: there is no tls.certificate that it could belong to"),
+        ('[[tls.clients]]\nid = "crm"', "tls.clients[0]: object missing required field role"),
+        ('[[tls.clients]]\nid = "crm"\nrole = 1\nsubject = "CN=crm"', "tls.clients: without tls.client_ca clients are"),
+        (
+            '[tls]\nclient_ca = "ca.pem"\n[[tls.clients]]\nid = "crm"\nrole = "boss"\nsubject = "CN=crm"',
+            "tls.clients[0] (crm): role: expected one of user, manager",
+        ),
+        ('[[tls.clients]]\nid = "crm"\nrole = 1\nname = "CN=crm"', "tls.clients[0].name: there is no such setting"),
         ("[limits", "is not TOML"),
     ],
 )

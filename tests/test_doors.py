@@ -15,8 +15,9 @@ from twisted.internet.protocol import ServerFactory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, capturedLogs, eventAsText
 
-from scalemgr.config import ConfigError, Settings
+from scalemgr.config import ConfigError, Settings, Tls
 from scalemgr.doors import Doors, StartFailed
+from scalemgr.speakers import Speakers
 
 # The reactor of these tests says of every IPv4 port that it is open to all.
 EVERYWHERE = "tcp:8080"
@@ -37,7 +38,8 @@ def certificate(tmp_path: Path) -> Path:
 
 
 def opened(*descriptions: str, allowPlain: bool = False) -> Doors:
-    doors = Doors(MemoryReactorClock(), demo=False)
+    reactor = MemoryReactorClock()
+    doors = Doors(reactor, Speakers(reactor, Tls(), Path()), demo=False)
     doors.open(descriptions, ServerFactory(), allowPlain=allowPlain)
     return doors
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from math import inf
-from typing import Any
+from typing import Any, TypeGuard
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -40,7 +40,7 @@ from ..wire.codes import SessionType
 from ..wire.errors import PermissionDenied, TokenRefused
 from .tokens import ALGORITHMS, Keys, Voucher, checkAudience, opened, tokenIdOf, told
 
-__all__ = ["ALGORITHMS", "Authenticator", "Keys", "Principal", "roleFrom"]
+__all__ = ["ALGORITHMS", "Authenticator", "Keys", "Principal", "isId", "roleFrom"]
 
 _ID_CHARACTERS_MAX = 200
 _CACHED_TOKENS_MAX = 10_000
@@ -136,7 +136,8 @@ class Authenticator:
         @raise PermissionDenied: if it is.
         """
         if self._clock.seconds() >= principal.expires:
-            raise PermissionDenied("the token has expired")
+            shown = "certificate" if principal.voucher is None else "token"
+            raise PermissionDenied(f"the {shown} has expired")
         return principal
 
     def renew(self, keys: Keys) -> None:
@@ -200,10 +201,15 @@ def _id(claims: Mapping[str, Any]) -> str:
     id = claims.get("id", claims.get("sub"))
     if type(id) is int:
         id = str(id)
-    # It is kept with every entry, so it must be text that can be kept: no half surrogate pairs, no control characters.
-    if type(id) is str and 0 < len(id) <= _ID_CHARACTERS_MAX and id.isprintable():
+    if isId(id):
         return id
     raise PermissionDenied("it has no usable id")
+
+
+def isId(id: object) -> TypeGuard[str]:
+    """Can somebody be called that?"""
+    # It is kept with every entry, so it must be text that can be kept: no half surrogate pairs, no control characters.
+    return type(id) is str and 0 < len(id) <= _ID_CHARACTERS_MAX and id.isprintable()
 
 
 def _login(claims: Mapping[str, Any], id: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -14,14 +15,15 @@ from ..runtime.waiters import Waiters
 from ..wire.codes import RetCode
 from ..wire.errors import ManagerError, Overloaded, Refused
 from .auth import Authenticator, Principal
+from .bearers import Bearers
 from .dispatch import Dispatcher
 from .gate import Gate, hostOf
 from .limits import SessionLimits, Unread
 from .outbox import Outbox
-from .protocol import ManagerProtocol
+from .protocol import ManagerProtocol, SessionSeen
 from .sparing import Sparing
 
-__all__ = ["ManagerFactory"]
+__all__ = ["ManagerFactory", "TurnedAway"]
 
 
 class ManagerFactory(ServerFactory):
@@ -29,8 +31,10 @@ class ManagerFactory(ServerFactory):
     Makes sessions, and knows those that there are.
 
     @ivar limits: may be replaced at any time.
-    @ivar refused: how many connections were not taken, by why: C{"sessions"}, there are too many; C{"allow"}, nobody
-        may come from there; C{"address"}, there are too many from there.
+    @ivar refused: how many connections were not taken, by why: C{"sessions"}, there are too many; C{"network"}, nobody
+        may come from there; C{"address"}, there are too many from there; C{"handshake"}, TLS came to nothing.
+    @ivar slowReaders: how many sessions were cut off because they did not read.
+    @ivar bearers: who those are that show a certificate.
     """
 
     noisy = False
@@ -47,10 +51,12 @@ class ManagerFactory(ServerFactory):
         outbox: Outbox | None = None,
         gate: Gate | None = None,
         sparing: Sparing | None = None,
+        bearers: Bearers | None = None,
     ) -> None:
         """
         @param outbox: where what is said in one go gathers; C{None}: its own.
         @param gate: lets connections in; C{None}: all of them.
+        @param bearers: who those are that show a certificate; C{None}: nobody.
         @param sparing: for what strangers do; C{None}: one by this factory's clock.
         """
         self.clock = clock
@@ -62,15 +68,18 @@ class ManagerFactory(ServerFactory):
         self.unread = Unread(limits.unreadBytesMax)
         self.gate = Gate() if gate is None else gate
         self.sparing = Sparing(clock) if sparing is None else sparing
-        self.refused = {"sessions": 0, "allow": 0, "address": 0}
+        self.refused = {"sessions": 0, "network": 0, "address": 0, "handshake": 0}
+        self.bearers = Bearers() if bearers is None else bearers
         self._waiters = waiters
-        self._sessions: set[ManagerProtocol] = set()
+        # A dict for its order: who came first is listed first.
+        self._sessions: dict[ManagerProtocol, None] = {}
+        self.slowReaders = 0
         self._numbered = 0
         self._finished: Deferred[None] | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         if not self.gate.isAllowed(addr):
-            self.refused["allow"] += 1
+            self.refused["network"] += 1
             more = self.sparing.more()
             if more is not None:
                 self._log.info(
@@ -78,7 +87,7 @@ class ManagerFactory(ServerFactory):
                     peer=hostOf(addr),
                     more=more,
                 )
-            return _TurnedAway()
+            return TurnedAway()
         self._numbered += 1
         protocol = ManagerProtocol(self._numbered)
         protocol.factory = self
@@ -100,17 +109,26 @@ class ManagerFactory(ServerFactory):
                     more=more,
                 )
             return Overloaded("too many connections from your address; close one first")
-        self._sessions.add(session)
+        self._sessions[session] = None
         return None
 
     def dismiss(self, session: ManagerProtocol) -> None:
         """A session is gone: so are those who wait on its behalf, and nothing else."""
         if session in self._sessions:
-            self._sessions.remove(session)
+            del self._sessions[session]
             self.gate.leave(session.peer)
         self.unread.forget(session)
         self._waiters.forget(session)
         self._allGone()
+
+    def setBearers(self, bearers: Bearers) -> int:
+        """
+        From now on, those that show a certificate are these: also in the sessions that there are.
+
+        @return: how many of those lost by it what their certificates gave them.
+        """
+        self.bearers = bearers
+        return sum(session.recognize() for session in tuple(self._sessions))
 
     def reconsider(self, isBelieved: Callable[[Principal], bool]) -> int:
         """
@@ -145,8 +163,12 @@ class ManagerFactory(ServerFactory):
         """How many there are."""
         return len(self._sessions)
 
+    def seen(self, count: int) -> list[SessionSeen]:
+        """Those that are there, at most so many, to look at."""
+        return [session.seen() for session in islice(self._sessions, count)]
 
-class _TurnedAway(Protocol):
+
+class TurnedAway(Protocol):
     """
     Somebody who may not come in, and is told nothing. (To make no protocol at all would do for a plain socket, but not
     for one inside TLS.)

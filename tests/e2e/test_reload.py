@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ import pytest
 
 from scalemgr.client.blocking import BlockingClient
 
-from .daemons import LOOPBACK, ROOT, TWIST, TWISTD, DaemonProcess, daemon
+from .daemons import LOOPBACK, ROOT, TWIST, TWISTD, daemon, hangUp
 
 CONFIG = f"""
 listen = ["{LOOPBACK}"]
@@ -62,23 +60,6 @@ def status(client: BlockingClient, extID: str, **more: Any) -> int:
     answer: dict[str, Any] = json.loads(client.call("Ping", more, extID).line)
     code: int = answer["status"]
     return code
-
-
-def hangUp(running: DaemonProcess, until: str) -> str:
-    """Send it SIGHUP, and wait until it has said that it is done."""
-    assert running.process.stdout is not None
-    patience = threading.Timer(30, running.process.kill)
-    patience.start()
-    try:
-        running.process.send_signal(signal.SIGHUP)
-        for line in running.process.stdout:
-            running.said += line
-            if until in line:
-                return line
-    finally:
-        patience.cancel()
-        patience.join()
-    raise AssertionError(f"it did not say so:\n{running.said}")
 
 
 @pytest.mark.parametrize("program", [TWIST, TWISTD], ids=["twist", "twistd -n"])
