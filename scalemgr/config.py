@@ -184,6 +184,12 @@ def load(path: Path) -> Settings:
         raise ConfigError(f"{path} is not TOML: {e}") from e
     except msgspec.ValidationError as e:
         raise ConfigError(f"{path}: {_explain(str(e))}") from e
+    _check(settings, path)
+    return settings
+
+
+def _check(settings: Settings, path: Path) -> None:
+    """See that what the declarations cannot say is so."""
     if settings.auth.algorithm not in ALGORITHMS:
         raise ConfigError(f"{path}: auth.algorithm: expected one of {', '.join(ALGORITHMS)}")
     if settings.idempotency.key not in ("extid", "explicit"):
@@ -196,24 +202,13 @@ def load(path: Path) -> Settings:
         networks(settings.access.allow)
     except ValueError as e:
         raise ConfigError(f"{path}: access.allow: {e}") from e
+    for key, expected in _LOG.items():
+        if getattr(settings.log, key) not in expected:
+            raise ConfigError(f"{path}: log.{key}: expected one of {', '.join(expected)}")
     sync = settings.sync
     if not sync.timeout_ms_min <= sync.timeout_ms <= sync.timeout_ms_max:
         raise ConfigError(f"{path}: sync.timeout_ms: expected {sync.timeout_ms_min} to {sync.timeout_ms_max}")
     _checkTls(settings.tls, path)
-    return settings
-
-
-def _checkTls(tls: Tls, path: Path) -> None:
-    if tls.client_certificate not in ("required", "optional"):
-        raise ConfigError(f"{path}: tls.client_certificate: expected required or optional")
-    if tls.key and not tls.certificate:
-        raise ConfigError(f"{path}: tls.key: there is no tls.certificate that it could belong to")
-    if tls.clients and not tls.client_ca:
-        raise ConfigError(f"{path}: tls.clients: without tls.client_ca clients are not asked for certificates")
-    try:
-        Bearers(tls.clients)
-    except BearerRefused as e:
-        raise ConfigError(f"{path}: tls.clients{e}") from e
 
 
 def capsOf(settings: Settings) -> dict[str, CapsOf]:
@@ -235,6 +230,25 @@ def capsOf(settings: Settings) -> dict[str, CapsOf]:
                 raise ValueError(f"principals.{id}.caps.{e}") from None
     return found
 
+
+def _checkTls(tls: Tls, path: Path) -> None:
+    if tls.client_certificate not in ("required", "optional"):
+        raise ConfigError(f"{path}: tls.client_certificate: expected required or optional")
+    if tls.key and not tls.certificate:
+        raise ConfigError(f"{path}: tls.key: there is no tls.certificate that it could belong to")
+    if tls.clients and not tls.client_ca:
+        raise ConfigError(f"{path}: tls.clients: without tls.client_ca clients are not asked for certificates")
+    try:
+        Bearers(tls.clients)
+    except BearerRefused as e:
+        raise ConfigError(f"{path}: tls.clients{e}") from e
+
+
+_LOG = {
+    "level": ("debug", "info", "warn", "error", "critical"),
+    "format": ("auto", "text", "json"),
+    "requests": ("failed", "all", "none"),
+}
 
 _AT = re.compile(r"(?P<what>.*) - at `\$\.?(?P<key>.*)`", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*?)`")

@@ -101,7 +101,6 @@ class Doors:
                     "clear. Use tls: instead",
                     description=description,
                 )
-        self._speakers.announce()
 
     def prepare(self, settings: Settings) -> Apply:
         """See that what is open may be open: C{IReloadable}."""

@@ -10,12 +10,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
+from zope.interface import implementer
 
 from .config import Settings, capsOf
 from .demo import ANONYMOUS
 from .finance.money import Currencies
 from .finance.questions import Bounds
-from .interfaces import ICommand, ILedger, IWatcher
+from .interfaces import ICommand, ILedger, IWatcher, Told
 from .reloading import Apply
 from .runtime.eventlog import EventLog
 from .runtime.forgetting import Forgetting
@@ -33,21 +34,45 @@ from .server.limits import Bounded, Lanes, SessionLimits
 from .server.outbox import Outbox
 from .server.rates import Rate, Rates
 from .server.sparing import Sparing
+from .web.counting import Counting
+from .web.disk import Disk
+from .web.eyes import Eyes
+from .web.seen import Seen, noCertificate
 
-__all__ = ["Rooms"]
+__all__ = ["Rooms", "Watchers"]
+
+
+@implementer(IWatcher)
+class Watchers:
+    """
+    Several, in turn.
+
+    @param seconds: the time, of a clock that is never set.
+    """
+
+    def __init__(self, seconds: Callable[[], float], watchers: Iterable[IWatcher]) -> None:
+        # An attribute, not a method: one call less for each request.
+        self.seconds = seconds
+        self._watchers = tuple(watchers)
+
+    def told(self, told: Told) -> None:
+        for watcher in self._watchers:
+            watcher.told(told)
 
 
 class Rooms:
     """
     All that a daemon is made of, between the ledger and the doors.
 
-    @param watcher: is told of each request that was answered.
+    @param watchers: are told of each request that was answered.
+    @param certificateExpires: when the certificate of the doors ends, in unix seconds; C{None}: there is none.
     @ivar threads: those to start and, in this order, to stop; the last is the ledger's.
     @ivar inLedger: runs the ledger's methods in its thread.
     @ivar inHelpers: runs anything else that blocks, as much of it as there is.
-    @ivar gate: lets connections in, and counts those that it does not.
-    @ivar rates: how often a caller may ask, and how many requests were refused for it.
+    @ivar gate: lets connections in.
+    @ivar rates: how often a caller may ask.
     @ivar forgetting: C{None} if keys are kept for ever.
+    @ivar eyes: what an operator looks with; C{None} if nobody is to look.
     """
 
     def __init__(
@@ -60,7 +85,8 @@ class Rooms:
         keys: Keys | None,
         *,
         demo: bool,
-        watcher: IWatcher | None = None,
+        watchers: Iterable[IWatcher] = (),
+        certificateExpires: Callable[[], float | None] = noCertificate,
     ) -> None:
         self._reactor = reactor
         limits = settings.limits
@@ -88,6 +114,7 @@ class Rooms:
             batchMax=limits.batch,
             orderBlock=settings.orders.block,
             gathering=outbox,
+            steady=reactor.seconds,
         )
         keepDays = settings.idempotency.keep_days
         self.forgetting = Forgetting(clock, reactor, ledger, self.runtime, inReader, keepDays) if keepDays else None
@@ -109,7 +136,10 @@ class Rooms:
         self.auth = Authenticator(clock, keys, ANONYMOUS if demo else None)
         self.rates = Rates(reactor, *_rates(settings))
         self.gate = Gate(_gateRules(settings))
-        self.dispatcher = Dispatcher(commands, house, self.auth, watcher, self.rates)
+        # What nobody looks at is not counted.
+        counting = Counting(reactor.seconds) if settings.web.listen else None
+        watching = [*watchers, counting] if counting is not None else [*watchers]
+        self.dispatcher = Dispatcher(commands, house, self.auth, Watchers(reactor.seconds, watching), self.rates)
         self.factory = ManagerFactory(
             clock,
             self.dispatcher,
@@ -122,6 +152,12 @@ class Rooms:
             Sparing(reactor),
             Bearers(settings.tls.clients),
         )
+        self.eyes: Eyes | None = None
+        if counting is not None:
+            disk = Disk(clock, reactor, ledger, self._inHelper)
+            self.eyes = Eyes(
+                Seen(reactor, self.dispatcher, self.auth, self.factory, counting, disk, certificateExpires)
+            )
 
     def prepare(self, settings: Settings) -> Apply:
         """Let everything that has a bound have another one: C{IReloadable}."""

@@ -1,12 +1,12 @@
 """The daemon as one service: what starts in which order, and what stops in which.
 
-Starting: the doors, then the ledger, then the runtime. All of it happens before the reactor serves anybody, so
-what fails stops the start with one sentence and a status that is not 0.
+Starting: the doors, that of the site too, then the ledger, then the runtime. All of it happens before the reactor
+serves anybody, so what fails stops the start with one sentence and a status that is not 0.
 
 Running: on SIGHUP it reads its configuration again (L{scalemgr.reloading}).
 
 Stopping: the doors are shut; new work is refused with 503; what was taken is finished and answered; the
-sessions are closed; the ledger is let go.
+sessions are closed; the site, which could be asked until now, is closed; the ledger is let go.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from msgspec.structs import replace
-from twisted.application.service import Service
+from twisted.application.service import IServiceCollection, Service
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IAddress
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from . import __version__
@@ -32,7 +33,7 @@ from .believing import Believing
 from .config import Settings
 from .demo import EXAMPLE, provide
 from .doors import Doors, StartFailed
-from .interfaces import ICommand
+from .interfaces import ICommand, IWatcher
 from .joining import Rooms
 from .ledger.errors import LedgerRefused
 from .ledger.url import folderOf, ledgerAt
@@ -42,6 +43,7 @@ from .server.auth import Keys
 from .server.discovery import Broken
 from .server.protocol import LINGER_S
 from .speakers import Speakers
+from .windows import Windows
 from .wire.errors import LedgerFailed
 
 __all__ = ["ManagerService", "StartFailed"]
@@ -59,6 +61,8 @@ class ManagerService(Service):
     @param read: reads the settings again; C{None}: they stay as they are.
     @param onHangUp: has something called when the process is told to read its configuration again (SIGHUP).
     @param parts: what else can have other settings while it runs.
+    @param watchers: are told of each request that was answered.
+    @param observer: what the application that this becomes a part of logs to; C{None}: whatever else it finds.
     """
 
     name = "scalemgr"
@@ -77,6 +81,8 @@ class ManagerService(Service):
         read: Callable[[], Settings] | None = None,
         onHangUp: Callable[[Callable[[], object]], None] | None = None,
         parts: Iterable[IReloadable] = (),
+        watchers: Iterable[IWatcher] = (),
+        observer: ILogObserver | None = None,
     ) -> None:
         self._reactor = reactor
         self._clock = WallClock(reactor)
@@ -90,36 +96,30 @@ class ManagerService(Service):
         self._onHangUp = onHangUp
         self._parts = list(parts)
         self._reloading: Reloading | None = None
+        self._ignoreHangUps: Callable[[], None] | None = None
         self.speakers = Speakers(self._clock, settings.tls, base)
         self._doors = Doors(reactor, self.speakers, demo=demo)
+        self._windows = Windows(reactor, self.speakers, demo=demo)
+        self._watchers = watchers
+        self._observer = observer
+
+    def setServiceParent(self, parent: IServiceCollection) -> None:
+        if self._observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._observer)
+        super().setServiceParent(parent)
 
     # -- start ------------------------------------------------------------------------------------------
 
     def startService(self) -> None:
         settings = self._settings
-        for broken in self._broken:
-            self._log.failure(
-                "the plugin module {module} cannot be imported, its commands are missing: {why}",
-                broken.failure,
-                module=broken.module,
-                why=broken.failure.getErrorMessage(),
-            )
+        self._tellBroken()
         self._temporary = TemporaryDirectory(prefix="scalemgr-demo-") if settings.ledger == "demo:" else None
         url = settings.ledger if self._temporary is None else f"sqlite:{self._temporary.name}"
-        nowMs = int(self._clock.seconds() * 1000)
         try:
-            self._ledger = ledgerAt(url, self._base)
-            self._rooms = Rooms(
-                self._reactor, self._clock, settings, self._commands, self._ledger, self._keys, demo=self._demo
-            )
-            # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
-            self._doors.open(settings.listen, self._rooms.factory, allowPlain=settings.access.allow_plain)
-            self._ledger.open(nowMs)
-            if self._demo:
-                provide(self._ledger, nowMs)
-            firstOrder = self._ledger.reserveOrders(settings.orders.block)
+            firstOrder = self._open(url)
         except BaseException as e:
             self._doors.abandon()
+            self._windows.abandon()
             if isinstance(e, (LedgerRefused, LedgerFailed)):
                 raise StartFailed(str(e)) from e
             raise
@@ -131,17 +131,44 @@ class ManagerService(Service):
         rooms.runtime.start(firstOrder)
         if rooms.forgetting is not None:
             rooms.forgetting.start()
+        if rooms.eyes is not None:
+            rooms.eyes.start()
         if self._read is not None:
             self._reloading = Reloading(settings, self._read, self._changeable(), rooms.inHelpers)
             if self._onHangUp is not None:
                 self._onHangUp(self.reload)
         self._announce(url)
 
+    def _open(self, url: str) -> int:
+        """Join the rooms, open the doors and the ledger; the first of the orders that were reserved in it."""
+        settings, nowMs = self._settings, int(self._clock.seconds() * 1000)
+        self._ledger = ledgerAt(url, self._base)
+        self._rooms = rooms = Rooms(
+            self._reactor,
+            self._clock,
+            settings,
+            self._commands,
+            self._ledger,
+            self._keys,
+            demo=self._demo,
+            certificateExpires=self.speakers.certificateExpires,
+            watchers=self._watchers,
+        )
+        # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
+        self._doors.open(settings.listen, rooms.factory, allowPlain=settings.access.allow_plain)
+        if rooms.eyes is not None:
+            self._windows.open(settings, rooms.eyes)
+        self.speakers.announce()
+        self._ledger.open(nowMs)
+        if self._demo:
+            provide(self._ledger, nowMs)
+        return self._ledger.reserveOrders(settings.orders.block)
+
     def _changeable(self) -> list[IReloadable]:
         """All that can have other settings from now on, in the order in which it gets them."""
         rooms = self._rooms
         believing = [] if self._keys is None else [Believing(self._keys, rooms.auth, rooms.factory, self._base)]
-        return [*believing, rooms, self._doors, self.speakers, self, *self._parts]
+        return [*believing, rooms, self._doors, self._windows, self.speakers, self, *self._parts]
 
     # -- other settings ---------------------------------------------------------------------------------
 
@@ -157,6 +184,15 @@ class ManagerService(Service):
             self._raiseFileLimit()
 
         return apply
+
+    def _tellBroken(self) -> None:
+        for broken in self._broken:
+            self._log.failure(
+                "the plugin module {module} cannot be imported, its commands are missing: {why}",
+                broken.failure,
+                module=broken.module,
+                why=broken.failure.getErrorMessage(),
+            )
 
     def _raiseFileLimit(self) -> None:
         """Each session is an open file, and the system's usual limit is far below what is configured."""
@@ -181,6 +217,8 @@ class ManagerService(Service):
         self._log.info("the log is {epoch} and has {seq} entries", epoch=self._ledger.epoch, seq=self._ledger.book.seq)
         if self._demo:
             self._log.warn("DEMO: anybody on this machine is a manager of this ledger")
+        for url in self._windows.urls():
+            self._log.info("console at {url}", url=url)
         for door in self._doors:
             self._log.info("listening on {door}", door=str(door))
             address = door.port.getHost()
@@ -224,6 +262,9 @@ class ManagerService(Service):
         await finished
         if hurry.active():
             hurry.cancel()
+        await self._windows.close()
+        if rooms.eyes is not None:
+            await rooms.eyes.stop()
         rooms.waiters.stop()
         for thread in rooms.threads[:-1]:
             # A session that went away may have left a question behind; it ends before the ledger does.
@@ -246,6 +287,10 @@ class ManagerService(Service):
     def addresses(self) -> list[IAddress]:
         """Where it listens."""
         return self._doors.addresses()
+
+    def webAddresses(self) -> list[IAddress]:
+        """Where its site listens."""
+        return self._windows.addresses()
 
     def sessions(self) -> int:
         """How many there are."""

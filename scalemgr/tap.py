@@ -6,7 +6,10 @@ The only place that takes the reactor.
 from __future__ import annotations
 
 import gc
+import os
 import signal
+import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,6 +23,8 @@ from .believing import keysOf
 from .config import ConfigError, Settings, load
 from .ledger.errors import LedgerRefused
 from .ledger.url import probe
+from .logs.places import CannotLog, Surroundings, findLog
+from .logs.requests import RequestLines
 from .runtime.clocks import makeSteady
 from .server.discovery import findCommands
 from .server.dispatch import CommandClash, checkCommands
@@ -35,11 +40,12 @@ _COLLECT_AFTER = 20_000
 class Options(_Options):
     """The command line. What it says goes before the configuration file, and that before the defaults."""
 
-    synopsis = "[--config FILE] [--listen ENDPOINT]... [--ledger URL] [--demo]"
+    synopsis = "[--config FILE] [--listen ENDPOINT]... [--ledger URL] [--web ENDPOINT] [--demo]"
     longdesc = "ScaleTrade's manager TCP API, on a durable ledger."
     optParameters = [
         ["config", "c", None, "The configuration, a TOML file; etc/scalemgr.toml shows every setting"],
         ["ledger", "l", None, "sqlite:FOLDER or memory:"],
+        ["web", "w", None, "A Twisted endpoint for metrics, health, status and the console; empty: none"],
     ]
     optFlags = [["demo", None, "Let anybody on this machine in, with accounts to play with, in a temporary ledger"]]
 
@@ -87,8 +93,12 @@ class Options(_Options):
             settings = replace(settings, ledger="demo:")
         if self["listen"]:
             settings = replace(settings, listen=self["listen"])
+        if self["web"] is not None:
+            settings = replace(settings, web=replace(settings.web, listen=self["web"]))
         if self["ledger"] is not None:
             settings = replace(settings, ledger=self["ledger"])
+        if self["web"] is not None:
+            settings = replace(settings, web=replace(settings.web, listen=self["web"]))
         return settings
 
 
@@ -114,6 +124,10 @@ def _onHangUp(reactor: Any, call: Callable[[], object]) -> None:
 
 def makeService(options: Options, reactor: Any = None) -> IService:
     """The daemon, ready to start. Without a reactor it is the one that runs, and SIGHUP is heeded."""
+    try:
+        log = findLog(options.parent, options.settings, Surroundings(sys.argv, sys.stdout, os.environ, time.time))
+    except CannotLog as e:
+        raise SystemExit(f"scalemgr: {e}") from None
     onHangUp = None
     if reactor is None:
         from twisted.internet import reactor as running
@@ -122,6 +136,10 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         onHangUp = partial(_onHangUp, reactor)
         makeSteady(reactor)
         reactor.callWhenRunning(_calmCollector)
+        if log is not None:
+            reactor.callWhenRunning(log.start)
+            reactor.addSystemEventTrigger("after", "shutdown", log.stop)
+    requests = RequestLines(log, options.settings, time.time, reactor.seconds)
     return ManagerService(
         reactor,
         options.settings,
@@ -132,4 +150,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         demo=bool(options["demo"]),
         read=options.read,
         onHangUp=onHangUp,
+        parts=[requests] if log is None else [requests, log],
+        watchers=[requests],
+        observer=log,
     )

@@ -96,12 +96,14 @@ class Authenticator:
 
     @param keys: C{None}: no token is accepted.
     @param anonymous: who a session without a token is, or C{None}: nobody.
+    @ivar refused: how many tokens were shown and not believed.
     """
 
     def __init__(self, clock: IReactorTime, keys: Keys | None, anonymous: Principal | None = None) -> None:
         self._clock = clock
         self._keys = keys
         self.anonymous = anonymous
+        self.refused = 0
         # Verifying costs far more than everything else about a request.
         self._known: OrderedDict[str, Principal] = OrderedDict()
 
@@ -114,13 +116,17 @@ class Authenticator:
         if self._keys is None and self.anonymous is not None:
             # Whoever needs no token may bring any: the published clients always do.
             return self.anonymous
-        known = self._known.get(token)
-        if known is None:
-            known = self._known[token] = self._verified(token)
-            if len(self._known) > _CACHED_TOKENS_MAX:
-                self._known.popitem(last=False)
-        elif self._clock.seconds() >= known.expires:
-            raise TokenRefused(f"it has expired{_whose(known)}")
+        try:
+            known = self._known.get(token)
+            if known is None:
+                known = self._known[token] = self._verified(token)
+                if len(self._known) > _CACHED_TOKENS_MAX:
+                    self._known.popitem(last=False)
+            elif self._clock.seconds() >= known.expires:
+                raise TokenRefused(f"it has expired{_whose(known)}")
+        except TokenRefused:
+            self.refused += 1
+            raise
         return known
 
     def current(self, principal: Principal) -> Principal:

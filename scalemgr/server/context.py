@@ -113,6 +113,11 @@ class Context(Struct, eq=False):
         return self._again and not self._submitted
 
     @property
+    def submitted(self) -> bool:
+        """Did this request ask for something to be booked?"""
+        return bool(self._submitted)
+
+    @property
     def replayed(self) -> bool:
         """Is what became of this request the outcome of an earlier one?"""
         for submission in self._submitted:  # noqa: SIM110 - this is asked of each answer, and any() takes twice as long

@@ -35,6 +35,7 @@ from ..wire.messages import Json, Request, encode
 from .auth import Authenticator, Principal
 from .context import Context, House, ISubscriber
 from .rates import Rates
+from .tracing import traced
 
 __all__ = ["CommandClash", "Dispatcher", "ISession", "checkCommands", "packageOf"]
 
@@ -101,11 +102,11 @@ class Dispatcher:
 
         @param again: is one with its extID under way on the session? Then it may only be the same, by its key.
         """
-        asked = _Asked(session, request.extIDText, request.command)
+        asked = _Asked(session, request.extIDText, request.command, traceparent=request.traceparent)
         if self._watcher is not None:
             asked.since = self._watcher.seconds()
         try:
-            principal = self._principal(session, request)
+            principal = asked.principal = self._principal(session, request)
             if self.stopping:
                 raise ShuttingDown
             if self._rates.isOn and (retryAfterMs := self._rates.take(principal.id)):
@@ -117,13 +118,20 @@ class Dispatcher:
             params = convert(request.data, command.params)
             asked.login = getattr(params, "login", 0) or 0
             context = asked.context = Context(
-                self.house, session, principal, request.extID, request.extIDText, again, self._logger
+                self.house,
+                session,
+                principal,
+                request.extID,
+                request.extIDText,
+                again,
+                self._logger if not request.traceparent else traced(self._logger, request.traceparent),
             )
             result = command.run(context, params)
             # A dict is a Mapping; but to ask for that takes three times as long, and it nearly always is one.
             if not isinstance(result, (dict, Mapping)):
                 waiting = _deferred(result, command).addCallback(self._intercept, asked)
             elif "__deferred" in result:
+                asked.waited = True
                 waiting = context.wait(awaitedFrom(result["__deferred"]))
             else:
                 status, data = _said(result, context)
@@ -138,6 +146,19 @@ class Dispatcher:
         # One pair of callbacks and no more: what each costs is paid by every deposit.
         args = (asked,)
         waiting.addCallbacks(self._answer, self._failed, callbackArgs=args, errbackArgs=args)
+
+    def refused(self, session: ISession, extIDText: Json, name: str, error: ManagerError) -> None:
+        """
+        A session has said no by itself, to a line that never came to be a request: let the watcher know.
+
+        @param name: the command that it asks for, as far as it can be read.
+        """
+        if self._watcher is not None:
+            asked = _Asked(session, extIDText, name, self.commands.get(name), since=self._watcher.seconds())
+            asked.principal = session.principal
+            if asked.command is not None:
+                asked.name = asked.command.name
+            self._tell(asked, error.status, error.details, error)
 
     def _answer(self, result: Mapping[str, Any] | Entry, asked: _Asked) -> None:
         """What a command came to, later."""
@@ -185,9 +206,10 @@ class Dispatcher:
     def _intercept(self, result: Mapping[str, Any], asked: _Asked) -> Mapping[str, Any] | Deferred[Entry]:
         """The intermediate answer of a sync command is not sent; the event is, when it comes."""
         if not isinstance(result, Mapping):
-            raise TypeError(f"{asked.name} came to {result!r}, which is not a mapping")
+            raise TypeError(f"{asked.name} came to a {type(result).__name__}, which is not a mapping")
         if "__deferred" not in result:
             return result
+        asked.waited = True
         assert asked.context is not None
         return asked.context.wait(awaitedFrom(result["__deferred"]))
 
@@ -227,18 +249,21 @@ class Dispatcher:
             login, order = about.login, about.order
         else:
             login, order = asked.login, about.get("order", 0)
-        context, principal = asked.context, asked.session.principal
+        context, principal = asked.context, asked.principal
         self._watcher.told(
             Told(
                 "" if asked.command is None else asked.name,
                 asked.extIDText,
-                context.principal.id if context is not None else "" if principal is None else principal.id,
-                login,
+                "" if principal is None else principal.id,
+                login if type(login) is int else 0,
                 order if type(order) is int else 0,
                 status,
                 self._watcher.seconds() - asked.since,
                 error,
                 context is not None and context.replayed,
+                asked.traceparent,
+                asked.waited,
+                context is not None and context.submitted,
             )
         )
 
@@ -246,8 +271,9 @@ class Dispatcher:
         """Log a bug of ours, or of a plugin; the reference under which it stands there."""
         self._errors += 1
         reference = f"E{int(self.house.clock.seconds()):x}-{self._errors}"
-        principal = asked.session.principal
-        self._log.failure(
+        principal = asked.principal
+        log = traced(self._logger, asked.traceparent) if asked.traceparent else self._logger
+        log.failure(
             "{reference}: {command!r} of {principal} with extID {extID} failed",
             failure,
             reference=reference,
@@ -265,18 +291,24 @@ class _Asked(Struct, eq=False):
 
     @ivar name: the command as it was asked for; once it is found, its own name.
     @ivar command: the command, once it is found.
+    @ivar principal: who asks, once that is known.
     @ivar context: what it is given, once that is made.
     @ivar since: when it came, by the watcher's clock.
     @ivar login: the account that it is about, or 0.
+    @ivar waited: does its answer wait for an event?
+    @ivar traceparent: the trace that it is a part of, or empty.
     """
 
     session: ISession
     extIDText: Json
     name: str
     command: ICommand | None = None
+    principal: Principal | None = None
     context: Context | None = None
     since: float = 0.0
     login: int = 0
+    waited: bool = False
+    traceparent: str = ""
 
 
 _UNSENT = "an answer could not be sent"
@@ -334,7 +366,9 @@ def _deferred(result: object, command: ICommand) -> Deferred[Any]:
         return result
     if iscoroutine(result):
         return Deferred.fromCoroutine(result)
-    raise TypeError(f"{command.name} returned {result!r}, which is neither a mapping nor a Deferred of one")
+    raise TypeError(
+        f"{command.name} returned a {type(result).__name__}, which is neither a mapping nor a Deferred of one"
+    )
 
 
 def _said(result: Mapping[str, Any] | Entry, context: Context) -> tuple[int, Json]:
@@ -347,4 +381,7 @@ def _said(result: Mapping[str, Any] | Entry, context: Context) -> tuple[int, Jso
     if "__status" not in result:
         return 200, encode(result)
     data = dict(result)
-    return data.pop("__status"), encode(data)
+    status = data.pop("__status")
+    if not isinstance(status, int) or not 100 <= status < 600:
+        raise TypeError("__status is none: it is a number from 100 to 599")
+    return int(status), encode(data)

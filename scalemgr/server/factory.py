@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -19,10 +20,10 @@ from .dispatch import Dispatcher
 from .gate import Gate, hostOf
 from .limits import SessionLimits, Unread
 from .outbox import Outbox
-from .protocol import ManagerProtocol
+from .protocol import ManagerProtocol, SessionSeen
 from .sparing import Sparing
 
-__all__ = ["ManagerFactory"]
+__all__ = ["ManagerFactory", "TurnedAway"]
 
 
 class ManagerFactory(ServerFactory):
@@ -30,9 +31,9 @@ class ManagerFactory(ServerFactory):
     Makes sessions, and knows those that there are.
 
     @ivar limits: may be replaced at any time.
-    @ivar crowded: how many connections were one too many.
-    @ivar tokensRefused: how many tokens were not accepted.
-    @ivar handshakesFailed: how many TLS handshakes came to nothing, but for those of peers that just left.
+    @ivar refused: how many connections were not taken, by why: C{"sessions"}, there are too many; C{"network"}, nobody
+        may come from there; C{"address"}, there are too many from there; C{"handshake"}, TLS came to nothing.
+    @ivar slowReaders: how many sessions were cut off because they did not read.
     @ivar bearers: who those are that show a certificate.
     """
 
@@ -67,17 +68,18 @@ class ManagerFactory(ServerFactory):
         self.unread = Unread(limits.unreadBytesMax)
         self.gate = Gate() if gate is None else gate
         self.sparing = Sparing(clock) if sparing is None else sparing
-        self.crowded = 0
-        self.tokensRefused = 0
-        self.handshakesFailed = 0
+        self.refused = {"sessions": 0, "network": 0, "address": 0, "handshake": 0}
         self.bearers = Bearers() if bearers is None else bearers
         self._waiters = waiters
-        self._sessions: set[ManagerProtocol] = set()
+        # A dict for its order: who came first is listed first.
+        self._sessions: dict[ManagerProtocol, None] = {}
+        self.slowReaders = 0
         self._numbered = 0
         self._finished: Deferred[None] | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         if not self.gate.isAllowed(addr):
+            self.refused["network"] += 1
             more = self.sparing.more()
             if more is not None:
                 self._log.info(
@@ -85,7 +87,7 @@ class ManagerFactory(ServerFactory):
                     peer=hostOf(addr),
                     more=more,
                 )
-            return _TurnedAway()
+            return TurnedAway()
         self._numbered += 1
         protocol = ManagerProtocol(self._numbered)
         protocol.factory = self
@@ -94,9 +96,10 @@ class ManagerFactory(ServerFactory):
     def admit(self, session: ManagerProtocol) -> ManagerError | None:
         """Is there room for one more? If not, what it is told."""
         if len(self._sessions) >= self.limits.sessionsMax:
-            self.crowded += 1
+            self.refused["sessions"] += 1
             return Refused("too many sessions; try again later", RetCode.RET_USR_LIMIT_REACHED)
         if not self.gate.enter(session.peer):
+            self.refused["address"] += 1
             more = self.sparing.more()
             if more is not None:
                 self._log.info(
@@ -106,13 +109,13 @@ class ManagerFactory(ServerFactory):
                     more=more,
                 )
             return Overloaded("too many connections from your address; close one first")
-        self._sessions.add(session)
+        self._sessions[session] = None
         return None
 
     def dismiss(self, session: ManagerProtocol) -> None:
         """A session is gone: so are those who wait on its behalf, and nothing else."""
         if session in self._sessions:
-            self._sessions.remove(session)
+            del self._sessions[session]
             self.gate.leave(session.peer)
         self.unread.forget(session)
         self._waiters.forget(session)
@@ -160,8 +163,12 @@ class ManagerFactory(ServerFactory):
         """How many there are."""
         return len(self._sessions)
 
+    def seen(self, count: int) -> list[SessionSeen]:
+        """Those that are there, at most so many, to look at."""
+        return [session.seen() for session in islice(self._sessions, count)]
 
-class _TurnedAway(Protocol):
+
+class TurnedAway(Protocol):
     """
     Somebody who may not come in, and is told nothing. (To make no protocol at all would do for a plain socket, but not
     for one inside TLS.)

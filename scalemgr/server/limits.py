@@ -122,26 +122,31 @@ class Unread:
     What waits for those who do not read, of all sessions together. At the bound, who has not read for longest goes.
 
     @param bytesMax: how much that may be. May be changed at any time.
+    @ivar bytes: how much it is.
     """
 
     def __init__(self, bytesMax: int) -> None:
         self.bytesMax = bytesMax
-        self._bytes = 0
+        self.bytes = 0
         # Who has not read for longest comes first.
         self._of: dict[IUnread, int] = {}
 
     def add(self, session: IUnread, count: int) -> None:
         """So many bytes more."""
         self._of[session] = self._of.get(session, 0) + count
-        self._bytes += count
-        while self._bytes > self.bytesMax:
+        self.bytes += count
+        while self.bytes > self.bytesMax:
             oldest = next(iter(self._of))
             self.forget(oldest)
             oldest.tooMuch()
 
     def forget(self, session: IUnread) -> None:
         """It has read everything, or is gone."""
-        self._bytes -= self._of.pop(session, 0)
+        self.bytes -= self._of.pop(session, 0)
+
+    def waiting(self, session: IUnread) -> int:
+        """How much waits for this one."""
+        return self._of.get(session, 0)
 
 
 class Turns:

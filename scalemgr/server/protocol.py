@@ -19,6 +19,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from cryptography.x509 import Certificate
+from msgspec import Struct
 from twisted.internet import tcp
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import (
@@ -36,6 +37,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..finance.channels import Channels
+from ..wire.codes import SessionType
 from ..wire.errors import ExtIDInUse, InvalidData, ManagerError, PermissionDenied, TokenRefused
 from ..wire.messages import BadLine, Json, decode, encode, marker, response
 from .auth import Principal
@@ -49,7 +51,7 @@ from .tokens import told
 if TYPE_CHECKING:
     from .factory import ManagerFactory
 
-__all__ = ["LINGER_S", "STRANGER_REFUSALS_MAX", "ManagerProtocol"]
+__all__ = ["LINGER_S", "STRANGER_REFUSALS_MAX", "ManagerProtocol", "SessionSeen"]
 
 #: How long a session that is being closed may take to read its last lines, in seconds.
 LINGER_S = 5.0
@@ -60,8 +62,34 @@ STRANGER_REFUSALS_MAX = 100
 # More than this does not wait for the rest of what there is to say.
 _PILE_BYTES = 64 * 1024
 
+# The mark that a session is closed because it does not read.
+_LAGGED = "lagged"
+
 _NULL = Json("null")
 _BLANK = b"\r"
+
+
+class SessionSeen(Struct, frozen=True):
+    """
+    A session, to look at.
+
+    @ivar principal: the id of who it speaks for; empty: it has shown no valid token.
+    @ivar role: the name of its C{SESSION_*}, less that; empty, too.
+    @ivar peer: from where it came.
+    @ivar inFlight: how many of its requests are under way.
+    @ivar buffered: how many bytes wait for it to read.
+    @ivar since: when it came, in unix seconds.
+    @ivar seq: the entry up to which it was sent events.
+    """
+
+    number: int
+    principal: str
+    role: str
+    peer: str
+    inFlight: int
+    buffered: int
+    since: float
+    seq: int
 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener)
@@ -117,6 +145,7 @@ class ManagerProtocol(LineReceiver):
     def connectionMade(self) -> None:
         limits = self.factory.limits
         self._open = True
+        self._since = self.factory.clock.seconds()
         self.peer: IAddress = self.transport.getPeer()
         self._stream = Stream(self, self.factory.events, self.factory.clock, limits.bufferBytesMax)
         self.turns = Turns(self.factory.clock)
@@ -151,6 +180,7 @@ class ManagerProtocol(LineReceiver):
                 self._certificate = None if shown is None else shown.to_cryptography()
             except ValueError as e:
                 # OpenSSL is less particular.
+                self.factory.refused["handshake"] += 1
                 self._say(f"the certificate that it has shown cannot be read: {e}")
                 self._break()
                 return
@@ -165,7 +195,7 @@ class ManagerProtocol(LineReceiver):
         if self._isShaking and self._open:
             why = whyFailed(self.transport, reason)
             if why is not None:
-                self.factory.handshakesFailed += 1
+                self.factory.refused["handshake"] += 1
                 self._say(f"the TLS handshake failed: {why}")
         self._open = False
         self._stopAuthTimer()
@@ -210,8 +240,13 @@ class ManagerProtocol(LineReceiver):
 
     def _endWith(self, error: ManagerError) -> None:
         """Say one last thing."""
-        self.write(response(_NULL, error.status, encode(error.data())))
+        self._refuse(_NULL, error)
         self._leave()
+
+    def _refuse(self, extIDText: Json, error: ManagerError, name: str = "") -> None:
+        """Say no, without asking anybody."""
+        self.write(response(extIDText, error.status, encode(error.data())))
+        self.factory.dispatcher.refused(self, extIDText, name, error)
 
     def _leave(self) -> None:
         """Close, and see that what was said arrives."""
@@ -245,6 +280,20 @@ class ManagerProtocol(LineReceiver):
         if timer is not None and timer.active():
             timer.cancel()
         self.transport.abortConnection()
+
+    def seen(self) -> SessionSeen:
+        """It, to look at."""
+        principal = self.principal
+        return SessionSeen(
+            self.number,
+            "" if principal is None else principal.id,
+            "" if principal is None else SessionType(principal.role).name.removeprefix("SESSION_"),
+            hostOf(self.peer),
+            self._underWay,
+            max(self._piled, self.factory.unread.waiting(self)),
+            self._since,
+            self._stream.seq,
+        )
 
     def _break(self) -> None:
         """End a handshake, without a word."""
@@ -323,7 +372,6 @@ class ManagerProtocol(LineReceiver):
     def tokenRefused(self, why: str) -> None:
         """A token is not accepted: C{ISession} of dispatch. So many of them end the session, and so many are logged."""
         badTokensMax = self.factory.limits.badTokensMax
-        self.factory.tokensRefused += 1
         self._refusals += 1
         self._badTokens += 1
         self._badTokensEver += 1
@@ -346,7 +394,7 @@ class ManagerProtocol(LineReceiver):
     def _authLate(self) -> None:
         self._authTimer = None
         if self._isShaking:
-            self.factory.handshakesFailed += 1
+            self.factory.refused["handshake"] += 1
             self._say(f"its TLS handshake is not over after {self.factory.limits.authSeconds:g} seconds")
             self._break()
             return
@@ -399,7 +447,7 @@ class ManagerProtocol(LineReceiver):
         try:
             request = decode(line)
         except BadLine as e:
-            self.write(response(e.extID, e.error.status, encode(e.error.data())))
+            self._refuse(e.extID, e.error)
             self._countRefusal()
             return
         again = False
@@ -409,8 +457,7 @@ class ManagerProtocol(LineReceiver):
             if underWay is None:
                 self._inFlight[request.extIDText] = 1, key
             elif underWay[1] != key:
-                error = ExtIDInUse()
-                self.write(response(request.extIDText, error.status, encode(error.data())))
+                self._refuse(request.extIDText, ExtIDInUse(), request.command)
                 return
             else:
                 again = True
@@ -480,7 +527,7 @@ class ManagerProtocol(LineReceiver):
                 self._flush()
             return True
         if piled > self.factory.limits.bufferBytesMax:
-            self.cutShort("lagged", f"it does not read, and {self._piled} bytes have piled up")
+            self.cutShort(_LAGGED, f"it does not read, and {self._piled} bytes have piled up")
             return False
         self._pile.append(lines)
         self._piled = piled
@@ -510,6 +557,8 @@ class ManagerProtocol(LineReceiver):
 
     def cutShort(self, event: str, why: str) -> None:
         """It cannot be sent what it should be: say how far it came, and close: C{IStreamed}."""
+        if event == _LAGGED:
+            self.factory.slowReaders += 1
         self._log.info(
             "session {number} is closed at event {seq}: {why}", number=self.number, seq=self._stream.seq, why=why
         )
@@ -522,6 +571,7 @@ class ManagerProtocol(LineReceiver):
             "session {number} is cut off: it has not read for longest, and too much waits for all those who do not",
             number=self.number,
         )
+        self.factory.slowReaders += 1
         self._open = False
         self.cutOff()
 

@@ -20,8 +20,9 @@ ROOT = Path(__file__).parent.parent.parent
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 _LISTENING = re.compile(r"listening on tcp 127\.0\.0\.1:(\d+)")
 
-TWIST = ("-m", "twisted", "--log-format=text", "scalemgr")
-TWISTD = ("-c", "from twisted.scripts.twistd import run; run()", "--pidfile=", "-n", "scalemgr")
+# Many run at once on one machine, so none has a site unless a test says where.
+TWIST = ("-m", "twisted", "--log-format=text", "scalemgr", "--web=")
+TWISTD = ("-c", "from twisted.scripts.twistd import run; run()", "--pidfile=", "-n", "scalemgr", "--web=")
 
 
 class DaemonProcess:

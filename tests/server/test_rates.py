@@ -67,7 +67,6 @@ def test_whoKeepsToItsRateIsNeverRefused(rate: Rate, start: float) -> None:
     for _ in range(100):
         clock.advance(1 / rate.perSecond)
         assert rates.take("a") == 0
-    assert rates.refused == 1
 
 
 def test_idlenessIsNotSavedUp() -> None:

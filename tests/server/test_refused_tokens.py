@@ -286,7 +286,7 @@ def test_fiveBadTokens(known: bool) -> None:
     assert [(line["extID"], line["status"]) for line in lines] == [(4, 401), (None, 401)]
     assert lines[1]["data"]["message"] == "too many tokens that are not valid"
     assert session.transport.disconnecting
-    assert daemon.factory.tokensRefused == 5
+    assert daemon.auth.refused == 5
 
 
 @pytest.mark.parametrize("most", [1, 2, 7])

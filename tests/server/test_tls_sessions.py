@@ -250,7 +250,7 @@ def test_slowHandshake(tmp_path: Path, first: bytes, isDemo: bool) -> None:
     assert session.wire.value() == b""
     assert texts(logged) == ["session 1 from 192.168.1.1: its TLS handshake is not over after 30 seconds"]
     session.pump()
-    assert (doorway.daemon.factory.sessions(), doorway.daemon.factory.handshakesFailed) == (0, 1)
+    assert (doorway.daemon.factory.sessions(), doorway.daemon.factory.refused["handshake"]) == (0, 1)
 
 
 def test_handshakeAndTokenShareTheirTime(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_whoLeavesInItsHandshakeIsNotTold(doorway: Doorway) -> None:
         session.wire.disconnecting = True
         session.pump()
     assert texts(logged) == []
-    assert (doorway.daemon.factory.sessions(), doorway.daemon.factory.handshakesFailed) == (0, 0)
+    assert (doorway.daemon.factory.sessions(), doorway.daemon.factory.refused["handshake"]) == (0, 0)
 
 
 # -- end ------------------------------------------------------------------------------------------------
