@@ -39,7 +39,9 @@ __all__ = [
     "ISubmission",
     "ITicket",
     "IWatcher",
+    "Progress",
     "Refusal",
+    "Storage",
     "Told",
 ]
 
@@ -107,6 +109,7 @@ class Told(Struct, frozen=True):
     @ivar error: what was refused; C{None}: nothing was.
     @ivar replayed: is it the outcome of an earlier request?
     @ivar traceparent: as the client sent it, or empty.
+    @ivar waited: did the answer wait for an event, as that of a sync command does?
     @ivar submitted: did it ask for something to be booked?
     """
 
@@ -120,6 +123,7 @@ class Told(Struct, frozen=True):
     error: ManagerError | None = None
     replayed: bool = False
     traceparent: str = ""
+    waited: bool = False
     submitted: bool = False
 
     @property
@@ -139,6 +143,36 @@ class Told(Struct, frozen=True):
         if outcome in _OUTCOMES:
             return str(outcome)
         return "error" if self.status >= 500 and not isinstance(error, ShuttingDown) else "refused"
+
+
+class Progress(Struct, frozen=True):
+    """
+    How far the views of a log are.
+
+    @ivar reached: the last entry that they have.
+    @ivar failing: why they cannot go on now; empty: they can.
+    @ivar restarts: how often what makes them has ended, and was started again.
+    """
+
+    reached: int
+    failing: str = ""
+    restarts: int = 0
+
+
+class Storage(Struct, frozen=True):
+    """
+    What a ledger is kept in.
+
+    @ivar folder: where it is; empty: in memory.
+    @ivar files: the bytes of each of its files, by name.
+    @ivar free: how many bytes more there is room for; C{None}: that is not known.
+    @ivar refusal: why nothing can be written there, as far as can be seen without writing; empty: it can.
+    """
+
+    folder: str = ""
+    files: Mapping[str, int] = {}
+    free: int | None = None
+    refusal: str = ""
 
 
 class IPrincipal(Interface):
@@ -368,6 +402,7 @@ class ILedger(Interface):
 
     epoch: str = Attribute("The name of the log")
     book: Book = Attribute("The log folded, as of the last commit. Not to be changed")
+    progress: Progress = Attribute("How far the views are. Any thread may ask, and need not wait")
 
     def open(nowMs: int) -> None:
         """
@@ -388,7 +423,7 @@ class ILedger(Interface):
     def commit(requests: Sequence[Request], nowMs: int) -> list[Outcome]:
         """
         Settle a batch and make the entries durable, all or none, each with its idempotency key. A batch of
-        nothing catches up with the log.
+        nothing catches up with the log; and if the last one failed, it tries whether the log can be written again.
 
         @param nowMs: the time of the batch, in milliseconds since 1970.
         @return: one outcome a request.
@@ -409,6 +444,9 @@ class ILedger(Interface):
         @param nextOrder: the first order that was reserved and never handed to anyone, or C{None}: those
             from there on may be given out again.
         """
+
+    def storage() -> Storage:
+        """Look at what it is kept in. It may take as long as a disk takes."""
 
     def keyed(names: Collection[KeyName]) -> dict[KeyName, Entry]:
         """

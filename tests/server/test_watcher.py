@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 from zope.interface import implementer
 
-from scalemgr.interfaces import IWatcher, Told
+from scalemgr.interfaces import IContext, IWatcher, Told
 from scalemgr.joining import Watchers
 from scalemgr.wire.codes import RetCode
 from scalemgr.wire.errors import (
@@ -104,6 +104,48 @@ def test_later() -> None:
     assert [(*short(told), told.seconds) for told in watching.all] == [
         ("ThirdParty", '"slow"', "crm", 0, 7, 202, False, 3.0)
     ]
+
+
+def test_linesThatAreNoRequests() -> None:
+    """What a session refuses without asking anybody is told, too: a line that is no JSON, an extID in use under the
+    command's own name, and the last word to a peer whose line is too long."""
+    watching = Watching()
+    daemon = Daemon(watcher=watching)
+    session = daemon.staff()
+    watching.all.clear()
+    session.sendRaw(b"noise\r\n")
+    session.deposit("one", idempotency_key="a")
+    session.deposit("one", idempotency_key="b")
+    session.sendRaw(b"x" * 100_000)
+    assert [short(told) for told in watching.all] == [
+        ("", "null", "crm", 0, 0, 400, False),
+        ("BalanceInSync", '"one"', "crm", 0, 0, 409, False),
+        ("", "null", "crm", 0, 0, 400, False),
+    ]
+
+
+def test_waiting() -> None:
+    """Of an answer it is told whether it waited for an event: that of a sync command does, unless it is refused at
+    once; no other does, however long it takes."""
+    watching = Watching()
+
+    async def later(context: IContext) -> dict[str, Any]:
+        return {"__deferred": {"kind": "x", "event": "trade:event", "type": 0, "order": 77, "timeout": 100}}
+
+    daemon = Daemon(watcher=watching, also=[thirdParty(later)])
+    session = daemon.staff()
+    watching.all.clear()
+    session.deposit("sync")
+    session.deposit("plain", command="BalanceIn")
+    session.deposit("refused", login="x")
+    session.send("ThirdParty", "later")
+    daemon.clock.pump([0.0, 0.1, 0.1])
+    assert {told.extID: (told.status, told.waited) for told in watching.all} == {
+        '"sync"': (200, True),
+        '"plain"': (200, False),
+        '"refused"': (400, False),
+        '"later"': (504, True),
+    }
 
 
 def test_whoseTokenWasRefusedIsNobody() -> None:
