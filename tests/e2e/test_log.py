@@ -25,7 +25,7 @@ ACCOUNT = {"group": "g", "name": "n", "leverage": 1, "enable": 1, "email": ""}
 def configured(folder: Path, text: str) -> tuple[str, ...]:
     """The words for a daemon with these settings and the tests' key."""
     (folder / "scalemgr.key").write_bytes(SECRET)
-    (folder / "scalemgr.toml").write_text(f'listen = ["{LOOPBACK}"]\n{text}')
+    (folder / "scalemgr.toml").write_text(f'listen = ["{LOOPBACK}"]\n{text}\n[web]\nlisten = ""\n')
     return ("--config", str(folder / "scalemgr.toml"))
 
 
