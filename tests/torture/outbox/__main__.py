@@ -1,7 +1,7 @@
-"""Deposit a list of payments while everybody is killed, and see whether each is booked once: python -m tests.torture.outbox
+"""Deposit a list of payments while everybody is killed, and see whether each is booked once.
 
-With each of the three clients in turn, or one of them. Prints what was done, and each discrepancy; the exit status is 1
-if there is one, and its traces are kept.
+C{python -m tests.torture.outbox} does it with each of the three clients in turn, or with one of them. Prints what was
+done, and each discrepancy; the exit status is 1 if there is one, and its traces are kept.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ from .strikes import Plan
 def main() -> int:
     """The exit status."""
     plan = Plan()
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.torture.outbox", description=(__doc__ or "").split(":")[0] + "."
-    )
+    parser = argparse.ArgumentParser(prog="python -m tests.torture.outbox", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--payments", type=int, default=plan.payments, help="how long the list is")
     parser.add_argument("--kills", type=int, default=plan.kills, help="how often the daemon is killed")
     parser.add_argument("--client-kills", type=int, default=plan.payerKills, help="how often the client is killed")

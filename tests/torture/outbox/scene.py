@@ -27,7 +27,7 @@ from .check import Evidence, Leaving, check, depositsOf
 from .kept import Kept, kept
 from .notes import Doubt, Told
 from .payer import PayerSettings
-from .payments import DIGITS, Payment, drawn, write
+from .payments import DIGITS, drawn, write
 from .process import PayerProcess
 from .strikes import Plan, Strike
 from .strikes import drawn as drawnStrikes
