@@ -53,6 +53,7 @@ class Evidence(Struct):
     @ivar leavings: of each client that was killed, if it was careful, by its number from 1.
     @ivar unfinished: the keys that are in the outbox at the end and not certain.
     @ivar balances: what is on each account, as the daemon says, and how often that has changed.
+    @ivar isWhole: did it come to an end? Else what is not there may only not be there yet.
     """
 
     payments: Sequence[Payment]
@@ -61,6 +62,7 @@ class Evidence(Struct):
     leavings: dict[int, Leaving] = field(default_factory=dict)
     unfinished: Sequence[str] = ()
     balances: dict[int, tuple[Decimal, int]] = field(default_factory=dict)
+    isWhole: bool = True
 
 
 def depositsOf(log: Sequence[Entry]) -> list[Deposit]:
@@ -77,12 +79,8 @@ def depositsOf(log: Sequence[Entry]) -> list[Deposit]:
 
 def check(evidence: Evidence) -> list[str]:
     """Each discrepancy, in a sentence."""
-    return [
-        *_checkDeposits(evidence),
-        *_checkBalances(evidence),
-        *_checkNotes(evidence),
-        *_checkOutbox(evidence),
-    ]
+    wrong = [*_checkDeposits(evidence), *_checkNotes(evidence), *_checkLeavings(evidence)]
+    return wrong + (_checkEnd(evidence) if evidence.isWhole else [])
 
 
 def _checkDeposits(evidence: Evidence) -> list[str]:
@@ -93,9 +91,7 @@ def _checkDeposits(evidence: Evidence) -> list[str]:
     for payment in evidence.payments:
         deposits = found.pop(payment.reference, [])
         name = payment.reference
-        if not deposits:
-            wrong.append(f"{name} is missing: no deposit has it")
-        elif len(deposits) > 1:
+        if len(deposits) > 1:
             orders = ", ".join(str(deposit.order) for deposit in deposits)
             wrong.append(f"{name} was deposited {len(deposits)} times, as the orders {orders}")
         for deposit in deposits:
@@ -112,6 +108,20 @@ def _checkDeposits(evidence: Evidence) -> list[str]:
     for name, deposits in found.items():
         wrong += [f"order {deposit.order} of {name!r} is not in the list" for deposit in deposits]
     return wrong
+
+
+def _checkEnd(evidence: Evidence) -> list[str]:
+    booked = {deposit.reference for deposit in evidence.deposits}
+    told = {note.reference for notes in evidence.notes for note in notes if isinstance(note, Told)}
+    names = [payment.reference for payment in evidence.payments]
+    wrong = [f"{name} is missing: no deposit has it" for name in names if name not in booked]
+    wrong += [f"no client was told of {name}" for name in names if name not in told]
+    wrong += [f"{name} is in the outbox at the end, and not certain" for name in evidence.unfinished]
+    last = evidence.notes[-1] if evidence.notes else ()
+    left = {name for note in last if isinstance(note, Began) for name in note.left}
+    late = {note.reference for note in last if isinstance(note, (Told, Doubt)) and note.isLate}
+    wrong += [f"{name} was left in the outbox, and nobody told what became of it" for name in sorted(left - late)]
+    return wrong + _checkBalances(evidence)
 
 
 def _checkBalances(evidence: Evidence) -> list[str]:
@@ -133,13 +143,11 @@ def _words(account: tuple[Decimal, int] | None) -> str:
 def _checkNotes(evidence: Evidence) -> list[str]:
     wrong = []
     deposits = {(deposit.reference, deposit.order): deposit for deposit in evidence.deposits}
-    told: set[str] = set()
     for n, notes in enumerate(evidence.notes, 1):
         for note in notes:
             if isinstance(note, Doubt) and note.isRefused:
                 wrong.append(f"client {n}: {note.reference} was refused: {note.why}")
             elif isinstance(note, Told):
-                told.add(note.reference)
                 deposit = deposits.get((note.reference, note.order))
                 if deposit is None:
                     wrong.append(f"client {n}: {note.reference} is order {note.order}, it was told; there is none")
@@ -148,12 +156,11 @@ def _checkNotes(evidence: Evidence) -> list[str]:
                         f"client {n}: {note.reference} is of {note.profit} on login {note.login}, it was told; "
                         f"it is of {deposit.amount} on login {deposit.login}"
                     )
-    names = [payment.reference for payment in evidence.payments]
-    return wrong + [f"no client was told of {name}" for name in names if name not in told]
+    return wrong
 
 
-def _checkOutbox(evidence: Evidence) -> list[str]:
-    wrong = [f"{name} is in the outbox at the end, and not certain" for name in evidence.unfinished]
+def _checkLeavings(evidence: Evidence) -> list[str]:
+    wrong = []
     for n, leaving in evidence.leavings.items():
         lost = sorted(leaving.unheard - leaving.kept)
         wrong += [f"client {n}: {name} was booked, and was not in the outbox" for name in lost]
@@ -162,7 +169,4 @@ def _checkOutbox(evidence: Evidence) -> list[str]:
         found = [note.left for note in next_ if isinstance(note, Began)]
         if found and found[0] != leaving.unfinished:
             wrong.append(f"client {n} left {leaving.unfinished} in the outbox, and the next one found {found[0]}")
-    last = evidence.notes[-1] if evidence.notes else ()
-    left = {name for note in last if isinstance(note, Began) for name in note.left}
-    told = {note.reference for note in last if isinstance(note, (Told, Doubt)) and note.isLate}
-    return wrong + [f"{name} was left in the outbox, and nobody told what became of it" for name in sorted(left - told)]
+    return wrong

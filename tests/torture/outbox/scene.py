@@ -35,7 +35,7 @@ from .strikes import drawn as drawnStrikes
 __all__ = ["Campaign", "command", "run"]
 
 _PRINCIPAL = "psp"
-_ACCOUNTS = 3
+_ACCOUNTS = 2
 _LOOK_S = 0.002
 _COMMAND_S = 60.0
 # How often it is tried to hold the client at a moment when something is booked that it was not told.
@@ -98,7 +98,7 @@ class _Scene:
         self._payers: list[PayerProcess] = []
         self._told: set[str] = set()
         self._done: Counter[str] = Counter()
-        self._evidence = Evidence([], [])
+        self._evidence = Evidence([], [], isWhole=False)
         self._until = 0.0
 
     def play(self) -> Verdict:
@@ -116,6 +116,7 @@ class _Scene:
             self._pay()
             self._evidence.balances = self._balances(list(chain.from_iterable(logins.values())))
             self._daemon.end(SIGTERM)
+            self._evidence.isWhole = True
             wrong += self._audit()
         except (_CampaignFailed, DaemonFailed, OSError, sqlite3.Error, subprocess.TimeoutExpired) as e:
             wrong.append(f"the campaign could not go on: {e}")

@@ -125,6 +125,15 @@ def test_nothingNotedAtAll(evidence: Evidence) -> None:
     assert check(evidence) == []
 
 
+def test_notAtItsEnd(evidence: Evidence) -> None:
+    """Of a campaign that did not come to its end nothing is said to be missing; what is wrong already is told."""
+    doctored("payments", 3, Payment("d", 1003, "1"))(evidence)
+    evidence.isWhole = False
+    assert check(evidence) == []
+    doctored("deposits", 1, deposit(B, 2), deposit(B, 9))(evidence)
+    assert check(evidence) == ["b was deposited 2 times, as the orders 2, 9"]
+
+
 def test_depositsOfALog() -> None:
     """All that has to do with money is taken from the log, and what is not a plain deposit is said not to be one."""
     script = ScriptedLog()
