@@ -69,8 +69,8 @@ class Rooms:
     @ivar threads: those to start and, in this order, to stop; the last is the ledger's.
     @ivar inLedger: runs the ledger's methods in its thread.
     @ivar inHelpers: runs anything else that blocks, as much of it as there is.
-    @ivar gate: lets connections in, and counts those that it does not.
-    @ivar rates: how often a caller may ask, and how many requests were refused for it.
+    @ivar gate: lets connections in.
+    @ivar rates: how often a caller may ask.
     @ivar forgetting: C{None} if keys are kept for ever.
     @ivar eyes: what an operator looks with; C{None} if nobody is to look.
     """

@@ -29,10 +29,11 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from . import __version__
+from .activation import HandedOver
 from .believing import Believing
 from .config import Settings
 from .demo import EXAMPLE, provide
-from .doors import Doors, StartFailed
+from .doors import Doors, StartFailed, shown
 from .interfaces import ICommand, IWatcher
 from .joining import Rooms
 from .ledger.errors import LedgerRefused
@@ -43,6 +44,7 @@ from .server.auth import Keys
 from .server.discovery import Broken
 from .server.protocol import LINGER_S
 from .speakers import Speakers
+from .systemd import Systemd, Watchdog
 from .windows import Windows
 from .wire.errors import LedgerFailed
 
@@ -62,6 +64,8 @@ class ManagerService(Service):
     @param onHangUp: has something called when the process is told to read its configuration again (SIGHUP).
     @param parts: what else can have other settings while it runs.
     @param watchers: are told of each request that was answered.
+    @param systemd: is told how far the daemon is; C{None}: nobody is.
+    @param handedOver: descriptors of sockets that listen already.
     @param observer: what the application that this becomes a part of logs to; C{None}: whatever else it finds.
     """
 
@@ -83,6 +87,8 @@ class ManagerService(Service):
         parts: Iterable[IReloadable] = (),
         watchers: Iterable[IWatcher] = (),
         observer: ILogObserver | None = None,
+        systemd: Systemd | None = None,
+        handedOver: Iterable[int] = (),
     ) -> None:
         self._reactor = reactor
         self._clock = WallClock(reactor)
@@ -98,10 +104,12 @@ class ManagerService(Service):
         self._reloading: Reloading | None = None
         self._ignoreHangUps: Callable[[], None] | None = None
         self.speakers = Speakers(self._clock, settings.tls, base)
-        self._doors = Doors(reactor, self.speakers, demo=demo)
-        self._windows = Windows(reactor, self.speakers, demo=demo)
+        self._listening = HandedOver(reactor, handedOver)
+        self._doors = Doors(self._listening, self.speakers, demo=demo)
+        self._windows = Windows(self._listening, self.speakers, demo=demo)
         self._watchers = watchers
         self._observer = observer
+        self._systemd = Systemd({}, 0, reactor.seconds) if systemd is None else systemd
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
         if self._observer is not None and isinstance(parent, Componentized):
@@ -115,6 +123,7 @@ class ManagerService(Service):
         self._tellBroken()
         self._temporary = TemporaryDirectory(prefix="scalemgr-demo-") if settings.ledger == "demo:" else None
         url = settings.ledger if self._temporary is None else f"sqlite:{self._temporary.name}"
+        self._systemd.status(f"opening the ledger {url}")
         try:
             firstOrder = self._open(url)
         except BaseException as e:
@@ -138,6 +147,17 @@ class ManagerService(Service):
             if self._onHangUp is not None:
                 self._onHangUp(self.reload)
         self._announce(url)
+        self._watchdog = Watchdog(self._reactor, self._systemd, rooms.runtime, self._status)
+        # Before the reactor runs, nobody is answered.
+        self._reactor.callWhenRunning(self._serving)
+
+    def _serving(self) -> None:
+        self._systemd.ready(self._status())
+        self._watchdog.start()
+
+    def _status(self) -> str:
+        """What the daemon is at, for who looks at the service."""
+        return f"serving {self._rooms.factory.sessions()} sessions, the log has {self._ledger.book.seq} entries"
 
     def _open(self, url: str) -> int:
         """Join the rooms, open the doors and the ledger; the first of the orders that were reserved in it."""
@@ -158,6 +178,11 @@ class ManagerService(Service):
         self._doors.open(settings.listen, rooms.factory, allowPlain=settings.access.allow_plain)
         if rooms.eyes is not None:
             self._windows.open(settings, rooms.eyes)
+        if unclaimed := self._listening.unclaimed():
+            raise StartFailed(
+                f"systemd hands over {', '.join(map(shown, unclaimed))}, and no endpoint of listen is there: "
+                "add one to the configuration, or take it out of the socket unit"
+            )
         self.speakers.announce()
         self._ledger.open(nowMs)
         if self._demo:
@@ -174,7 +199,10 @@ class ManagerService(Service):
 
     def reload(self) -> Deferred[None]:
         """Read the configuration again; fires when that is over, however it ended. The log tells."""
-        return succeed(None) if self._reloading is None else self._reloading.reload()
+        if self._reloading is None:
+            return succeed(None)
+        self._systemd.reloading()
+        return self._reloading.reload().addCallback(lambda _: self._systemd.ready(self._status()))
 
     def prepare(self, settings: Settings) -> Apply:
         """What the service itself goes by: C{IReloadable}."""
@@ -235,6 +263,8 @@ class ManagerService(Service):
 
     async def _stop(self) -> None:
         self._log.info("stopping: no new work is taken")
+        self._watchdog.stop()
+        self._systemd.stopping("finishing what was taken")
         if self._reloading is not None:
             self._reloading.stop()
         rooms = self._rooms

@@ -98,16 +98,14 @@ class Speakers:
                 raise ConfigError(f"tls: {new.warnings[0]}. The one that was read before is still valid")
 
         def apply() -> str:
-            said = [
-                new.told
-                for speaker, new in zip(self._speakers, loaded, strict=True)
-                if speaker.loaded.certificate != new.certificate
-            ]
             self._tls = tls
+            said: dict[str, None] = {}
             for speaker, new in zip(self._speakers, loaded, strict=True):
+                # Doors with the same files have the same to say.
+                said |= dict.fromkeys(new.news(speaker.loaded))
                 speaker.loaded = new
             self._warn(loaded)
-            return "; ".join(dict.fromkeys(said))
+            return "; ".join(said)
 
         return apply
 
@@ -116,7 +114,6 @@ class Speakers:
         return min((speaker.loaded.expires for speaker in self._speakers), default=None)
 
     def _warn(self, loaded: Iterable[Loaded]) -> None:
-        # Doors with the same files have the same to say.
         for warning in dict.fromkeys(warning for one in loaded for warning in one.warnings):
             self._log.warn("{warning}", warning=warning)
 

@@ -38,6 +38,19 @@ def test_exampleSaysWhatEachIsFor() -> None:
         assert "#" in block or block.startswith("["), block
 
 
+def test_exampleOfAClient(tmp_path: Path) -> None:
+    """What the example shows of [[tls.clients]] can be put where it says."""
+    text = EXAMPLE.read_text("utf-8")
+    [shown] = re.findall(r"^#   \[\[tls\.clients\]\]\n(?:#   .*\n)+", text, re.MULTILINE)
+    file = tmp_path / "with.toml"
+    changed = text.replace("clients = []\n", shown.replace("#   ", "")).replace(
+        'client_ca = ""', 'client_ca = "ca.pem"'
+    )
+    file.write_text(changed)
+    [client] = load(file).tls.clients
+    assert (client.subject, client.id, client.role) == ("CN=crm,O=Example", "crm", "manager")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

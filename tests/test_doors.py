@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import time
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from msgspec.structs import replace
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.testing import MemoryReactorClock
@@ -19,6 +15,8 @@ from scalemgr.config import ConfigError, Settings, Tls
 from scalemgr.doors import Doors, StartFailed
 from scalemgr.speakers import Speakers
 
+from .certificates import Authority
+
 # The reactor of these tests says of every IPv4 port that it is open to all.
 EVERYWHERE = "tcp:8080"
 
@@ -26,20 +24,14 @@ EVERYWHERE = "tcp:8080"
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """A certificate and its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "scalemgr")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=1))
-    file = tmp_path / "certificate.pem"
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    file.write_bytes(private + builder.sign(key, SHA256()).public_bytes(Encoding.PEM))
-    return file
+    return Authority().server().write(tmp_path / "certificate.pem")
 
 
-def opened(*descriptions: str, allowPlain: bool = False) -> Doors:
+def opened(*descriptions: str, allowPlain: bool = False, certificate: Path | None = None) -> Doors:
     reactor = MemoryReactorClock()
-    doors = Doors(reactor, Speakers(reactor, Tls(), Path()), demo=False)
+    reactor.rightNow = time.time()
+    tls = Tls() if certificate is None else Tls(certificate=str(certificate))
+    doors = Doors(reactor, Speakers(reactor, tls, Path()), demo=False)
     doors.open(descriptions, ServerFactory(), allowPlain=allowPlain)
     return doors
 
@@ -67,10 +59,13 @@ def test_plainForOthersWhereItIsAllowed() -> None:
 @pytest.mark.parametrize("allowPlain", [False, True])
 def test_othersNeedNoLeave(allowPlain: bool, certificate: Path) -> None:
     """A loopback address, a UNIX socket and TLS need no leave, and cause no warning."""
-    tls = f"ssl:8443:privateKey={certificate}:certKey={certificate}"
+    tls = [f"ssl:8443:privateKey={certificate}:certKey={certificate}", "tls:8444", "tls:tcp6:8445"]
+    plain = [r"tcp:8080:interface=\:\:1", "unix:/run/scalemgr.sock"]
     with capturedLogs() as logged:
-        opened(r"tcp:8080:interface=\:\:1", "unix:/run/scalemgr.sock", tls, allowPlain=allowPlain)
+        doors = opened(*plain, *tls, allowPlain=allowPlain, certificate=certificate)
     assert logged == []
+    assert [door.speaker is not None for door in doors] == [False, False, True, True, True]
+    assert str(list(doors)[2]) == "tcp 0.0.0.0:8443 with TLS"
 
 
 def test_leaveTakenBack() -> None:

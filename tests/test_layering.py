@@ -21,6 +21,7 @@ TABLE = [
     {"web"},
     {"client"},
     {
+        "activation",
         "config",
         "demo",
         "doors",

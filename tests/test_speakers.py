@@ -153,7 +153,12 @@ def test_otherPlace(house: House) -> None:
     assert speaker is not None
     before = speaker.loaded.context
     SECOND.write(house.folder / "second.pem")
-    house.speakers.prepare(Settings(tls=Tls(certificate="second.pem", client_ca="ca.pem")))()
+    said = house.speakers.prepare(Settings(tls=Tls(certificate="second.pem", client_ca="ca.pem")))()
+    assert said is not None
+    assert said.endswith("; authorities of clients: 1 new, 0 gone")
+    Authority("CN=Another").write(house.folder / "ca.pem")
+    said = house.speakers.prepare(Settings(tls=Tls(certificate="second.pem", client_ca="ca.pem")))()
+    assert said == "authorities of clients: 1 new, 1 gone"
     assert speaker.loaded.certificate == SECOND.certificate
     assert speaker.loaded.context is not before
 

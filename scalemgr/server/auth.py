@@ -113,23 +113,20 @@ class Authenticator:
 
         @raise TokenRefused: if it is not accepted.
         """
-        try:
-            return self._principal(token)
-        except PermissionDenied:
-            self.refused += 1
-            raise
-
-    def _principal(self, token: str) -> Principal:
         if self._keys is None and self.anonymous is not None:
             # Whoever needs no token may bring any: the published clients always do.
             return self.anonymous
-        known = self._known.get(token)
-        if known is None:
-            known = self._known[token] = self._verified(token)
-            if len(self._known) > _CACHED_TOKENS_MAX:
-                self._known.popitem(last=False)
-        elif self._clock.seconds() >= known.expires:
-            raise TokenRefused(f"it has expired{_whose(known)}")
+        try:
+            known = self._known.get(token)
+            if known is None:
+                known = self._known[token] = self._verified(token)
+                if len(self._known) > _CACHED_TOKENS_MAX:
+                    self._known.popitem(last=False)
+            elif self._clock.seconds() >= known.expires:
+                raise TokenRefused(f"it has expired{_whose(known)}")
+        except TokenRefused:
+            self.refused += 1
+            raise
         return known
 
     def current(self, principal: Principal) -> Principal:

@@ -18,6 +18,7 @@ from typing import Annotated
 
 from cryptography import x509
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from ..commands.base import FLAGS
 from ..finance.masks import EVERYTHING, Mask
@@ -81,6 +82,7 @@ class Bearers:
         """
         try:
             named = [self._of[mark] for mark in {certificate.subject, *_names(certificate)} if mark in self._of]
+            expires = certificate.not_valid_after_utc.timestamp()
         except ValueError as e:
             raise Nobody(f"its certificate, {described(certificate)}, cannot be read: {e}") from e
         if not named:
@@ -88,19 +90,7 @@ class Bearers:
         if len(named) > 1:
             ids = ", ".join(sorted(principal.id for principal in named))
             raise Nobody(f"its certificate, {described(certificate)}, is of several of [[tls.clients]]: {ids}")
-        return _until(certificate, named[0])
-
-
-def _until(certificate: x509.Certificate, principal: Principal) -> Principal:
-    return Principal(
-        principal.id,
-        principal.role,
-        principal.mask,
-        certificate.not_valid_after_utc.timestamp(),
-        principal.explicit,
-        principal.login,
-        principal.withheld,
-    )
+        return replace(named[0], expires=expires)
 
 
 def described(certificate: x509.Certificate) -> str:

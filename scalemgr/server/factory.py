@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import islice
 
 from twisted.internet.defer import Deferred
@@ -31,8 +31,8 @@ class ManagerFactory(ServerFactory):
     Makes sessions, and knows those that there are.
 
     @ivar limits: may be replaced at any time.
-    @ivar crowded: how many connections were one too many.
-    @ivar handshakesFailed: how many connections came to nothing because TLS did not.
+    @ivar refused: how many connections were not taken, by why: C{"sessions"}, there are too many; C{"network"}, nobody
+        may come from there; C{"address"}, there are too many from there; C{"handshake"}, TLS came to nothing.
     @ivar slowReaders: how many sessions were cut off because they did not read.
     @ivar bearers: who those are that show a certificate.
     """
@@ -68,8 +68,7 @@ class ManagerFactory(ServerFactory):
         self.unread = Unread(limits.unreadBytesMax)
         self.gate = Gate() if gate is None else gate
         self.sparing = Sparing(clock) if sparing is None else sparing
-        self.crowded = 0
-        self.handshakesFailed = 0
+        self.refused = {"sessions": 0, "network": 0, "address": 0, "handshake": 0}
         self.bearers = Bearers() if bearers is None else bearers
         self._waiters = waiters
         # A dict for its order: who came first is listed first.
@@ -80,6 +79,7 @@ class ManagerFactory(ServerFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         if not self.gate.isAllowed(addr):
+            self.refused["network"] += 1
             more = self.sparing.more()
             if more is not None:
                 self._log.info(
@@ -96,9 +96,10 @@ class ManagerFactory(ServerFactory):
     def admit(self, session: ManagerProtocol) -> ManagerError | None:
         """Is there room for one more? If not, what it is told."""
         if len(self._sessions) >= self.limits.sessionsMax:
-            self.crowded += 1
+            self.refused["sessions"] += 1
             return Refused("too many sessions; try again later", RetCode.RET_USR_LIMIT_REACHED)
         if not self.gate.enter(session.peer):
+            self.refused["address"] += 1
             more = self.sparing.more()
             if more is not None:
                 self._log.info(
@@ -161,19 +162,6 @@ class ManagerFactory(ServerFactory):
     def sessions(self) -> int:
         """How many there are."""
         return len(self._sessions)
-
-    @property
-    def refused(self) -> Mapping[str, int]:
-        """
-        How many connections were not taken, by why: C{"sessions"}, there are too many; C{"network"}, nobody may come
-        from there; C{"address"}, there are too many from there; C{"handshake"}, TLS came to nothing.
-        """
-        return {
-            "sessions": self.crowded,
-            "network": self.gate.turnedAway,
-            "address": self.gate.tooMany,
-            "handshake": self.handshakesFailed,
-        }
 
     def seen(self, count: int) -> list[SessionSeen]:
         """Those that are there, at most so many, to look at."""

@@ -35,39 +35,31 @@ class GateRules(Struct, frozen=True):
 
 class Gate:
     """
-    Lets connections in, and counts them.
+    Lets connections in, and counts those that are in.
 
     @ivar rules: may be changed at any time. Nobody who is in is put out.
-    @ivar turnedAway: how many came from where nobody may come from.
-    @ivar tooMany: how many were one too many of their address.
     """
 
     def __init__(self, rules: GateRules | None = None) -> None:
         self.rules = GateRules() if rules is None else rules
-        self.turnedAway = 0
-        self.tooMany = 0
         # Whoever is in the table has a connection, so it is no longer than the list of those.
         self._inside: Counter[object] = Counter()
 
     def isAllowed(self, peer: IAddress | None) -> bool:
-        """May anybody come from there? If not, it is counted."""
+        """May anybody come from there?"""
         allow = self.rules.allow
         if not allow:
             return True
         address = _addressOf(peer)
-        if address is None or any(address in network for network in allow):
-            return True
-        self.turnedAway += 1
-        return False
+        return address is None or any(address in network for network in allow)
 
     def enter(self, peer: IAddress | None) -> bool:
-        """May one more come from there? If so, it is in until it L{leave}s; if not, it is counted."""
+        """May one more come from there? If so, it is in until it L{leave}s."""
         address = _addressOf(peer)
         if address is None:
             return True
         house = _houseOf(address)
         if self.rules.perAddress and self._inside[house] >= self.rules.perAddress:
-            self.tooMany += 1
             return False
         self._inside[house] += 1
         return True

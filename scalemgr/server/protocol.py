@@ -43,9 +43,9 @@ from ..wire.messages import BadLine, Json, decode, encode, marker, response
 from .auth import Principal
 from .bearers import Nobody
 from .gate import hostOf
+from .handshakes import whyFailed
 from .limits import Turns
 from .stream import Stream
-from .tls import whyFailed
 from .tokens import told
 
 if TYPE_CHECKING:
@@ -175,8 +175,14 @@ class ManagerProtocol(LineReceiver):
         """TLS stands: it may have shown who it is, and may be talked to."""
         self._isShaking = False
         if self._open:
-            shown = self.transport.getPeerCertificate()
-            self._certificate = None if shown is None else shown.to_cryptography()
+            try:
+                shown = self.transport.getPeerCertificate()
+                self._certificate = None if shown is None else shown.to_cryptography()
+            except ValueError as e:
+                # OpenSSL is less particular.
+                self._say(f"the certificate that it has shown cannot be read: {e}")
+                self._break()
+                return
             self.recognize()
             self._begin()
 
@@ -188,7 +194,7 @@ class ManagerProtocol(LineReceiver):
         if self._isShaking and self._open:
             why = whyFailed(self.transport, reason)
             if why is not None:
-                self.factory.handshakesFailed += 1
+                self.factory.refused["handshake"] += 1
                 self._say(f"the TLS handshake failed: {why}")
         self._open = False
         self._stopAuthTimer()
@@ -387,6 +393,7 @@ class ManagerProtocol(LineReceiver):
     def _authLate(self) -> None:
         self._authTimer = None
         if self._isShaking:
+            self.factory.refused["handshake"] += 1
             self._say(f"its TLS handshake is not over after {self.factory.limits.authSeconds:g} seconds")
             self._break()
             return

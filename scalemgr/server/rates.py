@@ -38,7 +38,6 @@ class Rates:
 
     @param clock: one that is never set.
     @ivar isOn: is there any bound? While there is none, nothing is asked and nothing kept.
-    @ivar refused: how many requests were.
     """
 
     def __init__(
@@ -46,7 +45,6 @@ class Rates:
     ) -> None:
         self._clock = clock
         self._due: dict[str, float] = {}
-        self.refused = 0
         self.change(default or Rate(), special or {})
 
     def change(self, default: Rate, special: Mapping[str, Rate]) -> None:
@@ -80,7 +78,6 @@ class Rates:
             due = now
         early = due - now - ahead
         if early > _TOLERANCE_S:
-            self.refused += 1
             return ceil((early - _TOLERANCE_S) * 1000)
         self._due[caller] = due + interval
         return 0

@@ -72,7 +72,7 @@ class SecureSession:
         self._shaken = self._lost = False
         self._text = b""
         self.failed = ""
-        self.said = b""
+        self.said = self._going = b""
         self.heard = b""
         self.wrapper.makeConnection(self.wire)
 
@@ -89,14 +89,16 @@ class SecureSession:
         self.heard += came
         self._in.write(came)
         self._read()
-        going = self._out.read()
-        self.said += going
+        self._going += self._out.read()
         if self._isLost() and not self._lost:
             self._lost = True
             self.wrapper.connectionLost(Failure(ConnectionAborted() if self.wire.aborted else ConnectionDone()))
-        elif going and not self._lost and self.wire.producerState == "producing":
+        elif self._going and not self._lost and self.wire.producerState == "producing":
+            going, self._going = self._going, b""
+            self.said += going
             self.wrapper.dataReceived(going)
-        return bool(came or going)
+            return True
+        return bool(came)
 
     def _isLost(self) -> bool:
         return self.wire.disconnecting or self.wire.aborted

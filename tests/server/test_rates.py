@@ -14,7 +14,8 @@ from scalemgr.server.rates import Rate, Rates
 
 from ..helpers import Daemon, token
 
-_STEPS = st.lists(st.tuples(st.floats(0, 3), st.sampled_from("ab")), max_size=200)
+_WAITS = st.one_of(st.just(0.0), st.floats(0, 3))
+_STEPS = st.lists(st.tuples(_WAITS, st.sampled_from("ab")), max_size=200)
 _RATES = st.builds(Rate, st.floats(0.1, 50), st.integers(0, 20))
 
 
@@ -66,7 +67,15 @@ def test_whoKeepsToItsRateIsNeverRefused(rate: Rate, start: float) -> None:
     for _ in range(100):
         clock.advance(1 / rate.perSecond)
         assert rates.take("a") == 0
-    assert rates.refused == 1
+
+
+def test_idlenessIsNotSavedUp() -> None:
+    """However long a caller has not asked, it gets its burst at once and no more."""
+    clock = Clock()
+    rates = Rates(clock, Rate(10, 3))
+    for idle in (0, 1, 3600):
+        clock.advance(idle)
+        assert [rates.take("a") for _ in range(5)] == [0, 0, 0, 100, 100]
 
 
 def test_eachCallerForItself() -> None:

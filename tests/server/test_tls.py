@@ -182,6 +182,7 @@ def test_scannersDoNotFloodTheLog(doorway: Doorway) -> None:
     assert len(doorway.said) == 10
     doorway.daemon.clock.advance(1)
     doorway.connect(doorway.context(), b"x\r\n" * 10)
+    assert doorway.daemon.factory.refused["handshake"] == 201
     assert "(and 190 like it, which got no line)" in doorway.said[-1]
 
 

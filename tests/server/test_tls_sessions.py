@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from twisted.internet.interfaces import IPushProducer
 from twisted.logger import capturedLogs
 
 from scalemgr.finance.masks import Mask
@@ -86,6 +87,23 @@ def test_nobodysCertificate(doorway: Doorway) -> None:
     assert ask(session, __token=token("office")) == 200
     assert session.protocol.principal is not None
     assert session.protocol.principal.id == "office"
+
+
+def test_certificateThatCannotBeRead(doorway: Doorway) -> None:
+    """A certificate that OpenSSL takes and we cannot read ends the session, with a line in the log."""
+
+    class Odd:
+        def to_cryptography(self) -> None:
+            raise ValueError("invalid version")
+
+    session = SecureSession(doorway.daemon, doorway.door, doorway.context(AUTHORITY.client()))
+    session.wrapper.getPeerCertificate = Odd
+    with capturedLogs() as logged:
+        session.pump()
+    assert session.isLost
+    assert texts(logged) == [
+        "session 1 from 192.168.1.1: the certificate that it has shown cannot be read: invalid version"
+    ]
 
 
 def test_tokenOfTheSame(doorway: Doorway) -> None:
@@ -232,7 +250,7 @@ def test_slowHandshake(tmp_path: Path, first: bytes, isDemo: bool) -> None:
     assert session.wire.value() == b""
     assert texts(logged) == ["session 1 from 192.168.1.1: its TLS handshake is not over after 30 seconds"]
     session.pump()
-    assert doorway.daemon.factory.sessions() == 0
+    assert (doorway.daemon.factory.sessions(), doorway.daemon.factory.refused["handshake"]) == (0, 1)
 
 
 def test_handshakeAndTokenShareTheirTime(tmp_path: Path) -> None:
@@ -268,7 +286,7 @@ def test_whoLeavesInItsHandshakeIsNotTold(doorway: Doorway) -> None:
         session.wire.disconnecting = True
         session.pump()
     assert texts(logged) == []
-    assert doorway.daemon.factory.sessions() == 0
+    assert (doorway.daemon.factory.sessions(), doorway.daemon.factory.refused["handshake"]) == (0, 0)
 
 
 # -- end ------------------------------------------------------------------------------------------------
@@ -312,3 +330,18 @@ def test_lastWord(doorway: Doorway) -> None:
     assert session.lines()[-1]["data"]["message"] == "a line may have at most 65536 bytes"
     session.leave()
     assert doorway.daemon.factory.sessions() == 0
+
+
+def test_peerThatDoesNotRead(doorway: Doorway) -> None:
+    """While a peer does not read it is not read either, and what happens waits for it, whole and in order."""
+    session, other = enter(doorway, CRM), doorway.daemon.staff()
+    producer: IPushProducer = session.wire.producer
+    producer.pauseProducing()
+    session.send("Ping", "x")
+    for key in "abc":
+        other.deposit(key)
+    session.pump()
+    assert (session.lines(), session.wire.producerState) == ([], "paused")
+    producer.resumeProducing()
+    session.pump()
+    assert inShort(session.lines()) == [*ofDeposits(6, 3), "x"]
