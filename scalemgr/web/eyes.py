@@ -29,7 +29,7 @@ class Eyes:
 
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
-        self.guard = Guard(seen.auth)
+        self.guard = Guard(seen.auth, seen.factory.sparing)
         self.health = Health(seen)
         self.history = History(seen.house.clock, seen.timer, self._now)
         self.status = Status(seen, self.health, self.history)
