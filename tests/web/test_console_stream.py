@@ -83,6 +83,7 @@ def test_statusOnceASecond(house: Windowed) -> None:
     assert [bool(message.data["rows"]["hour"]) for message in told].count(True) == 1
     page.lose()
     assert len(house.clock.getDelayedCalls()) == before
+    assert not house.daemon.events._readers
 
 
 def test_filter(house: Windowed) -> None:
@@ -252,6 +253,20 @@ def test_whoDoesNotReadGetsANumber(house: Windowed) -> None:
     assert more.data == {"count": 200 - EVENTS_A_TICK}
     assert [message.data["seq"] for message in entries] == list(range(206 - EVENTS_A_TICK, 206))
     assert status.event == "status"
+    page.lose()
+
+
+def test_nothingOvertakes(house: Windowed) -> None:
+    """What comes when a browser reads again is sent after what had to wait, even if that is not sent yet."""
+    page = Listening(house)
+    page.heard()
+    producer = page.visitor.transport.producer
+    producer.pauseProducing()
+    deposits(house, 2)
+    producer.resumeProducing()
+    deposits(house, 2)
+    house.clock.advance(TICK_S)
+    assert page.entries() == list(range(6, 14))
     page.lose()
 
 
