@@ -21,6 +21,8 @@ __all__ = ["Daemon", "House"]
 _CONFIG = """
 listen = ["tcp:0:interface=127.0.0.1"]
 ledger = "sqlite:ledger"
+[web]
+listen = "tcp:0:interface=127.0.0.1"
 [auth]
 key_files = ["scalemgr.key"]
 """

@@ -14,11 +14,15 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct, field
+from msgspec.structs import asdict
 
-from .finance.money import DIGITS_MAX
-from .server.auth import ALGORITHMS
+from .finance.caps import CapsOf, readCaps
+from .finance.money import DIGITS_MAX, Currencies
+from .server.bearers import Bearer, BearerRefused, Bearers
+from .server.gate import networks
+from .server.tokens import ALGORITHMS
 
-__all__ = ["AuthSettings", "ConfigError", "Limits", "Settings", "SyncSettings", "load"]
+__all__ = ["AuthSettings", "ConfigError", "Limits", "Settings", "SyncSettings", "capsOf", "load"]
 
 Count = Annotated[int, Meta(ge=1)]
 
@@ -40,19 +44,6 @@ class AuthSettings(_Section, frozen=True):
     revoked: str = ""
 
 
-class TlsClient(_Section, frozen=True):
-    """Who the bearer of a client certificate is; it needs no token."""
-
-    id: str
-    role: str
-    subject: str = ""
-    san: str = ""
-    groups: str = "*"
-    login: int = 0
-    key: str = ""
-    without: list[str] = field(default_factory=list)
-
-
 class Tls(_Section, frozen=True):
     """How the doors that speak TLS do it. Files are found from the folder of the configuration file."""
 
@@ -60,7 +51,7 @@ class Tls(_Section, frozen=True):
     key: str = ""
     client_ca: str = ""
     client_certificate: str = "required"
-    clients: list[TlsClient] = field(default_factory=list)
+    clients: list[Bearer] = field(default_factory=list)
 
 
 class Access(_Section, frozen=True):
@@ -193,15 +184,71 @@ def load(path: Path) -> Settings:
         raise ConfigError(f"{path} is not TOML: {e}") from e
     except msgspec.ValidationError as e:
         raise ConfigError(f"{path}: {_explain(str(e))}") from e
+    _check(settings, path)
+    return settings
+
+
+def _check(settings: Settings, path: Path) -> None:
+    """See that what the declarations cannot say is so."""
     if settings.auth.algorithm not in ALGORITHMS:
         raise ConfigError(f"{path}: auth.algorithm: expected one of {', '.join(ALGORITHMS)}")
     if settings.idempotency.key not in ("extid", "explicit"):
         raise ConfigError(f"{path}: idempotency.key: expected extid or explicit")
+    try:
+        capsOf(settings)
+    except ValueError as e:
+        raise ConfigError(f"{path}: {e}") from e
+    try:
+        networks(settings.access.allow)
+    except ValueError as e:
+        raise ConfigError(f"{path}: access.allow: {e}") from e
+    for key, expected in _LOG.items():
+        if getattr(settings.log, key) not in expected:
+            raise ConfigError(f"{path}: log.{key}: expected one of {', '.join(expected)}")
     sync = settings.sync
     if not sync.timeout_ms_min <= sync.timeout_ms <= sync.timeout_ms_max:
         raise ConfigError(f"{path}: sync.timeout_ms: expected {sync.timeout_ms_min} to {sync.timeout_ms_max}")
-    return settings
+    _checkTls(settings.tls, path)
 
+
+def capsOf(settings: Settings) -> dict[str, CapsOf]:
+    """
+    How much callers may move, by their ids.
+
+    @raise ValueError: with a sentence that names the key.
+    """
+    currencies, found = Currencies(settings.currencies), {}
+    for id, of in settings.principals.items():
+        if of.caps is not None:
+            plain = {
+                code: {kind: cap for kind, cap in asdict(caps).items() if cap is not None}
+                for code, caps in of.caps.items()
+            }
+            try:
+                found[id] = readCaps(plain, currencies)
+            except ValueError as e:
+                raise ValueError(f"principals.{id}.caps.{e}") from None
+    return found
+
+
+def _checkTls(tls: Tls, path: Path) -> None:
+    if tls.client_certificate not in ("required", "optional"):
+        raise ConfigError(f"{path}: tls.client_certificate: expected required or optional")
+    if tls.key and not tls.certificate:
+        raise ConfigError(f"{path}: tls.key: there is no tls.certificate that it could belong to")
+    if tls.clients and not tls.client_ca:
+        raise ConfigError(f"{path}: tls.clients: without tls.client_ca clients are not asked for certificates")
+    try:
+        Bearers(tls.clients)
+    except BearerRefused as e:
+        raise ConfigError(f"{path}: tls.clients{e}") from e
+
+
+_LOG = {
+    "level": ("debug", "info", "warn", "error", "critical"),
+    "format": ("auto", "text", "json"),
+    "requests": ("failed", "all", "none"),
+}
 
 _AT = re.compile(r"(?P<what>.*) - at `\$\.?(?P<key>.*)`", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*?)`")

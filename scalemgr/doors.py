@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import Any
 
+from msgspec import Struct
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-__all__ = ["Doors", "StartFailed", "isLocal", "shown"]
+from .config import ConfigError, Settings
+from .reloading import Apply
+from .server.tls import Speaker
+from .speakers import Speakers
+
+__all__ = ["Door", "Doors", "StartFailed", "isLocal", "shown"]
 
 
 class StartFailed(Exception, SystemExit):
@@ -28,27 +35,52 @@ class StartFailed(Exception, SystemExit):
         self.code = f"scalemgr: {message}"
 
 
+class Door(Struct, frozen=True):
+    """
+    One that is open.
+
+    @ivar description: as the operator wrote it.
+    @ivar speaker: what it speaks TLS with; C{None}: it is plain.
+    """
+
+    description: str
+    port: IListeningPort
+    speaker: Speaker | None
+
+    def __str__(self) -> str:
+        return shown(self.port.getHost()) + (" with TLS" if self.speaker is not None else "")
+
+
 class Doors:
     """
-    What listens.
+    What listens. Plain TCP does so on this machine's own addresses, and elsewhere only if that is allowed in so many
+    words: tokens would go over the network for everybody to read.
 
+    @param speakers: what those that speak TLS do it with.
     @param demo: is anybody who comes in let in? Then only this machine's own addresses will do.
     """
 
-    def __init__(self, reactor: Any, *, demo: bool) -> None:
+    _log = Logger()
+
+    def __init__(self, reactor: Any, speakers: Speakers, *, demo: bool) -> None:
         self._reactor = reactor
+        self._speakers = speakers
         self._demo = demo
-        self._ports: list[IListeningPort] = []
+        self._doors: list[Door] = []
+        self._exposed: list[str] = []
 
-    def open(self, descriptions: Iterable[str], factory: IProtocolFactory) -> None:
+    def open(self, descriptions: Iterable[str], factory: IProtocolFactory, *, allowPlain: bool = False) -> None:
         """
-        Listen on Twisted endpoints.
+        Listen on Twisted endpoints, and on those that L{Speakers} understand.
 
+        @param allowPlain: may they be plain, and not on this machine's own addresses?
         @raise StartFailed: naming the one that cannot be.
         """
         for description in descriptions:
             try:
-                listening = serverFromString(self._reactor, description).listen(factory)
+                endpoint, speaker = self._speakers.parse(description)
+                inside = factory if speaker is None else speaker.wrap(self._reactor, factory)
+                listening = serverFromString(self._reactor, endpoint).listen(inside)
             except Exception as e:
                 raise StartFailed(f"cannot listen on {description!r}: {e}") from e
             outcome: list[Any] = []
@@ -57,23 +89,48 @@ class Doors:
             (port,) = outcome
             if isinstance(port, Failure):
                 raise StartFailed(f"cannot listen on {description!r}: {port.getErrorMessage()}")
-            self._ports.append(port)
+            self._doors.append(Door(description, port, speaker))
             if self._demo and not isLocal(port.getHost()):
                 raise StartFailed(f"a demo lets anybody in, so it cannot listen on {description!r}; use 127.0.0.1")
+            if speaker is None and not isLocal(port.getHost()):
+                if not allowPlain:
+                    raise StartFailed(_PLAIN.format(description))
+                self._exposed.append(description)
+                self._log.warn(
+                    "{description!r} is plain TCP for other machines: tokens and passwords go over the network in "
+                    "clear. Use tls: instead",
+                    description=description,
+                )
+
+    def prepare(self, settings: Settings) -> Apply:
+        """See that what is open may be open: C{IReloadable}."""
+        if self._exposed and not settings.access.allow_plain:
+            raise ConfigError(_PLAIN.format(self._exposed[0]))
+        return lambda: None
 
     async def close(self) -> None:
         """Take no more connections. Those that there are go on."""
-        for port in self._ports:
-            await maybeDeferred(port.stopListening)
+        for door in self._doors:
+            await maybeDeferred(door.port.stopListening)
 
     def abandon(self) -> None:
         """The start failed: let go of what was opened."""
-        for port in self._ports:
-            port.stopListening()
+        for door in self._doors:
+            door.port.stopListening()
+
+    def __iter__(self) -> Iterator[Door]:
+        """Those that are open."""
+        return iter(self._doors)
 
     def addresses(self) -> list[IAddress]:
         """Where connections come in."""
-        return [port.getHost() for port in self._ports]
+        return [door.port.getHost() for door in self._doors]
+
+
+_PLAIN = (
+    "{!r} is plain TCP for other machines: tokens and passwords would go over the network in clear. Listen on tls: "
+    "instead, or on interface=127.0.0.1, or set allow_plain = true in [access]"
+)
 
 
 def isLocal(address: IAddress) -> bool:

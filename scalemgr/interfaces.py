@@ -25,7 +25,7 @@ from .finance.records import Entry, FinanceTrade, StoredAccount
 from .finance.requests import Cause, KeyName, Request
 from .finance.settle import Outcome
 from .wire.codes import RetCode
-from .wire.errors import ManagerError
+from .wire.errors import ManagerError, ShuttingDown, SyncTimeout
 from .wire.messages import Json
 
 __all__ = [
@@ -39,7 +39,9 @@ __all__ = [
     "ISubmission",
     "ITicket",
     "IWatcher",
+    "Progress",
     "Refusal",
+    "Storage",
     "Told",
 ]
 
@@ -90,6 +92,10 @@ class About(Struct, frozen=True):
     fields: Mapping[str, str] = {}
 
 
+# What a refusal may say of itself. A plugin may say anything.
+_OUTCOMES = ("refused", "void", "pending")
+
+
 class Told(Struct, frozen=True):
     """
     A request, and what it was answered.
@@ -103,6 +109,8 @@ class Told(Struct, frozen=True):
     @ivar error: what was refused; C{None}: nothing was.
     @ivar replayed: is it the outcome of an earlier request?
     @ivar traceparent: as the client sent it, or empty.
+    @ivar waited: did the answer wait for an event, as that of a sync command does?
+    @ivar submitted: did it ask for something to be booked?
     """
 
     command: str
@@ -115,6 +123,56 @@ class Told(Struct, frozen=True):
     error: ManagerError | None = None
     replayed: bool = False
     traceparent: str = ""
+    waited: bool = False
+    submitted: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """
+        What it came to, in one word of these:
+
+        C{booked}, and on the disk; C{replayed}, it was booked before; C{read}: it was answered, and books nothing.
+
+        C{refused}: by a rule, or not taken; C{void}: it was withdrawn, and never will be booked; C{pending}: it may
+        be booked; C{error}: our own failure.
+        """
+        error = self.error
+        if error is None:
+            return "replayed" if self.replayed else "booked" if self.submitted else "read"
+        outcome = error.outcome if isinstance(error, SyncTimeout) else error.details.get("outcome")
+        if outcome in _OUTCOMES:
+            return str(outcome)
+        return "error" if self.status >= 500 and not isinstance(error, ShuttingDown) else "refused"
+
+
+class Progress(Struct, frozen=True):
+    """
+    How far the views of a log are.
+
+    @ivar reached: the last entry that they have.
+    @ivar failing: why they cannot go on now; empty: they can.
+    @ivar restarts: how often what makes them has ended, and was started again.
+    """
+
+    reached: int
+    failing: str = ""
+    restarts: int = 0
+
+
+class Storage(Struct, frozen=True):
+    """
+    What a ledger is kept in.
+
+    @ivar folder: where it is; empty: in memory.
+    @ivar files: the bytes of each of its files, by name.
+    @ivar free: how many bytes more there is room for; C{None}: that is not known.
+    @ivar refusal: why nothing can be written there, as far as can be seen without writing; empty: it can.
+    """
+
+    folder: str = ""
+    files: Mapping[str, int] = {}
+    free: int | None = None
+    refusal: str = ""
 
 
 class IPrincipal(Interface):
@@ -344,6 +402,7 @@ class ILedger(Interface):
 
     epoch: str = Attribute("The name of the log")
     book: Book = Attribute("The log folded, as of the last commit. Not to be changed")
+    progress: Progress = Attribute("How far the views are. Any thread may ask, and need not wait")
 
     def open(nowMs: int) -> None:
         """
@@ -364,7 +423,7 @@ class ILedger(Interface):
     def commit(requests: Sequence[Request], nowMs: int) -> list[Outcome]:
         """
         Settle a batch and make the entries durable, all or none, each with its idempotency key. A batch of
-        nothing catches up with the log.
+        nothing catches up with the log; and if the last one failed, it tries whether the log can be written again.
 
         @param nowMs: the time of the batch, in milliseconds since 1970.
         @return: one outcome a request.
@@ -385,6 +444,9 @@ class ILedger(Interface):
         @param nextOrder: the first order that was reserved and never handed to anyone, or C{None}: those
             from there on may be given out again.
         """
+
+    def storage() -> Storage:
+        """Look at what it is kept in. It may take as long as a disk takes."""
 
     def keyed(names: Collection[KeyName]) -> dict[KeyName, Entry]:
         """

@@ -1,41 +1,51 @@
 """The daemon as one service: what starts in which order, and what stops in which.
 
-Starting: the doors, then the ledger, then the runtime. All of it happens before the reactor serves anybody, so
-what fails stops the start with one sentence and a status that is not 0.
+Starting: the doors, that of the site too, then the ledger, then the runtime. All of it happens before the reactor
+serves anybody, so what fails stops the start with one sentence and a status that is not 0.
+
+Running: on SIGHUP it reads its configuration again (L{scalemgr.reloading}).
 
 Stopping: the doors are shut; new work is refused with 503; what was taken is finished and answered; the
-sessions are closed; the ledger is let go.
+sessions are closed; the site, which could be asked until now, is closed; the ledger is let go.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from twisted.application.service import Service
+from msgspec.structs import replace
+from twisted.application.service import IServiceCollection, Service
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IAddress
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from . import __version__
+from .activation import HandedOver
+from .believing import Believing
 from .config import Settings
 from .demo import EXAMPLE, provide
 from .doors import Doors, StartFailed, shown
-from .interfaces import ICommand
+from .interfaces import ICommand, IWatcher
 from .joining import Rooms
 from .ledger.errors import LedgerRefused
 from .ledger.url import folderOf, ledgerAt
+from .reloading import Apply, IReloadable, Reloading
 from .runtime.clocks import WallClock
 from .server.auth import Keys
 from .server.discovery import Broken
 from .server.protocol import LINGER_S
+from .speakers import Speakers
+from .systemd import Systemd, Watchdog
+from .windows import Windows
 from .wire.errors import LedgerFailed
 
 __all__ = ["ManagerService", "StartFailed"]
@@ -50,6 +60,13 @@ class ManagerService(Service):
     @param reactor: given by C{tap.py}, and taken from nowhere else.
     @param keys: which tokens are believed; C{None} in a demo without a key.
     @param base: the folder that relative paths in the settings start from.
+    @param read: reads the settings again; C{None}: they stay as they are.
+    @param onHangUp: has something called when the process is told to read its configuration again (SIGHUP).
+    @param parts: what else can have other settings while it runs.
+    @param watchers: are told of each request that was answered.
+    @param systemd: is told how far the daemon is; C{None}: nobody is.
+    @param handedOver: descriptors of sockets that listen already.
+    @param observer: what the application that this becomes a part of logs to; C{None}: whatever else it finds.
     """
 
     name = "scalemgr"
@@ -65,6 +82,13 @@ class ManagerService(Service):
         base: Path,
         *,
         demo: bool = False,
+        read: Callable[[], Settings] | None = None,
+        onHangUp: Callable[[Callable[[], object]], None] | None = None,
+        parts: Iterable[IReloadable] = (),
+        watchers: Iterable[IWatcher] = (),
+        observer: ILogObserver | None = None,
+        systemd: Systemd | None = None,
+        handedOver: Iterable[int] = (),
     ) -> None:
         self._reactor = reactor
         self._clock = WallClock(reactor)
@@ -74,35 +98,37 @@ class ManagerService(Service):
         self._keys = keys
         self._base = base
         self._demo = demo
-        self._doors = Doors(reactor, demo=demo)
+        self._read = read
+        self._onHangUp = onHangUp
+        self._parts = list(parts)
+        self._reloading: Reloading | None = None
+        self._ignoreHangUps: Callable[[], None] | None = None
+        self.speakers = Speakers(self._clock, settings.tls, base)
+        self._listening = HandedOver(reactor, handedOver)
+        self._doors = Doors(self._listening, self.speakers, demo=demo)
+        self._windows = Windows(self._listening, self.speakers, demo=demo)
+        self._watchers = watchers
+        self._observer = observer
+        self._systemd = Systemd({}, 0, reactor.seconds) if systemd is None else systemd
+
+    def setServiceParent(self, parent: IServiceCollection) -> None:
+        if self._observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._observer)
+        super().setServiceParent(parent)
 
     # -- start ------------------------------------------------------------------------------------------
 
     def startService(self) -> None:
         settings = self._settings
-        for broken in self._broken:
-            self._log.failure(
-                "the plugin module {module} cannot be imported, its commands are missing: {why}",
-                broken.failure,
-                module=broken.module,
-                why=broken.failure.getErrorMessage(),
-            )
+        self._tellBroken()
         self._temporary = TemporaryDirectory(prefix="scalemgr-demo-") if settings.ledger == "demo:" else None
         url = settings.ledger if self._temporary is None else f"sqlite:{self._temporary.name}"
-        nowMs = int(self._clock.seconds() * 1000)
+        self._systemd.status(f"opening the ledger {url}")
         try:
-            self._ledger = ledgerAt(url, self._base)
-            self._rooms = Rooms(
-                self._reactor, self._clock, settings, self._commands, self._ledger, self._keys, demo=self._demo
-            )
-            # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
-            self._doors.open(settings.listen, self._rooms.factory)
-            self._ledger.open(nowMs)
-            if self._demo:
-                provide(self._ledger, nowMs)
-            firstOrder = self._ledger.reserveOrders(settings.orders.block)
+            firstOrder = self._open(url)
         except BaseException as e:
             self._doors.abandon()
+            self._windows.abandon()
             if isinstance(e, (LedgerRefused, LedgerFailed)):
                 raise StartFailed(str(e)) from e
             raise
@@ -114,7 +140,87 @@ class ManagerService(Service):
         rooms.runtime.start(firstOrder)
         if rooms.forgetting is not None:
             rooms.forgetting.start()
+        if rooms.eyes is not None:
+            rooms.eyes.start()
+        if self._read is not None:
+            self._reloading = Reloading(settings, self._read, self._changeable(), rooms.inHelpers)
+            if self._onHangUp is not None:
+                self._onHangUp(self.reload)
         self._announce(url)
+        self._watchdog = Watchdog(self._reactor, self._systemd, rooms.runtime, self._status)
+        # Before the reactor runs, nobody is answered.
+        self._reactor.callWhenRunning(self._serving)
+
+    def _serving(self) -> None:
+        self._systemd.ready(self._status())
+        self._watchdog.start()
+
+    def _status(self) -> str:
+        """What the daemon is at, for who looks at the service."""
+        return f"serving {self._rooms.factory.sessions()} sessions, the log has {self._ledger.book.seq} entries"
+
+    def _open(self, url: str) -> int:
+        """Join the rooms, open the doors and the ledger; the first of the orders that were reserved in it."""
+        settings, nowMs = self._settings, int(self._clock.seconds() * 1000)
+        self._ledger = ledgerAt(url, self._base)
+        self._rooms = rooms = Rooms(
+            self._reactor,
+            self._clock,
+            settings,
+            self._commands,
+            self._ledger,
+            self._keys,
+            demo=self._demo,
+            certificateExpires=self.speakers.certificateExpires,
+            watchers=self._watchers,
+        )
+        # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
+        self._doors.open(settings.listen, rooms.factory, allowPlain=settings.access.allow_plain)
+        if rooms.eyes is not None:
+            self._windows.open(settings, rooms.eyes)
+        if unclaimed := self._listening.unclaimed():
+            raise StartFailed(
+                f"systemd hands over {', '.join(map(shown, unclaimed))}, and no endpoint of listen is there: "
+                "add one to the configuration, or take it out of the socket unit"
+            )
+        self.speakers.announce()
+        self._ledger.open(nowMs)
+        if self._demo:
+            provide(self._ledger, nowMs)
+        return self._ledger.reserveOrders(settings.orders.block)
+
+    def _changeable(self) -> list[IReloadable]:
+        """All that can have other settings from now on, in the order in which it gets them."""
+        rooms = self._rooms
+        believing = [] if self._keys is None else [Believing(self._keys, rooms.auth, rooms.factory, self._base)]
+        return [*believing, rooms, self._doors, self._windows, self.speakers, self, *self._parts]
+
+    # -- other settings ---------------------------------------------------------------------------------
+
+    def reload(self) -> Deferred[None]:
+        """Read the configuration again; fires when that is over, however it ended. The log tells."""
+        if self._reloading is None:
+            return succeed(None)
+        self._systemd.reloading()
+        return self._reloading.reload().addCallback(lambda _: self._systemd.ready(self._status()))
+
+    def prepare(self, settings: Settings) -> Apply:
+        """What the service itself goes by: C{IReloadable}."""
+
+        def apply() -> None:
+            self._settings = replace(self._settings, drain_seconds=settings.drain_seconds, limits=settings.limits)
+            self._raiseFileLimit()
+
+        return apply
+
+    def _tellBroken(self) -> None:
+        for broken in self._broken:
+            self._log.failure(
+                "the plugin module {module} cannot be imported, its commands are missing: {why}",
+                broken.failure,
+                module=broken.module,
+                why=broken.failure.getErrorMessage(),
+            )
 
     def _raiseFileLimit(self) -> None:
         """Each session is an open file, and the system's usual limit is far below what is configured."""
@@ -139,9 +245,12 @@ class ManagerService(Service):
         self._log.info("the log is {epoch} and has {seq} entries", epoch=self._ledger.epoch, seq=self._ledger.book.seq)
         if self._demo:
             self._log.warn("DEMO: anybody on this machine is a manager of this ledger")
-        for address in self._doors.addresses():
-            self._log.info("listening on {address}", address=shown(address))
-            if self._demo and isinstance(address, (IPv4Address, IPv6Address)):
+        for url in self._windows.urls():
+            self._log.info("console at {url}", url=url)
+        for door in self._doors:
+            self._log.info("listening on {door}", door=str(door))
+            address = door.port.getHost()
+            if self._demo and door.speaker is None and isinstance(address, (IPv4Address, IPv6Address)):
                 line = shlex.quote(EXAMPLE)
                 self._log.info(
                     "try it: printf '%s\\r\\n' {line} | nc {host} {port}",
@@ -154,6 +263,10 @@ class ManagerService(Service):
 
     async def _stop(self) -> None:
         self._log.info("stopping: no new work is taken")
+        self._watchdog.stop()
+        self._systemd.stopping("finishing what was taken")
+        if self._reloading is not None:
+            self._reloading.stop()
         rooms = self._rooms
         await self._doors.close()
         rooms.dispatcher.stopping = True
@@ -179,6 +292,9 @@ class ManagerService(Service):
         await finished
         if hurry.active():
             hurry.cancel()
+        await self._windows.close()
+        if rooms.eyes is not None:
+            await rooms.eyes.stop()
         rooms.waiters.stop()
         for thread in rooms.threads[:-1]:
             # A session that went away may have left a question behind; it ends before the ledger does.
@@ -201,6 +317,10 @@ class ManagerService(Service):
     def addresses(self) -> list[IAddress]:
         """Where it listens."""
         return self._doors.addresses()
+
+    def webAddresses(self) -> list[IAddress]:
+        """Where its site listens."""
+        return self._windows.addresses()
 
     def sessions(self) -> int:
         """How many there are."""

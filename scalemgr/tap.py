@@ -6,6 +6,12 @@ The only place that takes the reactor.
 from __future__ import annotations
 
 import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +19,19 @@ from msgspec.structs import replace
 from twisted.application.service import IService
 from twisted.python.usage import Options as _Options
 
-from .config import AuthSettings, ConfigError, Settings, load
+from .activation import inherited
+from .believing import keysOf
+from .config import ConfigError, Settings, load
 from .ledger.errors import LedgerRefused
 from .ledger.url import probe
+from .logs.places import CannotLog, Surroundings, findLog
+from .logs.requests import RequestLines
 from .runtime.clocks import makeSteady
-from .server.auth import Keys
 from .server.discovery import findCommands
 from .server.dispatch import CommandClash, checkCommands
-from .server.keys import KeyRefused, loadKeys
+from .server.keys import KeyRefused
 from .service import ManagerService
+from .systemd import Systemd
 
 __all__ = ["Options", "makeService"]
 
@@ -32,11 +42,12 @@ _COLLECT_AFTER = 20_000
 class Options(_Options):
     """The command line. What it says goes before the configuration file, and that before the defaults."""
 
-    synopsis = "[--config FILE] [--listen ENDPOINT]... [--ledger URL] [--demo]"
+    synopsis = "[--config FILE] [--listen ENDPOINT]... [--ledger URL] [--web ENDPOINT] [--demo]"
     longdesc = "ScaleTrade's manager TCP API, on a durable ledger."
     optParameters = [
         ["config", "c", None, "The configuration, a TOML file; etc/scalemgr.toml shows every setting"],
         ["ledger", "l", None, "sqlite:FOLDER or memory:"],
+        ["web", "w", None, "A Twisted endpoint for metrics, health, status and the console; empty: none"],
     ]
     optFlags = [["demo", None, "Let anybody on this machine in, with accounts to play with, in a temporary ledger"]]
 
@@ -52,23 +63,20 @@ class Options(_Options):
 
     def postOptions(self) -> None:
         """Everything that can be wrong with the words is found here: before a daemon goes into the background."""
-        config = self["config"]
-        self.base = Path.cwd() if config is None else Path(config).absolute().parent
+        # The daemon may be somewhere else when it reads its configuration again.
+        self._config = None if self["config"] is None else Path(self["config"]).absolute()
+        self.base = Path.cwd() if self._config is None else self._config.parent
         try:
-            settings = Settings() if config is None else load(Path(config))
-            if self["demo"]:
-                if config is not None:
-                    raise ConfigError("--demo lets anybody in, so it does not go with --config")
-                settings = replace(settings, ledger="demo:")
-            if self["listen"]:
-                settings = replace(settings, listen=self["listen"])
+            if self["demo"] and self._config is not None:
+                raise ConfigError("--demo lets anybody in, so it does not go with --config")
             if self["ledger"] is not None:
                 # What is said on the command line starts from where it is said.
                 probe(self["ledger"], Path.cwd())
-                settings = replace(settings, ledger=_absolute(self["ledger"]))
-            elif settings.ledger != "demo:":
+                self["ledger"] = _absolute(self["ledger"])
+            settings = self.read()
+            if self["ledger"] is None and settings.ledger != "demo:":
                 probe(settings.ledger, self.base)
-            self.tokenKeys = None if self["demo"] else self._keys(settings.auth)
+            self.tokenKeys = None if self["demo"] else keysOf(settings.auth, self.base)
             self.found = findCommands()
             checkCommands(self.found.commands, settings.require)
         except (ConfigError, KeyRefused, LedgerRefused, CommandClash) as e:
@@ -76,8 +84,24 @@ class Options(_Options):
             raise SystemExit(f"scalemgr: {e}") from None
         self.settings = settings
 
-    def _keys(self, auth: AuthSettings) -> Keys:
-        return loadKeys(auth.algorithm, [self.base / name for name in auth.key_files], auth.audience)
+    def read(self) -> Settings:
+        """
+        The settings, as they are now.
+
+        @raise ConfigError: if the configuration file cannot be used.
+        """
+        settings = Settings() if self._config is None else load(self._config)
+        if self["demo"]:
+            settings = replace(settings, ledger="demo:")
+        if self["listen"]:
+            settings = replace(settings, listen=self["listen"])
+        if self["web"] is not None:
+            settings = replace(settings, web=replace(settings.web, listen=self["web"]))
+        if self["ledger"] is not None:
+            settings = replace(settings, ledger=self["ledger"])
+        if self["web"] is not None:
+            settings = replace(settings, web=replace(settings.web, listen=self["web"]))
+        return settings
 
 
 def _calmCollector() -> None:
@@ -95,14 +119,29 @@ def _absolute(url: str) -> str:
     return f"{scheme}:{Path.cwd() / folder}" if folder else url
 
 
+def _onHangUp(reactor: Any, call: Callable[[], object]) -> None:
+    """From now on call this on SIGHUP, which would otherwise end the process."""
+    signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(call))
+
+
 def makeService(options: Options, reactor: Any = None) -> IService:
-    """The daemon, ready to start."""
+    """The daemon, ready to start. Without a reactor it is the one that runs, and SIGHUP is heeded."""
+    try:
+        log = findLog(options.parent, options.settings, Surroundings(sys.argv, sys.stdout, os.environ, time.time))
+    except CannotLog as e:
+        raise SystemExit(f"scalemgr: {e}") from None
+    onHangUp = None
     if reactor is None:
         from twisted.internet import reactor as running
 
         reactor = running
+        onHangUp = partial(_onHangUp, reactor)
         makeSteady(reactor)
         reactor.callWhenRunning(_calmCollector)
+        if log is not None:
+            reactor.callWhenRunning(log.start)
+            reactor.addSystemEventTrigger("after", "shutdown", log.stop)
+    requests = RequestLines(log, options.settings, time.time, reactor.seconds)
     return ManagerService(
         reactor,
         options.settings,
@@ -111,4 +150,11 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         options.tokenKeys,
         options.base,
         demo=bool(options["demo"]),
+        read=options.read,
+        onHangUp=onHangUp,
+        parts=[requests] if log is None else [requests, log],
+        watchers=[requests],
+        observer=log,
+        systemd=Systemd(os.environ, os.getpid(), time.monotonic),
+        handedOver=inherited(reactor),
     )

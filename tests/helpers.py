@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import count
 from typing import Any
@@ -17,6 +17,7 @@ from twisted.internet.testing import StringTransport
 
 from scalemgr.commands.base import Command, command
 from scalemgr.finance.book import Book, Draft
+from scalemgr.finance.caps import CapsOf
 from scalemgr.finance.masks import EVERYTHING
 from scalemgr.finance.money import Currencies
 from scalemgr.finance.questions import Bounds
@@ -33,9 +34,11 @@ from scalemgr.server.context import House
 from scalemgr.server.discovery import findCommands
 from scalemgr.server.dispatch import Dispatcher
 from scalemgr.server.factory import ManagerFactory
+from scalemgr.server.gate import Gate, GateRules
 from scalemgr.server.limits import Lanes, SessionLimits
 from scalemgr.server.outbox import Outbox
 from scalemgr.server.protocol import ManagerProtocol
+from scalemgr.server.rates import Rate, Rates
 from scalemgr.wire.codes import EventRecordType
 from scalemgr.wire.messages import encode
 
@@ -309,7 +312,11 @@ class Daemon:
         strictOrders: bool = False,
         explicitKeys: bool = False,
         queryBounds: Bounds | None = None,
+        caps: Mapping[str, CapsOf] | None = None,
         watcher: IWatcher | None = None,
+        keys: Keys | None = None,
+        rate: Rate | None = None,
+        gate: GateRules | None = None,
     ) -> None:
         self.clock = Clock()
         self.clock.rightNow = NOW_MS / 1000
@@ -347,11 +354,15 @@ class Daemon:
             strictOrders,
             explicitKeys,
             queryBounds or Bounds(),
+            {} if caps is None else caps,
         )
-        self.auth = Authenticator(self.clock, Keys("HS256", [SECRET]), anonymous)
+        self.auth = Authenticator(self.clock, keys or Keys("HS256", [SECRET]), anonymous)
         found = builtIn() if commands is None else list(commands)
-        self.dispatcher = Dispatcher([*found, *also], house, self.auth, watcher)
-        self.factory = ManagerFactory(self.clock, self.dispatcher, self.auth, self.events, self.waiters, limits, outbox)
+        self.rates = Rates(self.clock, rate)
+        self.dispatcher = Dispatcher([*found, *also], house, self.auth, watcher, self.rates)
+        self.factory = ManagerFactory(
+            self.clock, self.dispatcher, self.auth, self.events, self.waiters, limits, outbox, Gate(gate)
+        )
         self.runtime.start(self.ledger.reserveOrders(orderBlock))
 
     def connect(self, token: str | None = None) -> Session:
@@ -374,7 +385,7 @@ class Daemon:
         """All that its ledger holds but refusals, to compare: the last entry that did something, and the book."""
         book = self.ledger.book
         did = [e.seq for e in self.ledger.entries(0, book.seq) if e.event != REFUSAL]
-        return did[-1], book.nextLogin, dict(book.groups), dict(book.accounts)
+        return did[-1], book.nextLogin, dict(book.groups), dict(book.accounts), dict(book.turnover.sums)
 
     def balance(self, login: int = 1001) -> int:
         """In minor units."""

@@ -38,6 +38,19 @@ def test_exampleSaysWhatEachIsFor() -> None:
         assert "#" in block or block.startswith("["), block
 
 
+def test_exampleOfAClient(tmp_path: Path) -> None:
+    """What the example shows of [[tls.clients]] can be put where it says."""
+    text = EXAMPLE.read_text("utf-8")
+    [shown] = re.findall(r"^#   \[\[tls\.clients\]\]\n(?:#   .*\n)+", text, re.MULTILINE)
+    file = tmp_path / "with.toml"
+    changed = text.replace("clients = []\n", shown.replace("#   ", "")).replace(
+        'client_ca = ""', 'client_ca = "ca.pem"'
+    )
+    file.write_text(changed)
+    [client] = load(file).tls.clients
+    assert (client.subject, client.id, client.role) == ("CN=crm,O=Example", "crm", "manager")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -49,9 +62,33 @@ def test_exampleSaysWhatEachIsFor() -> None:
         ("listen = []", "listen: expected array of length >= 1"),
         ('listen = "tcp:1"', "listen: expected array, got str"),
         ('[auth]\nalgorithm = "none"', "auth.algorithm: expected one of HS256, RS256, EdDSA"),
+        ('[access]\nallow = ["10.0.0.0/33"]', "access.allow: '10.0.0.0/33' is no address and no network"),
+        ('[access]\nallow = ["10.1.2.3/16"]', "access.allow: '10.1.2.3/16' is no address and no network"),
+        ("[access]\nbad_tokens = 0", "access.bad_tokens: expected int >= 1"),
+        ("[access]\nrequests_per_second = -1", "access.requests_per_second: expected float >= 0.0"),
+        (
+            "[principals.crm]\ncaps.USD = {amount = 0.001}",
+            "principals.crm.caps.USD.amount: expected at most 2 decimals",
+        ),
+        ('[principals.crm]\ncaps.USD = {day = "much"}', "principals.crm.caps.USD.day: expected a number"),
+        ("[principals.crm]\ncaps.XYZ = {day = 1}", "principals.crm.caps.XYZ: "),
+        ("[principals.crm]\ncaps.USD = {month = 1}", "principals[...].caps[...].month: there is no such setting"),
+        ("[principals.crm]\nrate = 1", "principals[...].rate: there is no such setting"),
         ("[currencies]\nBTC = 13", "currencies[...]: expected int <= 12"),
         ("[sync]\ntimeout_ms = 50", "sync.timeout_ms: expected 100 to 25000"),
         ("[sync]\ntimeout_ms = 25001", "sync.timeout_ms: expected 100 to 25000"),
+        ('[log]\nlevel = "loud"', "log.level: expected one of debug, info, warn, error, critical"),
+        ('[log]\nformat = "xml"', "log.format: expected one of auto, text, json"),
+        ('[log]\nrequests = "some"', "log.requests: expected one of failed, all, none"),
+        ('[tls]\nclient_certificate = "maybe"', "tls.client_certificate: expected required or optional"),
+        ('[tls]\nkey = "k.pem"', "tls.key: there is no tls.certificate that it could belong to"),
+        ('[[tls.clients]]\nid = "crm"', "tls.clients[0]: object missing required field role"),
+        ('[[tls.clients]]\nid = "crm"\nrole = 1\nsubject = "CN=crm"', "tls.clients: without tls.client_ca clients are"),
+        (
+            '[tls]\nclient_ca = "ca.pem"\n[[tls.clients]]\nid = "crm"\nrole = "boss"\nsubject = "CN=crm"',
+            "tls.clients[0] (crm): role: expected one of user, manager",
+        ),
+        ('[[tls.clients]]\nid = "crm"\nrole = 1\nname = "CN=crm"', "tls.clients[0].name: there is no such setting"),
         ("[limits", "is not TOML"),
     ],
 )

@@ -20,7 +20,24 @@ TABLE = [
     {"server"},
     {"web"},
     {"client"},
-    {"config", "demo", "doors", "joining", "service", "tap", "playground", "cli", "__main__"},
+    {
+        "activation",
+        "config",
+        "demo",
+        "doors",
+        "reloading",
+        "believing",
+        "joining",
+        "logs",
+        "service",
+        "systemd",
+        "speakers",
+        "tap",
+        "windows",
+        "playground",
+        "cli",
+        "__main__",
+    },
 ]
 #: What the rooms may not even name.
 FORBIDDEN = {

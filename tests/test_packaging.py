@@ -16,6 +16,7 @@ from scalemgr import __version__
 from .e2e.daemons import LOOPBACK, ROOT, TWIST, DaemonProcess, daemon
 from .lines import LineClient
 
+_KEPT = (".py", ".sql", ".typed", ".html", ".css", ".js", ".svg")
 DOCUMENT = ROOT / "docs" / "plugins.md"
 
 
@@ -41,12 +42,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_wheelIsWhole(wheel: Path) -> None:
-    """The wheel has every module, the drop-ins and the schemas, and nothing that would hide Twisted's own plugins."""
+    """
+    The wheel has every module, the drop-ins, the schemas and the console's pages, and nothing that would hide Twisted's
+    own plugins.
+    """
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert {"twisted/plugins/scalemgr_service.py", "twisted/plugins/scalemgr_commands.py"} <= names
     assert not {"twisted/__init__.py", "twisted/plugins/__init__.py"} & names
-    kept = [p for p in (ROOT / "scalemgr").rglob("*") if p.suffix in (".py", ".sql", ".typed")]
+    kept = [p for p in (ROOT / "scalemgr").rglob("*") if p.suffix in _KEPT and p.is_file()]
     assert {str(p.relative_to(ROOT)) for p in kept} <= names
     assert any(name.endswith(".sql") for name in names)
     assert not any(name.startswith(("tests", "docs", "bin")) for name in names)

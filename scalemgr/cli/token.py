@@ -6,15 +6,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import secrets
 import sys
 import time
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from ..believing import keyFilesOf
 from ..commands.base import FLAGS
-from ..config import ConfigError, Settings, load
+from ..config import AuthSettings, ConfigError, Settings, load
 from ..finance.masks import Mask
 from ..server.auth import roleFrom
-from ..server.keys import KeyRefused, makeSecret, sign
+from ..server.keys import KeyFile, KeyRefused, makeSecret, sign
+from ..server.tokens import isTokenId
 from ..wire.codes import SessionType
 from ..wire.errors import PermissionDenied
 from .ending import Status, Stop, stopping
@@ -51,8 +56,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="take away all of them but this (repeatable)",
     )
     parser.add_argument("--days", type=_days, default=30.0, help="how long it is good for; 0: for ever (default: 30)")
+    parser.add_argument("--kid", help="which of the configuration's named keys to sign with; the first key if left out")
+    parser.add_argument("--token-id", type=_tokenId, help="its jti, to revoke it by; something random if left out")
     parser.add_argument("--private-key", type=Path, help="PEM file to sign with (RS256, EdDSA)")
-    parser.add_argument("--new-key", action="store_true", help="first make the secret file (HS256)")
+    parser.add_argument("--new-key", action="store_true", help="first make that key's file, a secret (HS256)")
     parser.add_argument("--json", action="store_true", help="as a JSON object, with what it says")
     parser.set_defaults(run=_token)
 
@@ -85,17 +92,25 @@ def _days(text: str) -> float:
     return days
 
 
+def _tokenId(text: str) -> str:
+    if not isTokenId(text):
+        raise argparse.ArgumentTypeError(
+            "it cannot be a line of the list of revoked tokens: too long, or not plain text"
+        )
+    return text
+
+
 @stopping(ConfigError, KeyRefused)
 def _token(options: argparse.Namespace) -> int:
     config: Path | None = options.config
     settings = Settings() if config is None else load(config)
     auth = settings.auth
-    keyFile = (Path.cwd() if config is None else config.absolute().parent) / auth.key_files[0]
+    key = _keyToSignWith(auth, Path.cwd() if config is None else config.absolute().parent, options.kid)
     if options.new_key:
         if auth.algorithm != "HS256":
             raise KeyRefused(f"--new-key makes secrets for HS256; make a key pair for {auth.algorithm} with openssl")
-        makeSecret(keyFile)
-        print(f"scalemgr: {keyFile} is made; keep it secret", file=sys.stderr)
+        makeSecret(key.path)
+        print(f"scalemgr: {key.path} is made; keep it secret", file=sys.stderr)
         if options.id is None and options.role is None:
             return Status.DONE
     if options.id is None or options.role is None:
@@ -109,21 +124,35 @@ def _token(options: argparse.Namespace) -> int:
     if auth.algorithm != "HS256":
         if options.private_key is None:
             raise KeyRefused(f"a token for {auth.algorithm} is signed with --private-key FILE")
-        keyFile = options.private_key
-    token = sign(auth.algorithm, keyFile, claims)
+        key = replace(key, path=options.private_key)
+    token = sign(auth.algorithm, key.path, claims, key.kid)
     print(json.dumps({"token": token, **claims}) if options.json else token)
     until = (
         time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now + options.days * 86400)) if options.days else "for ever"
     )
     print(f"scalemgr: valid {'until ' if options.days else ''}{until}", file=sys.stderr)
+    print(f"scalemgr: its id, to revoke it by, is {claims['jti']}", file=sys.stderr)
     if options.groups is None and options.role != SessionType.SESSION_USER:
         print("scalemgr: it covers every group; --groups narrows that", file=sys.stderr)
     return Status.DONE
 
 
+def _keyToSignWith(auth: AuthSettings, base: Path, kid: str | None) -> KeyFile:
+    """The first key there is, or the one of this name."""
+    files = keyFilesOf(auth, base)
+    if kid is None:
+        return files[0]
+    for file in files:
+        if file.kid == kid:
+            return file
+    known = ", ".join(file.kid for file in files if file.kid) or "none that has a name"
+    raise KeyRefused(f"no key is named {kid}: auth.key_files has {known}. Add '{kid}=FILE' to it")
+
+
 def _claims(options: argparse.Namespace, audience: str, now: int) -> dict[str, object]:
     """What a token says."""
     claims: dict[str, object] = {"id": options.id, "role": int(options.role), "iat": now}
+    claims["jti"] = secrets.token_hex(8) if options.token_id is None else options.token_id
     if options.days:
         claims["exp"] = now + int(options.days * 86400)
     if options.groups is not None:

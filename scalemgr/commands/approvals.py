@@ -107,7 +107,7 @@ mngCreateFinanceRequest, mngCreateFinanceRequestSync = both(
     "Ask for a movement of money, which awaits approval",
     state=TradeState.TS_FINANCE_OPEN_PENDING,
     flags=("set_finance",),
-    errors=(RetCode.RET_USER_NOT_FOUND, RetCode.RET_ACCOUNT_DISABLED),
+    errors=(RetCode.RET_USER_NOT_FOUND, RetCode.RET_ACCOUNT_DISABLED, RetCode.RET_TRADE_LIMIT_REACHED),
     moves=False,
     beyond=_BEYOND,
 )

@@ -27,6 +27,7 @@ from .records import (
     Entry,
     Group,
 )
+from .turnover import Turnover, trillionths
 
 __all__ = ["FIRST_LOGIN", "Book", "Draft"]
 
@@ -42,6 +43,7 @@ class Book:
     @ivar nextLogin: the lowest login from L{FIRST_LOGIN} up that no account has or had.
     @ivar accounts: all accounts there ever were, by login; the deleted ones say so.
     @ivar forgotten: the idempotency keys of the entries up to this one no longer count.
+    @ivar turnover: how much each principal has moved, by day.
     """
 
     def __init__(self) -> None:
@@ -50,6 +52,7 @@ class Book:
         self.nextLogin = FIRST_LOGIN
         self.groups: dict[str, Group] = {}
         self.accounts: dict[int, Account] = {}
+        self.turnover = Turnover()
 
     def group(self, name: str) -> Group | None:
         """The group of this name."""
@@ -91,6 +94,7 @@ class Book:
         self.accounts.update(draft.accounts)
         self.nextLogin = draft.nextLogin
         self.forgotten = draft.forgotten
+        self.turnover.absorb(draft.turnover)
         self.seq = draft.seq
 
 
@@ -106,6 +110,7 @@ class Draft(Book):
         self.entries: list[Entry] = []
         # They are few; accounts are not.
         self.groups = dict(base.groups)
+        self.turnover = Turnover(base.turnover)
         self._base = base
         self.based = (base, base.seq)
         self.seq = base.seq
@@ -128,6 +133,9 @@ def _foldTrade(book: Book, entry: Entry) -> None:
     assert account is not None, f"entry {entry.seq} moves money of an account that is not there"
     if moved:
         account = account.moved(entry.balance, entry.credit)
+        group = book.groups[account.group]
+        amount = trillionths(abs(entry.balance) + abs(entry.credit), group.digits)
+        book.turnover.add(entry.principal, entry.time_ms, group.currency, amount)
     if entry.record is not None:
         # A request for money came, or was decided upon.
         account = replace(account, pending=account.pending + ujson.loads(entry.record)["pending"])

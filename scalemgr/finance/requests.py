@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ..wire.codes import TradeCommand, TradeReason
 from ..wire.messages import encode
+from .caps import CapsOf
 from .masks import Mask
 from .money import Amount
 from .texts import listBytes
@@ -60,12 +61,14 @@ class Cause(Struct, frozen=True):
     @ivar mask: the groups that the caller may touch.
     @ivar key: the idempotency key, or C{None}.
     @ivar seesBalance: may it be told what is on an account?
+    @ivar caps: how much it may move; C{None}: as much as it likes.
     """
 
     principal: str
     mask: Mask
     key: str | None = None
     seesBalance: bool = True
+    caps: CapsOf | None = None
 
     @property
     def name(self) -> KeyName | None:

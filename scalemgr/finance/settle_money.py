@@ -2,6 +2,12 @@
 
 No balance falls below the floor of its group, no credit below zero. Balance and credit are apart. Amounts are
 signed: what goes out is negative, and so is its C{profit}.
+
+Who has caps moves no more than they say: each movement counts by its absolute amount, a change of one by its
+difference, an approval for who approves. What is only asked for moves nothing, but nobody is to be asked to approve
+what is too large, so it is held against the cap on a single amount. A refusal by a cap is for good, as any other: who
+tries again another day takes another idempotency key. Caps are looked at before what is on the account, so that who
+has them cannot find that out by asking for much.
 """
 
 from __future__ import annotations
@@ -17,6 +23,7 @@ from .desk import Desk, Rule
 from .money import MINOR_UNITS_MAX, Amount, fromMinor, toMinor
 from .records import ADDED, BALANCE_EVENT, DELETED, TRADE_EVENT, UPDATED, Account, Entry, FinanceTrade, Group
 from .requests import CREDIT, DEFAULT_COMMENT, AskForMoney, Cause, Decide, MoveMoney, Request, TakeBack
+from .settle_caps import checkAmount, checkMovement
 
 __all__ = ["RULES"]
 
@@ -32,12 +39,12 @@ def _moveMoney(desk: Desk, request: MoveMoney) -> list[Entry]:
     if request.update:
         before = _toChange(desk, request, group)
         change = amount - before.profit
-        _checkFunds(account, group, request.cmd, change, request.cause)
+        _checkMoving(desk, request, account, group, request.cmd, change)
         after = _changed(before, request, amount, account.balance_version + (change != 0), desk.now)
         return _booked(desk, request, account, group, after, UPDATED, change)
     if request.strict and request.named:
         raise Refused(f"order {request.named} does not exist", RetCode.RET_NOT_FOUND)
-    _checkFunds(account, group, request.cmd, amount, request.cause)
+    _checkMoving(desk, request, account, group, request.cmd, amount)
     trade = _made(request, group, amount, account.balance_version + 1, desk.now)
     return _booked(desk, request, account, group, trade, ADDED, amount)
 
@@ -50,7 +57,7 @@ def _takeBack(desk: Desk, request: TakeBack) -> list[Entry]:
     if trade.state != TradeState.TS_CLOSED_NORMAL:
         raise _incorrectState(trade, "is not booked, so it cannot be taken back")
     change = -trade.profit
-    _checkFunds(account, group, trade.cmd, change, request.cause)
+    _checkMoving(desk, request, account, group, trade.cmd, change)
     after = replace(
         trade,
         state=TradeState.TS_DELETED,
@@ -63,6 +70,8 @@ def _takeBack(desk: Desk, request: TakeBack) -> list[Entry]:
 def _askForMoney(desk: Desk, request: AskForMoney) -> list[Entry]:
     account, group = desk.account(request, request.login)
     amount = _amount(request.amount, request.cmd, account, group)
+    if request.cause.caps is not None:
+        checkAmount(request.cause.caps, group, amount)
     openTime = request.open_time or desk.now
     trade = FinanceTrade(
         order=request.order,
@@ -96,7 +105,7 @@ def _decide(desk: Desk, request: Decide) -> list[Entry]:
         declined = replace(trade, state=TradeState.TS_FINANCE_OPEN_DECLINE, **told)
         return _booked(desk, request, account, group, declined, UPDATED, record=_GOES)
     _checkEnabled(account)
-    _checkFunds(account, group, trade.cmd, trade.profit, request.cause)
+    _checkMoving(desk, request, account, group, trade.cmd, trade.profit)
     version = account.balance_version + 1
     approved = replace(trade, state=TradeState.TS_CLOSED_NORMAL, balance_version=version, **told)
     return _booked(desk, request, account, group, approved, UPDATED, trade.profit, record=_GOES)
@@ -191,6 +200,15 @@ def _toChange(desk: Desk, request: MoveMoney, group: Group) -> FinanceTrade:
 def _incorrectState(trade: FinanceTrade, why: str) -> Refused:
     state = TradeState(trade.state).name
     return Refused(f"order {trade.order} {why} (it is {state})", RetCode.RET_TRADE_INCORRECT_STATE)
+
+
+def _checkMoving(desk: Desk, request: Request, account: Account, group: Group, cmd: int, change: int) -> None:
+    """May the caller change the balance, or the credit, by so much, and can it be done?"""
+    cause = request.cause
+    if cause.caps is not None and change:
+        moved = desk.book.turnover.of(cause.principal, desk.nowMs, group.currency)
+        checkMovement(cause.caps, group, change, moved)
+    _checkFunds(account, group, cmd, change, cause)
 
 
 def _checkFunds(account: Account, group: Group, cmd: int, change: int, cause: Cause) -> None:

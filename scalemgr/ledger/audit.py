@@ -258,6 +258,10 @@ def _checkSnapshot(snapshot: Book, fold: _Fold) -> Iterator[str]:
         yield "book.snapshot: the groups or the next login differ"
     if fold.book.forgotten != snapshot.forgotten:
         yield "book.snapshot: which keys are forgotten differs"
+    right, kept = fold.book.turnover.sums, snapshot.turnover.sums
+    for key in sorted(right.keys() | kept.keys()):
+        if right.get(key) != kept.get(key):
+            yield "book.snapshot: what {1} has moved of {2} on day {0} since 1970 is not what the log says".format(*key)
 
 
 def _checkViews(frozen: Frozen, fold: _Fold) -> Iterator[str]:

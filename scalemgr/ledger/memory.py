@@ -15,7 +15,7 @@ from ..finance.masks import Sight
 from ..finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
 from ..finance.records import Entry, FinanceTrade, StoredAccount
 from ..finance.requests import KeyName
-from ..interfaces import ILedger, ITicket
+from ..interfaces import ILedger, ITicket, Progress, Storage
 from .base import BaseLedger
 from .views import Views
 
@@ -44,6 +44,13 @@ class MemoryLedger(BaseLedger):
     def close(self, nextOrder: int | None) -> None:
         with self._lock:
             self._views.close()
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(self.book.seq)
+
+    def storage(self) -> Storage:
+        return Storage()
 
     def reserveOrders(self, count: int) -> int:
         first = self._nextOrder

@@ -242,6 +242,7 @@ class ProcessProjector(Projector):
             except OSError as e:
                 _log.error("views: no process can be started: {why}", why=e)
                 return True
+            self.restarts += 1
             # It may find them damaged, and make them again.
             self.made += 1
             self._send("begin", self.made)

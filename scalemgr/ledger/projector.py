@@ -23,9 +23,11 @@ class Projector:
 
     @ivar reached: the last entry that is in.
     @ivar made: grows when the file may be another one than before.
+    @ivar restarts: how often what does the work has ended, and was started again.
     """
 
     def __init__(self, logPath: Path, viewsPath: Path) -> None:
+        self.restarts = 0
         self._logPath, self._viewsPath = logPath, viewsPath
         self._state = threading.Condition()
         self.reached = self.made = 0

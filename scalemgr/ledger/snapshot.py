@@ -14,11 +14,12 @@ import msgspec
 
 from ..finance.book import Book
 from ..finance.records import Account, Group
+from ..finance.turnover import Turnover
 
 __all__ = ["loadSnapshot", "saveSnapshot"]
 
 # Raise this whenever the shape of what is kept changes.
-_VERSION = 3
+_VERSION = 4
 
 
 class _Header(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,14 +31,24 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     sha256: str
 
 
+class _Moved(msgspec.Struct, array_like=True, gc=False):
+    day: int
+    principal: str
+    currency: str
+    # In digits: it may have more of them than MessagePack's integers can.
+    trillionths: str
+
+
 class _Body(msgspec.Struct, array_like=True):
     groups: list[Group]
     accounts: list[Account]
+    moved: list[_Moved]
 
 
 def saveSnapshot(path: Path, epoch: str, book: Book) -> None:
     """Write the book down, whole or not at all."""
-    body = msgspec.msgpack.encode(_Body(list(book.groups.values()), list(book.accounts.values())))
+    moved = [_Moved(*key, str(trillionths)) for key, trillionths in book.turnover.sums.items()]
+    body = msgspec.msgpack.encode(_Body(list(book.groups.values()), list(book.accounts.values()), moved))
     header = _Header(_VERSION, epoch, book.seq, book.nextLogin, book.forgotten, "")
     header.sha256 = _checksum(header, body)
     temporary = path.with_suffix(".tmp")
@@ -57,7 +68,7 @@ def loadSnapshot(path: Path, epoch: str) -> Book | None:
             return None
         content = msgspec.msgpack.decode(body, type=_Body)
         return _book(header, content)
-    except (OSError, msgspec.DecodeError, KeyError):
+    except (OSError, msgspec.DecodeError, KeyError, ValueError):
         return None
 
 
@@ -71,6 +82,7 @@ def _book(header: _Header, content: _Body) -> Book:
     book.seq = header.seq
     book.nextLogin = header.next_login
     book.forgotten = header.forgotten
+    book.turnover = Turnover.fromSums({(m.day, m.principal, m.currency): int(m.trillionths) for m in content.moved})
     book.groups = {group.group: group for group in content.groups}
     names = {name: name for name in book.groups}
     for account in content.accounts:

@@ -27,7 +27,7 @@ from ..finance.masks import Sight
 from ..finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
 from ..finance.records import Entry, FinanceTrade, StoredAccount
 from ..finance.requests import KeyName
-from ..interfaces import ILedger, ITicket
+from ..interfaces import ILedger, ITicket, Progress, Storage
 from ..wire.codes import RetCode
 from ..wire.errors import LedgerFailed
 from .base import BaseLedger
@@ -39,6 +39,7 @@ from .log import SqliteLog
 from .projector import Projector, ThreadProjector
 from .recent import Recent
 from .snapshot import loadSnapshot, saveSnapshot
+from .storage import lookAt
 from .views import Views
 
 __all__ = ["PARTIAL", "FolderLock", "SqliteLedger"]
@@ -119,8 +120,8 @@ class SqliteLedger(BaseLedger):
         self.epoch = ""
         self._folder = folder
         self._queryS = queryS
-        # Is it unknown whether the last batch is in the log?
-        self._inDoubt = False
+        # Is it unknown whether the last batch is in the log? And did it fail, however that may be?
+        self._inDoubt = self._failed = False
         # Were the views found unreadable, and not readable since?
         self._suspected = False
         # Each thread that asks has a connection of its own.
@@ -257,6 +258,16 @@ class SqliteLedger(BaseLedger):
         except sqlite3.Error as e:
             raise LedgerFailed(f"the ledger cannot be written: {e}") from e
 
+    # -- how it is --------------------------------------------------------------------------------------
+
+    @property
+    def progress(self) -> Progress:
+        projector = self._projector
+        return Progress(projector.reached, projector.failing, projector.restarts)
+
+    def storage(self) -> Storage:
+        return lookAt(self._folder)
+
     # -- questions --------------------------------------------------------------------------------------
 
     def entries(self, after: int, limit: int) -> list[Entry]:
@@ -349,16 +360,17 @@ class SqliteLedger(BaseLedger):
     def _refresh(self) -> list[Entry]:
         self._awaitProjector()
         kept: list[Entry] = []
-        if self._inDoubt:
+        if self._failed:
             try:
                 self._file.touch()
-                kept = self._file.read(self.book.seq, self._file.head())
+                kept = self._file.read(self.book.seq, self._file.head()) if self._inDoubt else []
             except (sqlite3.Error, ValueError) as e:
                 raise LedgerFailed(f"the ledger cannot be written: {e}", outcome="void") from e
             for entry in kept:
                 self.book.apply(entry)
-            self._appended(kept)
-            self._inDoubt = False
+            if kept:
+                self._appended(kept)
+            self._inDoubt = self._failed = False
         return kept
 
     def _awaitProjector(self) -> None:
@@ -394,6 +406,7 @@ class SqliteLedger(BaseLedger):
         except ValueError as e:
             raise LedgerFailed(f"the ledger cannot keep this: {e}", outcome="void") from e
         except sqlite3.Error as e:
+            self._failed = True
             # A COMMIT that fails in its fsync leaves whole frames behind, which a crash could revive.
             # Once something else is written in their place, they cannot come back.
             try:

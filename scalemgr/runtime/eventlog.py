@@ -29,6 +29,7 @@ class EventLog:
 
     @param inReplay: runs the ledger's C{entries}.
     @ivar head: the last entry that was told.
+    @ivar told: how many events were sent to whoever listens, each counted once.
     """
 
     _log = Logger()
@@ -36,7 +37,7 @@ class EventLog:
     def __init__(self, ledger: ILedger, inReplay: InThread) -> None:
         self._ledger = ledger
         self._inReplay = inReplay
-        self.head = 0
+        self.head = self.told = 0
         # Readers with the same interest get the same bytes.
         self._readers: dict[Interest, list[IEventReader]] = {}
 
@@ -65,6 +66,7 @@ class EventLog:
             return
         told = [e for e in entries if e.event in BROADCAST]
         lines = [_line(e) for e in told]
+        self.told += len(told)
         # Many entries of a batch are of one kind, and whether somebody is sent that is found out once.
         kinds = [(e.event, e.group) for e in told]
         examples = dict(zip(kinds, told, strict=True))

@@ -6,7 +6,7 @@ An idle loop is woken by the first request. Only after the commit is anybody tol
 then each event, in the order of the log.
 
 C{mainLoop} never dies. If the ledger fails, its batch fails with an answer that says so, and the loop
-backs off and lives on.
+backs off and lives on; while there is nothing to do it tries whether the ledger works again.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from ..interfaces import ILedger, ISubmission
 from ..wire.errors import LedgerFailed, ManagerError, Overloaded, ShuttingDown
 from .eventlog import EventLog
 from .lookups import Lookups
+from .measures import Commits
 from .orders import InThread, Orders
 from .replays import Replays
 from .underway import UnderWay, Work
@@ -52,6 +53,10 @@ class TradingRuntime:
     @param queueMax: how many requests may wait for their batch.
     @param batchMax: how many requests one commit takes.
     @param gathering: entered while a batch is told, so that what each session is told can leave at once.
+    @param steady: the time of a clock that is never set, in seconds; C{None}: the clock's.
+    @ivar queueMax: may be changed at any time; so may C{batchMax}.
+    @ivar turns: how often C{mainLoop} has been called.
+    @ivar commits: what has become of them.
     """
 
     _log = Logger()
@@ -69,15 +74,17 @@ class TradingRuntime:
         batchMax: int,
         orderBlock: int,
         gathering: AbstractContextManager[None] | None = None,
+        steady: Callable[[], float] | None = None,
     ) -> None:
+        self.commits = Commits(clock, clock.seconds if steady is None else steady)
         self._gathering = nullcontext() if gathering is None else gathering
         self._clock = clock
         self._ledger = ledger
         self._inLedger = inLedger
         self._waiters = waiters
         self._events = events
-        self._queueMax = queueMax
-        self._batchMax = batchMax
+        self.queueMax = queueMax
+        self.batchMax = batchMax
         self._queue: deque[Work] = deque()
         self.replays = Replays(clock)
         self._underWay = UnderWay(Lookups(clock, ledger, inReader), self.replays.count)
@@ -91,8 +98,7 @@ class TradingRuntime:
         self._failures = 0
         # What is being committed.
         self._batch: list[Work] = []
-        # Did the last batch fail in a way that leaves open whether it was kept?
-        self._unsure = False
+        self.turns = 0
         self._stopping = False
         self._stopped: Deferred[Any] = succeed(None)
 
@@ -119,6 +125,16 @@ class TradingRuntime:
         self._wake()
         return self._stopped.addCallback(lambda _: self._orders.unused())
 
+    @property
+    def queued(self) -> int:
+        """How many requests wait for their commit to begin."""
+        return len(self._queue)
+
+    @property
+    def running(self) -> bool:
+        """Does C{mainLoop} turn, or wait for work?"""
+        return self._loop.running
+
     def submit(self, request: Request) -> ISubmission:
         """
         Queue a request, or join it if it is under way already.
@@ -132,7 +148,7 @@ class TradingRuntime:
             return joined
         if self._stopping:
             raise ShuttingDown
-        if len(self._queue) >= self._queueMax:
+        if len(self._queue) >= self.queueMax:
             raise Overloaded(f"{len(self._queue)} requests are queued already; nothing was done")
         work, submission = self._underWay.enter(request, name)
         self._queue.append(work)
@@ -141,35 +157,46 @@ class TradingRuntime:
             self._clock.callLater(0, self._wake)
         return submission
 
+    def nudge(self) -> None:
+        """Let C{mainLoop} turn, though there may be nothing to do: so one sees that it does."""
+        self._wake()
+
     def _wake(self) -> None:
         idle, self._idle = self._idle, None
         if idle is not None:
             idle.callback(None)
 
+    @property
+    def isCommitting(self) -> bool:
+        """Does it wait for the ledger?"""
+        return self.commits.isUnderWay
+
     def mainLoop(self) -> Deferred[None]:
         """
         One turn: a batch from the queue to everyone's answer. Waits for work if there is none.
 
-        A batch of nothing is work, too, if it is not known what became of the last one: the ledger finds out,
-        and what was kept after all is broadcast.
+        A batch of nothing is work, too, if the last one failed: the ledger finds out whether it can be written again,
+        and what became of that one; what was kept after all is broadcast.
         """
-        if not self._queue and not self._stopping and not self._unsure:
+        self.turns += 1
+        if not self._queue and not self._stopping and not self._failures:
             self._idle = Deferred()
             return self._idle.addCallback(lambda _: self._turn())
         return self._turn()
 
     def _turn(self) -> Deferred[None]:
         batch: list[Work] = []
-        while self._queue and len(batch) < self._batchMax:
+        while self._queue and len(batch) < self.batchMax:
             work = self._queue.popleft()
             if work.take():
                 batch.append(work)
-        if not batch and (self._stopping or not self._unsure):
+        if not batch and (self._stopping or not self._failures):
             if self._stopping:
                 self._loop.stop()
             return succeed(None)
         nowMs = int(self._clock.seconds() * 1000)
         self._batch = batch
+        self.commits.begin(len(batch))
         committed = maybeDeferred(self._inLedger, self._ledger.commit, [work.request for work in batch], nowMs)
         committed.addBoth(_Watch(self._clock, self._slow).end)
         committed.addCallbacks(self._tell, self._tellFailed, callbackArgs=(batch,), errbackArgs=(batch,))
@@ -188,7 +215,7 @@ class TradingRuntime:
         if self._failures:
             self._log.info("the ledger works again")
             self._failures = 0
-        self._unsure = False
+        self.commits.succeeded(len(batch))
         entries = self._takeCommitted()
         self._underWay.known()
         self._batch = []
@@ -208,6 +235,7 @@ class TradingRuntime:
             self._events.publish(entries)
 
     def _tellFailed(self, failure: Failure, batch: list[Work]) -> Deferred[None] | None:
+        self.commits.failed(failure.getErrorMessage())
         if failure.check(LedgerFailed):
             # Nothing unforeseen: one line, not a traceback, and not again for each new try.
             if batch or not self._failures:
@@ -222,7 +250,6 @@ class TradingRuntime:
             # It did find out what became of the last one.
             self._underWay.known()
         if error.details.get("outcome") != "void":
-            self._unsure = True
             self._underWay.doubt(batch)
         self._waiters.emitted(*found)
         self._events.publish(found)

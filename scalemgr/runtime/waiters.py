@@ -15,6 +15,7 @@ late and never early.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from itertools import islice
 from math import ceil
 from typing import Any, TypeVar
 
@@ -28,10 +29,13 @@ from ..finance.records import Entry
 from ..interfaces import ISubmission
 from ..wire.errors import MEANS, InvalidData, ManagerError, Overloaded, SyncTimeout
 
-__all__ = ["TICK_S", "Awaited", "TimeoutBounds", "Waiters", "awaitedFrom"]
+__all__ = ["TICK_S", "Awaited", "TimeoutBounds", "WaiterSeen", "Waiters", "awaitedFrom"]
 
 #: The precision of time-outs, in seconds.
 TICK_S = 0.05
+
+# Of those who wait for no cause, so many events are looked through for the oldest.
+_EVENTS_SEEN = 1000
 
 _Key = TypeVar("_Key")
 
@@ -64,11 +68,26 @@ class Awaited(Struct, frozen=True, forbid_unknown_fields=True):
     cause: ISubmission | None = None
 
 
+class WaiterSeen(Struct, frozen=True):
+    """
+    One who waits, to look at.
+
+    @ivar age: for how long, in seconds.
+    @ivar session: its session's number.
+    """
+
+    age: float
+    kind: str
+    order: int
+    session: int
+
+
 class _Waiter(Struct, eq=False):
     awaited: Awaited
     session: Hashable
     extID: str
     slot: int
+    since: float
     # Cancelled when the session goes away, and then nobody listens.
     deferred: Deferred[Entry]
 
@@ -93,9 +112,7 @@ class Waiters:
 
     def __init__(self, clock: IReactorTime, bounds: TimeoutBounds, waitersMax: int) -> None:
         self._clock = clock
-        self._bounds = bounds
-        self._default = bounds.default_ms / 1000
-        self._waitersMax = waitersMax
+        self.change(bounds, waitersMax)
         self._byCause: _Few = {}
         self._byEvent: _Crowds[tuple[str, int, int]] = {}
         self._bySession: _Crowds[Hashable] = {}
@@ -103,6 +120,12 @@ class Waiters:
         self._swept = 0
         self._count = 0
         self._timer: IDelayedCall | None = None
+
+    def change(self, bounds: TimeoutBounds, waitersMax: int) -> None:
+        """From now on, these. Who waits already is not concerned."""
+        self._bounds = bounds
+        self._default = bounds.default_ms / 1000
+        self._waitersMax = waitersMax
 
     def __len__(self) -> int:
         return self._count
@@ -127,9 +150,10 @@ class Waiters:
             if cause is not None:
                 cause.withdraw()
             raise
-        slot = ceil((self._clock.seconds() + seconds) / TICK_S)
+        now = self._clock.seconds()
+        slot = ceil((now + seconds) / TICK_S)
         deferred: Deferred[Entry] = Deferred()
-        waiter = _Waiter(awaited, session, extID, slot, deferred)
+        waiter = _Waiter(awaited, session, extID, slot, now, deferred)
         self._count += 1
         _join(self._bySession, session, waiter)
         _join(self._slots, slot, waiter)
@@ -141,7 +165,7 @@ class Waiters:
         if self._timer is None:
             # What was left behind by those who were answered in time.
             self._slots = {slot: self._slots[slot]}
-            self._swept = int(self._clock.seconds() / TICK_S)
+            self._swept = int(now / TICK_S)
             self._startTimer()
         if self._swept > slot:
             # A clock that was set back has slots again that were swept already.
@@ -171,6 +195,25 @@ class Waiters:
                 if waiter.awaited.cause is not None:
                     waiter.awaited.cause.forsake()
                 waiter.deferred.cancel()
+
+    def oldest(self, count: int) -> list[WaiterSeen]:
+        """Those who have waited longest, the oldest first, at most so many."""
+        now = self._clock.seconds()
+        found = sorted(self._first(count), key=lambda waiter: waiter.since)[:count]
+        return [
+            WaiterSeen(now - w.since, w.awaited.kind, w.awaited.order, getattr(w.session, "number", 0)) for w in found
+        ]
+
+    def oldestAge(self) -> float:
+        """For how long the oldest has waited, in seconds; 0: nobody waits."""
+        first = self.oldest(1)
+        return first[0].age if first else 0.0
+
+    def _first(self, count: int) -> list[_Waiter]:
+        """Among these are the oldest: not all need to be looked at, for a table has first who came first."""
+        ofCauses = [waiter for waiters in islice(self._byCause.values(), count) for waiter in waiters]
+        ofEvents = [w for crowd in islice(self._byEvent.values(), _EVENTS_SEEN) for w in islice(crowd, count)]
+        return ofCauses + ofEvents
 
     def stop(self) -> None:
         """Nobody will wait any more: leave no timer behind."""

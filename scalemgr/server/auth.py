@@ -1,7 +1,6 @@
 """From a token to a principal.
 
-A token is a JWT. Which algorithm and which keys are believed comes from the configuration, never from the
-token. Its claims:
+A token is a JWT whose signature is good (L{scalemgr.server.tokens}). Its claims:
 
 - C{id} or C{sub}: who, a string or a number;
 - C{role}: a C{SESSION_*}, by number or name (C{3}, C{"admin"}, C{"SESSION_ADMIN"});
@@ -10,37 +9,39 @@ token. Its claims:
 - C{key}, optional: C{"explicit"}, only an C{idempotency_key} names a request of this caller, or C{"extid"}, so does
   the C{extID}; as configured if absent;
 - C{login}: the account of a C{SESSION_USER}, who may see that and nothing else; its C{id} if absent;
+- C{max_amount} and C{max_per_day}, optional: the most that the caller may move at once, and in a day, of each
+  currency that one of them names (C{{"USD": 10000}}); of others nothing, if either is there. They can narrow what
+  the configuration says of the caller, and not widen it;
 - the published manager flags (L{scalemgr.commands.base.FLAGS}), optional, 0 or 1: absent, what the role may do; 0
-  takes it away.
+  takes it away;
+- C{jti}, optional: the id of the token itself, by which it can be revoked.
 
-No token, and nothing of why one was refused beyond the sentence in the answer, ever reaches a log.
+Whoever shows a token that is refused is told that and no more (L{TokenRefused}); why it was is for the log.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import inf
-from typing import Any
+from typing import Any, TypeGuard
 
-import jwt
 from msgspec import Struct
+from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from ..commands.base import FLAGS, STAFF
+from ..finance.caps import CapsOf, readCaps
 from ..finance.masks import EVERYTHING, Mask
 from ..finance.records import BALANCE_EVENT, BROADCAST, GROUP_EVENT, TRADE_EVENT, USER_EVENT
 from ..interfaces import IPrincipal
 from ..wire.codes import SessionType
-from ..wire.errors import PermissionDenied
+from ..wire.errors import PermissionDenied, TokenRefused
+from .tokens import ALGORITHMS, Keys, Voucher, checkAudience, opened, tokenIdOf, told
 
-__all__ = ["ALGORITHMS", "Authenticator", "Keys", "Principal", "roleFrom"]
+__all__ = ["ALGORITHMS", "Authenticator", "Keys", "Principal", "isId", "roleFrom"]
 
-#: What may be configured.
-ALGORITHMS = ("HS256", "RS256", "EdDSA")
-
-_TOKEN_BYTES_MAX = 8192
 _ID_CHARACTERS_MAX = 200
 _CACHED_TOKENS_MAX = 10_000
 _SECONDS_MAX = 10**15
@@ -56,6 +57,8 @@ class Principal(Struct, frozen=True):
     @ivar explicit: does only an C{idempotency_key} name a request? C{None}: as configured.
     @ivar login: the only account that it may see, or 0: every one that the mask covers.
     @ivar withheld: the flags that were taken away.
+    @ivar caps: how much it may move; C{None}: as much as is configured.
+    @ivar voucher: the token that it is believed for; C{None}: it is believed for something else.
     """
 
     id: str
@@ -65,6 +68,8 @@ class Principal(Struct, frozen=True):
     explicit: bool | None = None
     login: int = 0
     withheld: frozenset[str] = frozenset()
+    caps: CapsOf | None = None
+    voucher: Voucher | None = None
 
     def may(self, flag: str) -> bool:
         return flag not in self.withheld
@@ -85,32 +90,20 @@ _EVENTS_OF = {
 }
 
 
-class Keys(Struct, frozen=True):
-    """
-    What is believed.
-
-    @ivar algorithm: one of L{ALGORITHMS}.
-    @ivar keys: the secret (HS256), or public keys in PEM; any one of them will do.
-    @ivar audience: the C{aud} that a token must have; empty: it must have none.
-    """
-
-    algorithm: str
-    keys: Sequence[bytes]
-    audience: str = ""
-
-
 class Authenticator:
     """
     Tells who a token speaks for.
 
     @param keys: C{None}: no token is accepted.
     @param anonymous: who a session without a token is, or C{None}: nobody.
+    @ivar refused: how many tokens were shown and not believed.
     """
 
     def __init__(self, clock: IReactorTime, keys: Keys | None, anonymous: Principal | None = None) -> None:
         self._clock = clock
         self._keys = keys
         self.anonymous = anonymous
+        self.refused = 0
         # Verifying costs far more than everything else about a request.
         self._known: OrderedDict[str, Principal] = OrderedDict()
 
@@ -118,22 +111,23 @@ class Authenticator:
         """
         Who a token speaks for.
 
-        @raise PermissionDenied: if it is not accepted.
+        @raise TokenRefused: if it is not accepted.
         """
         if self._keys is None and self.anonymous is not None:
             # Whoever needs no token may bring any: the published clients always do.
             return self.anonymous
-        known = self._known.get(token)
-        if known is None:
-            claims = self._verify(token)
-            known = _principal(claims)
-            if self._clock.seconds() < _seconds(claims, "nbf", -inf):
-                raise PermissionDenied("the token is not valid yet")
-            self.current(known)
-            self._known[token] = known
-            if len(self._known) > _CACHED_TOKENS_MAX:
-                self._known.popitem(last=False)
-        return self.current(known)
+        try:
+            known = self._known.get(token)
+            if known is None:
+                known = self._known[token] = self._verified(token)
+                if len(self._known) > _CACHED_TOKENS_MAX:
+                    self._known.popitem(last=False)
+            elif self._clock.seconds() >= known.expires:
+                raise TokenRefused(f"it has expired{_whose(known)}")
+        except TokenRefused:
+            self.refused += 1
+            raise
+        return known
 
     def current(self, principal: Principal) -> Principal:
         """
@@ -142,28 +136,51 @@ class Authenticator:
         @raise PermissionDenied: if it is.
         """
         if self._clock.seconds() >= principal.expires:
-            raise PermissionDenied("the token has expired")
+            shown = "certificate" if principal.voucher is None else "token"
+            raise PermissionDenied(f"the {shown} has expired")
         return principal
 
-    def _verify(self, token: str) -> Mapping[str, Any]:
-        if self._keys is None:
-            raise PermissionDenied("this server takes no tokens")
-        if len(token) > _TOKEN_BYTES_MAX:
-            raise PermissionDenied("the token is too long")
-        for key in self._keys.keys:
-            try:
-                return jwt.decode(
-                    token,
-                    key,
-                    algorithms=[self._keys.algorithm],
-                    audience=self._keys.audience or None,
-                    # The times are ours to check, by our clock; an id may be a number.
-                    options={"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_sub": False},
-                )
-            except Exception:  # noqa: S112
-                # Whatever a stranger's text makes the library raise, it is no valid token.
-                continue
-        raise PermissionDenied("the token is not valid")
+    def renew(self, keys: Keys) -> None:
+        """From now on, believe these. Whoever was believed before and L{isBelieved} no more has to be told."""
+        self._keys = keys
+        for token, principal in list(self._known.items()):
+            if not self.isBelieved(principal):
+                del self._known[token]
+
+    def isBelieved(self, principal: Principal) -> bool:
+        """Is what this principal was once believed for still good, but for its times?"""
+        voucher = principal.voucher
+        return voucher is None or (self._keys is not None and self._keys.cover(voucher))
+
+    def _verified(self, token: str) -> Principal:
+        keys = self._keys
+        if keys is None:
+            raise TokenRefused("this server takes no tokens")
+        claims, key, kid = opened(token, keys)
+        # From here on it is known who wrote it, so that may be told: in the log.
+        whose = _whoseClaims(claims)
+        try:
+            voucher = Voucher(key, kid, tokenIdOf(claims), keys.audience)
+            if voucher.tokenId in keys.revoked:
+                raise PermissionDenied("it is revoked")
+            checkAudience(claims, keys.audience)
+            principal = replace(_principal(claims), voucher=voucher)
+            if self._clock.seconds() < _seconds(claims, "nbf", -inf):
+                raise PermissionDenied("it is not valid yet")
+            if self._clock.seconds() >= principal.expires:
+                raise PermissionDenied("it has expired")
+        except PermissionDenied as e:
+            raise TokenRefused(e.message + whose) from None
+        return principal
+
+
+def _whose(principal: Principal) -> str:
+    tokenId = principal.voucher.tokenId if principal.voucher is not None else ""
+    return f" (of {told(principal.id)}, jti {told(tokenId)})"
+
+
+def _whoseClaims(claims: Mapping[str, Any]) -> str:
+    return f" (of {told(claims.get('id', claims.get('sub')))}, jti {told(claims.get('jti', ''))})"
 
 
 def _principal(claims: Mapping[str, Any]) -> Principal:
@@ -176,6 +193,7 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
         _explicit(claims),
         _login(claims, id) if role == SessionType.SESSION_USER else 0,
         frozenset(flag for flag in FLAGS if _isWithheld(claims, flag)),
+        _caps(claims),
     )
 
 
@@ -183,10 +201,15 @@ def _id(claims: Mapping[str, Any]) -> str:
     id = claims.get("id", claims.get("sub"))
     if type(id) is int:
         id = str(id)
-    # It is kept with every entry, so it must be text that can be kept: no half surrogate pairs, no control characters.
-    if type(id) is str and 0 < len(id) <= _ID_CHARACTERS_MAX and id.isprintable():
+    if isId(id):
         return id
-    raise PermissionDenied("the token has no usable id")
+    raise PermissionDenied("it has no usable id")
+
+
+def isId(id: object) -> TypeGuard[str]:
+    """Can somebody be called that?"""
+    # It is kept with every entry, so it must be text that can be kept: no half surrogate pairs, no control characters.
+    return type(id) is str and 0 < len(id) <= _ID_CHARACTERS_MAX and id.isprintable()
 
 
 def _login(claims: Mapping[str, Any], id: str) -> int:
@@ -196,7 +219,7 @@ def _login(claims: Mapping[str, Any], id: str) -> int:
         login = int(login)
     if type(login) is int and 0 < login < 10**_LOGIN_DIGITS_MAX:
         return login
-    raise PermissionDenied("the token of a user names no login")
+    raise PermissionDenied("it is a user's and names no login")
 
 
 def _isWithheld(claims: Mapping[str, Any], flag: str) -> bool:
@@ -204,7 +227,7 @@ def _isWithheld(claims: Mapping[str, Any], flag: str) -> bool:
     # A flag that is neither 0 nor 1 must not be taken for either.
     if value is None or value in (0, 1):
         return value is not None and not value
-    raise PermissionDenied(f"the token's claim {flag} is neither 0 nor 1")
+    raise PermissionDenied(f"its claim {flag} is neither 0 nor 1")
 
 
 def roleFrom(role: object) -> SessionType:
@@ -221,7 +244,7 @@ def roleFrom(role: object) -> SessionType:
             return SessionType[name if name.startswith("SESSION_") else f"SESSION_{name}"]
     except (ValueError, KeyError):
         pass
-    raise PermissionDenied("the token has no known role")
+    raise PermissionDenied("it has no known role")
 
 
 def _mask(text: object) -> Mask:
@@ -230,7 +253,7 @@ def _mask(text: object) -> Mask:
             return Mask(text)
     except ValueError:
         pass
-    raise PermissionDenied("the token has no usable group mask")
+    raise PermissionDenied("it has no usable group mask")
 
 
 def _explicit(claims: Mapping[str, Any]) -> bool | None:
@@ -239,7 +262,27 @@ def _explicit(claims: Mapping[str, Any]) -> bool | None:
         return None
     if kind in ("explicit", "extid"):
         return bool(kind == "explicit")
-    raise PermissionDenied("the token's claim key is neither explicit nor extid")
+    raise PermissionDenied("its claim key is neither explicit nor extid")
+
+
+def _caps(claims: Mapping[str, Any]) -> CapsOf | None:
+    if not _CAPS.keys() & claims.keys():
+        return None
+    plain: dict[str, dict[str, object]] = {}
+    for claim, kind in _CAPS.items():
+        # One that is null was meant to be a cap.
+        caps = claims.get(claim, {})
+        if type(caps) is not dict:
+            raise PermissionDenied(f"its claim {claim} is not a number by currency")
+        for currency, cap in caps.items():
+            plain.setdefault(currency, {})[kind] = cap
+    try:
+        return readCaps(plain)
+    except ValueError as e:
+        raise PermissionDenied(f"it has no usable {' or '.join(_CAPS)}: {told(str(e), 120)}") from None
+
+
+_CAPS = {"max_amount": "amount", "max_per_day": "day"}
 
 
 def _seconds(claims: Mapping[str, Any], name: str, absent: float) -> float:
@@ -249,4 +292,4 @@ def _seconds(claims: Mapping[str, Any], name: str, absent: float) -> float:
     # NaN would never be reached, and what is beyond any calendar is surely a mistake.
     if (type(value) is int or type(value) is float) and -_SECONDS_MAX < value < _SECONDS_MAX:
         return float(value)
-    raise PermissionDenied(f"the token has no usable {name}")
+    raise PermissionDenied(f"it has no usable {name}")

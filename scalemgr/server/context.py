@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ..finance.caps import CapsOf
 from ..finance.channels import Channels
 from ..finance.masks import Sight
 from ..finance.money import Currencies
@@ -60,6 +62,8 @@ class House(Struct, frozen=True):
     @ivar bounds: how much such a question may be.
     @ivar inHelper: runs anything else that blocks.
     @ivar explicitKeys: does only an C{idempotency_key} name a request, unless a token says otherwise?
+    @ivar caps: how much callers may move, by their ids; who is not here has none but those of its token. It is looked
+        at for each request, so a change is in force at once.
     """
 
     clock: IReactorTime
@@ -74,6 +78,7 @@ class House(Struct, frozen=True):
     strictOrders: bool = False
     explicitKeys: bool = False
     bounds: Bounds = Bounds()
+    caps: Mapping[str, CapsOf] = MappingProxyType({})
 
 
 @implementer(IContext)
@@ -108,6 +113,11 @@ class Context(Struct, eq=False):
         return self._again and not self._submitted
 
     @property
+    def submitted(self) -> bool:
+        """Did this request ask for something to be booked?"""
+        return bool(self._submitted)
+
+    @property
     def replayed(self) -> bool:
         """Is what became of this request the outcome of an earlier one?"""
         for submission in self._submitted:  # noqa: SIM110 - this is asked of each answer, and any() takes twice as long
@@ -128,7 +138,11 @@ class Context(Struct, eq=False):
         if key is not None and not _canBeKept(key):
             raise InvalidData(f"expected 1 to {EXTID_BYTES_MAX} bytes of text", field="idempotency_key")
         principal = self.principal
-        return Cause(principal.id, principal.mask, key, principal.may("see_accounts_balance"))
+        caps, configured = principal.caps, self._house.caps.get(principal.id)
+        if configured is not None:
+            # A token only narrows what is configured.
+            caps = configured if caps is None else configured.narrowed(caps)
+        return Cause(principal.id, principal.mask, key, principal.may("see_accounts_balance"), caps)
 
     def _explicit(self) -> bool:
         ofPrincipal = self.principal.explicit

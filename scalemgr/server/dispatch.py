@@ -27,11 +27,15 @@ from ..wire.errors import (
     NotPermitted,
     PermissionDenied,
     ShuttingDown,
+    TokenRefused,
+    TooFrequent,
     UnknownCommand,
 )
 from ..wire.messages import Json, Request, encode
 from .auth import Authenticator, Principal
 from .context import Context, House, ISubscriber
+from .rates import Rates
+from .tracing import traced
 
 __all__ = ["CommandClash", "Dispatcher", "ISession", "checkCommands", "packageOf"]
 
@@ -54,6 +58,9 @@ class ISession(ISubscriber, Protocol):
     def denied(self, why: str) -> None:
         """It asked without a valid token."""
 
+    def tokenRefused(self, why: str) -> None:
+        """It showed a token that is not accepted."""
+
     def answer(self, extIDText: Json, status: int, data: Json, *, replayed: bool = False) -> None:
         """Send the one answer to a request, by its C{extID}."""
 
@@ -64,19 +71,27 @@ class Dispatcher:
 
     @param commands: L{ICommand}s.
     @param watcher: is told of each request that is answered; C{None}: nobody is.
+    @param rates: how often a caller may ask; C{None}: as often as it likes.
+    @ivar house: what commands are given; may be replaced at any time.
     @raise CommandClash: if two have one name.
     """
 
     _log = Logger()
 
     def __init__(
-        self, commands: Iterable[ICommand], house: House, auth: Authenticator, watcher: IWatcher | None = None
+        self,
+        commands: Iterable[ICommand],
+        house: House,
+        auth: Authenticator,
+        watcher: IWatcher | None = None,
+        rates: Rates | None = None,
     ) -> None:
         self.commands = _byName(commands)
         self._watcher = watcher
         self.stopping = False
-        self._house = house
+        self.house = house
         self._auth = auth
+        self._rates = Rates(house.clock) if rates is None else rates
         # For commands: to ask a class for its Logger makes a new one each time.
         self._logger = self._log
         self._errors = 0
@@ -87,13 +102,15 @@ class Dispatcher:
 
         @param again: is one with its extID under way on the session? Then it may only be the same, by its key.
         """
-        asked = _Asked(session, request.extIDText, request.command)
+        asked = _Asked(session, request.extIDText, request.command, traceparent=request.traceparent)
         if self._watcher is not None:
             asked.since = self._watcher.seconds()
         try:
-            principal = self._principal(session, request)
+            principal = asked.principal = self._principal(session, request)
             if self.stopping:
                 raise ShuttingDown
+            if self._rates.isOn and (retryAfterMs := self._rates.take(principal.id)):
+                raise TooFrequent(retryAfterMs)
             command = asked.command = self.commands.get(request.command) or self._unknown(request.command)
             # The command's own word for it, not another copy for each request.
             asked.name = command.name
@@ -101,13 +118,20 @@ class Dispatcher:
             params = convert(request.data, command.params)
             asked.login = getattr(params, "login", 0) or 0
             context = asked.context = Context(
-                self._house, session, principal, request.extID, request.extIDText, again, self._logger
+                self.house,
+                session,
+                principal,
+                request.extID,
+                request.extIDText,
+                again,
+                self._logger if not request.traceparent else traced(self._logger, request.traceparent),
             )
             result = command.run(context, params)
             # A dict is a Mapping; but to ask for that takes three times as long, and it nearly always is one.
             if not isinstance(result, (dict, Mapping)):
                 waiting = _deferred(result, command).addCallback(self._intercept, asked)
             elif "__deferred" in result:
+                asked.waited = True
                 waiting = context.wait(awaitedFrom(result["__deferred"]))
             else:
                 status, data = _said(result, context)
@@ -122,6 +146,19 @@ class Dispatcher:
         # One pair of callbacks and no more: what each costs is paid by every deposit.
         args = (asked,)
         waiting.addCallbacks(self._answer, self._failed, callbackArgs=args, errbackArgs=args)
+
+    def refused(self, session: ISession, extIDText: Json, name: str, error: ManagerError) -> None:
+        """
+        A session has said no by itself, to a line that never came to be a request: let the watcher know.
+
+        @param name: the command that it asks for, as far as it can be read.
+        """
+        if self._watcher is not None:
+            asked = _Asked(session, extIDText, name, self.commands.get(name), since=self._watcher.seconds())
+            asked.principal = session.principal
+            if asked.command is not None:
+                asked.name = asked.command.name
+            self._tell(asked, error.status, error.details, error)
 
     def _answer(self, result: Mapping[str, Any] | Entry, asked: _Asked) -> None:
         """What a command came to, later."""
@@ -169,16 +206,19 @@ class Dispatcher:
     def _intercept(self, result: Mapping[str, Any], asked: _Asked) -> Mapping[str, Any] | Deferred[Entry]:
         """The intermediate answer of a sync command is not sent; the event is, when it comes."""
         if not isinstance(result, Mapping):
-            raise TypeError(f"{asked.name} came to {result!r}, which is not a mapping")
+            raise TypeError(f"{asked.name} came to a {type(result).__name__}, which is not a mapping")
         if "__deferred" not in result:
             return result
+        asked.waited = True
         assert asked.context is not None
         return asked.context.wait(awaitedFrom(result["__deferred"]))
 
     def _explain(self, error: BaseException, asked: _Asked) -> None:
         """The only place where an exception becomes a response."""
         command = asked.command
-        if isinstance(error, PermissionDenied):
+        if isinstance(error, TokenRefused):
+            asked.session.tokenRefused(error.why)
+        elif isinstance(error, PermissionDenied):
             asked.session.denied(error.message)
         if command is not None and command.denied is not None and _isDenial(error):
             # Of what the caller may not touch nothing is told, but whether this answer is for good.
@@ -191,6 +231,7 @@ class Dispatcher:
         try:
             if not isinstance(error, ManagerError):
                 raise error
+            _status(error.status)
             text = encode(error.data())
         except BaseException:
             error = InternalError(self._report(Failure(), asked))
@@ -209,27 +250,31 @@ class Dispatcher:
             login, order = about.login, about.order
         else:
             login, order = asked.login, about.get("order", 0)
-        context, principal = asked.context, asked.session.principal
+        context, principal = asked.context, asked.principal
         self._watcher.told(
             Told(
                 "" if asked.command is None else asked.name,
                 asked.extIDText,
-                context.principal.id if context is not None else "" if principal is None else principal.id,
-                login,
+                "" if principal is None else principal.id,
+                login if type(login) is int else 0,
                 order if type(order) is int else 0,
                 status,
                 self._watcher.seconds() - asked.since,
                 error,
                 context is not None and context.replayed,
+                asked.traceparent,
+                asked.waited,
+                context is not None and context.submitted,
             )
         )
 
     def _report(self, failure: Failure, asked: _Asked) -> str:
         """Log a bug of ours, or of a plugin; the reference under which it stands there."""
         self._errors += 1
-        reference = f"E{int(self._house.clock.seconds()):x}-{self._errors}"
-        principal = asked.session.principal
-        self._log.failure(
+        reference = f"E{int(self.house.clock.seconds()):x}-{self._errors}"
+        principal = asked.principal
+        log = traced(self._logger, asked.traceparent) if asked.traceparent else self._logger
+        log.failure(
             "{reference}: {command!r} of {principal} with extID {extID} failed",
             failure,
             reference=reference,
@@ -247,18 +292,24 @@ class _Asked(Struct, eq=False):
 
     @ivar name: the command as it was asked for; once it is found, its own name.
     @ivar command: the command, once it is found.
+    @ivar principal: who asks, once that is known.
     @ivar context: what it is given, once that is made.
     @ivar since: when it came, by the watcher's clock.
     @ivar login: the account that it is about, or 0.
+    @ivar waited: does its answer wait for an event?
+    @ivar traceparent: the trace that it is a part of, or empty.
     """
 
     session: ISession
     extIDText: Json
     name: str
     command: ICommand | None = None
+    principal: Principal | None = None
     context: Context | None = None
     since: float = 0.0
     login: int = 0
+    waited: bool = False
+    traceparent: str = ""
 
 
 _UNSENT = "an answer could not be sent"
@@ -316,7 +367,9 @@ def _deferred(result: object, command: ICommand) -> Deferred[Any]:
         return result
     if iscoroutine(result):
         return Deferred.fromCoroutine(result)
-    raise TypeError(f"{command.name} returned {result!r}, which is neither a mapping nor a Deferred of one")
+    raise TypeError(
+        f"{command.name} returned a {type(result).__name__}, which is neither a mapping nor a Deferred of one"
+    )
 
 
 def _said(result: Mapping[str, Any] | Entry, context: Context) -> tuple[int, Json]:
@@ -329,4 +382,15 @@ def _said(result: Mapping[str, Any] | Entry, context: Context) -> tuple[int, Jso
     if "__status" not in result:
         return 200, encode(result)
     data = dict(result)
-    return data.pop("__status"), encode(data)
+    return _status(data.pop("__status")), encode(data)
+
+
+def _status(said: object) -> int:
+    """
+    What a command says that the status of its answer is.
+
+    @raise TypeError: if it is none.
+    """
+    if not isinstance(said, int) or not 100 <= said < 600:
+        raise TypeError("a status is a number from 100 to 599")
+    return int(said)

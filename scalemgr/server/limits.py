@@ -28,6 +28,7 @@ class SessionLimits(Struct, frozen=True):
     @ivar authSeconds: how long a session may take to show a valid token; 0: for ever.
     @ivar bufferBytesMax: what may pile up for a session that does not read. More ends the session.
     @ivar unreadBytesMax: what may wait for those who do not read, of all sessions together.
+    @ivar badTokensMax: after so many tokens that are not accepted a session ends.
     """
 
     lineBytesMax: int
@@ -36,6 +37,7 @@ class SessionLimits(Struct, frozen=True):
     authSeconds: float
     bufferBytesMax: int
     unreadBytesMax: int = 128 * 1024 * 1024
+    badTokensMax: int = 5
 
 
 _Result = TypeVar("_Result")
@@ -45,16 +47,16 @@ class Bounded:
     """
     A thread that takes only so many calls at a time: an C{InThread} around another.
 
-    @param callsMax: those under way and those that wait. One more fails with C{Overloaded}.
+    @param callsMax: those under way and those that wait. One more fails with C{Overloaded}. May be changed at any time.
     """
 
     def __init__(self, inThread: InThread, callsMax: int) -> None:
         self._inThread = inThread
-        self._callsMax = callsMax
+        self.callsMax = callsMax
         self._calls = 0
 
     def __call__(self, f: Callable[..., Any], *args: Any) -> Deferred[Any]:
-        if self._calls >= self._callsMax:
+        if self._calls >= self.callsMax:
             return fail(Overloaded(f"{self._calls} questions are waiting already; ask again later"))
         self._calls += 1
         return self._inThread(f, *args).addBoth(self._done)
@@ -68,12 +70,13 @@ class Lanes:
     """
     Threads that take only so many calls at a time, and of one caller only one: who asks for much waits for it alone.
 
-    @param callsMax: those under way and those that wait, of all callers. One more fails with C{Overloaded}.
+    @param callsMax: those under way and those that wait, of all callers. One more fails with C{Overloaded}. May be
+        changed at any time.
     """
 
     def __init__(self, inThread: InThread, callsMax: int) -> None:
         self._inThread = inThread
-        self._callsMax = callsMax
+        self.callsMax = callsMax
         self._calls = 0
         # By caller: what waits for the one that is under way.
         self._waiting: dict[str, deque[tuple[Deferred[Any], Callable[[], Any]]]] = {}
@@ -82,7 +85,7 @@ class Lanes:
         """Call something that blocks, in its turn."""
         # Half of it is for the others.
         ofCaller = len(self._waiting.get(caller, ()))
-        if self._calls >= self._callsMax or 2 * ofCaller >= self._callsMax:
+        if self._calls >= self.callsMax or 2 * ofCaller >= self.callsMax:
             return fail(Overloaded(f"{self._calls} questions are waiting already; ask again later"))
         self._calls += 1
         answered: Deferred[Any] = Deferred()
@@ -118,27 +121,32 @@ class Unread:
     """
     What waits for those who do not read, of all sessions together. At the bound, who has not read for longest goes.
 
-    @param bytesMax: how much that may be.
+    @param bytesMax: how much that may be. May be changed at any time.
+    @ivar bytes: how much it is.
     """
 
     def __init__(self, bytesMax: int) -> None:
-        self._bytesMax = bytesMax
-        self._bytes = 0
+        self.bytesMax = bytesMax
+        self.bytes = 0
         # Who has not read for longest comes first.
         self._of: dict[IUnread, int] = {}
 
     def add(self, session: IUnread, count: int) -> None:
         """So many bytes more."""
         self._of[session] = self._of.get(session, 0) + count
-        self._bytes += count
-        while self._bytes > self._bytesMax:
+        self.bytes += count
+        while self.bytes > self.bytesMax:
             oldest = next(iter(self._of))
             self.forget(oldest)
             oldest.tooMuch()
 
     def forget(self, session: IUnread) -> None:
         """It has read everything, or is gone."""
-        self._bytes -= self._of.pop(session, 0)
+        self.bytes -= self._of.pop(session, 0)
+
+    def waiting(self, session: IUnread) -> int:
+        """How much waits for this one."""
+        return self._of.get(session, 0)
 
 
 class Turns:

@@ -7,7 +7,10 @@ that it was sent, as its last line, and is closed. Tables and statements, whose 
 a time for a session, and the next one when the last has been read (L{Turns}): so nobody is cut off for asking many.
 
 A peer that has closed its own direction (C{printf ... | nc}) still gets the answers to what it asked, and the
-events that it asked to be sent again.
+events that it asked to be sent again. (TLS has no directions: one that closes there has left.)
+
+Over TLS a session begins when its handshake is over: before that nothing is heard or said, and nobody is anybody. It
+has its place from the start, and as long for both as other sessions have to show a token.
 """
 
 from __future__ import annotations
@@ -15,10 +18,15 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from cryptography.x509 import Certificate
+from msgspec import Struct
 from twisted.internet import tcp
+from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import (
+    IAddress,
     IDelayedCall,
     IHalfCloseableProtocol,
+    IHandshakeListener,
     ISSLTransport,
     ITCPTransport,
 )
@@ -29,17 +37,21 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..finance.channels import Channels
-from ..wire.codes import RetCode
-from ..wire.errors import ExtIDInUse, InvalidData, ManagerError, PermissionDenied, Refused
+from ..wire.codes import SessionType
+from ..wire.errors import ExtIDInUse, InvalidData, ManagerError, PermissionDenied, TokenRefused
 from ..wire.messages import BadLine, Json, decode, encode, marker, response
 from .auth import Principal
+from .bearers import Nobody
+from .gate import hostOf
+from .handshakes import whyFailed
 from .limits import Turns
 from .stream import Stream
+from .tokens import told
 
 if TYPE_CHECKING:
     from .factory import ManagerFactory
 
-__all__ = ["LINGER_S", "STRANGER_REFUSALS_MAX", "ManagerProtocol"]
+__all__ = ["LINGER_S", "STRANGER_REFUSALS_MAX", "ManagerProtocol", "SessionSeen"]
 
 #: How long a session that is being closed may take to read its last lines, in seconds.
 LINGER_S = 5.0
@@ -50,16 +62,43 @@ STRANGER_REFUSALS_MAX = 100
 # More than this does not wait for the rest of what there is to say.
 _PILE_BYTES = 64 * 1024
 
+# The mark that a session is closed because it does not read.
+_LAGGED = "lagged"
+
 _NULL = Json("null")
 _BLANK = b"\r"
 
 
-@implementer(IHalfCloseableProtocol)
+class SessionSeen(Struct, frozen=True):
+    """
+    A session, to look at.
+
+    @ivar principal: the id of who it speaks for; empty: it has shown no valid token.
+    @ivar role: the name of its C{SESSION_*}, less that; empty, too.
+    @ivar peer: from where it came.
+    @ivar inFlight: how many of its requests are under way.
+    @ivar buffered: how many bytes wait for it to read.
+    @ivar since: when it came, in unix seconds.
+    @ivar seq: the entry up to which it was sent events.
+    """
+
+    number: int
+    principal: str
+    role: str
+    peer: str
+    inFlight: int
+    buffered: int
+    since: float
+    seq: int
+
+
+@implementer(IHalfCloseableProtocol, IHandshakeListener)
 class ManagerProtocol(LineReceiver):
     """
     One connection.
 
-    @ivar principal: who it speaks for, if it has shown a valid token.
+    @ivar peer: where it is from.
+    @ivar principal: who it speaks for, if it has shown a valid token, or a certificate that names somebody.
     @ivar turns: when it may be made a big answer.
     """
 
@@ -80,15 +119,23 @@ class ManagerProtocol(LineReceiver):
         self._partial = b""
         self._cutting = False
         self._refusals = 0
+        # Since it last became somebody; and ever.
+        self._badTokens = self._badTokensEver = 0
         self._reading = True
         self._peerReads = True
         self._peerDone = self._peerClosed = False
         self._finishing = False
+        self._lastWord: ManagerError | None = None
         self._pile: list[bytes] = []
         self._piled = 0
         self._open = False
         # Is there nothing between us and the socket? And is something waiting in the transport, all the same?
         self._isStraight = self._isHeld = False
+        # Is it TLS, and is the handshake yet to end? What was shown there, whose that is, and, if nobody's, why.
+        self._isSecure = self._isShaking = False
+        self._certificate: Certificate | None = None
+        self._bearer: Principal | None = None
+        self._nobody = ""
         self._wasDenied = False
         self._authTimer: IDelayedCall | None = None
         self._lingerTimer: IDelayedCall | None = None
@@ -97,29 +144,58 @@ class ManagerProtocol(LineReceiver):
 
     def connectionMade(self) -> None:
         limits = self.factory.limits
-        # One more, for the CR before the LF.
-        self.MAX_LENGTH = limits.lineBytesMax + 1
         self._open = True
+        self._since = self.factory.clock.seconds()
+        self.peer: IAddress = self.transport.getPeer()
         self._stream = Stream(self, self.factory.events, self.factory.clock, limits.bufferBytesMax)
         self.turns = Turns(self.factory.clock)
         self._isStraight = isinstance(self.transport, tcp.Connection) and _isPlain(self.transport)
-        if ITCPTransport.providedBy(self.transport):
+        self._isSecure = self._isShaking = bool(ISSLTransport.providedBy(self.transport))
+        if ITCPTransport.providedBy(self.transport) and not isinstance(self.transport.getHost(), UNIXAddress):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(_Writing(self), True)
-        if not self.factory.admit(self):
+        error = self.factory.admit(self)
+        if error is not None:
+            if self._isShaking:
+                # To tell it would take a handshake, which is most of what a session costs.
+                self._break()
+                return
             # Not counted among the sessions, so it may not linger.
-            error = Refused("too many sessions; try again later", RetCode.RET_USR_LIMIT_REACHED)
             self.write(response(_NULL, error.status, encode(error.data())))
             self._close()
             self.transport.loseConnection()
             return
-        if self.factory.auth.anonymous is not None:
-            self.authenticated(self.factory.auth.anonymous)
-        elif limits.authSeconds:
+        if limits.authSeconds:
             self._authTimer = self.factory.clock.callLater(limits.authSeconds, self._authLate)
+        if not self._isShaking:
+            self._begin()
+
+    def handshakeCompleted(self) -> None:
+        """TLS stands: it may have shown who it is, and may be talked to."""
+        self._isShaking = False
+        if self._open:
+            try:
+                shown = self.transport.getPeerCertificate()
+                self._certificate = None if shown is None else shown.to_cryptography()
+            except ValueError as e:
+                # OpenSSL is less particular.
+                self._say(f"the certificate that it has shown cannot be read: {e}")
+                self._break()
+                return
+            self.recognize()
+            self._begin()
+
+    def _begin(self) -> None:
+        if self.principal is None and self.factory.auth.anonymous is not None:
+            self.authenticated(self.factory.auth.anonymous)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._isShaking and self._open:
+            why = whyFailed(self.transport, reason)
+            if why is not None:
+                self.factory.refused["handshake"] += 1
+                self._say(f"the TLS handshake failed: {why}")
         self._open = False
         self._stopAuthTimer()
         self._stream.close()
@@ -151,7 +227,9 @@ class ManagerProtocol(LineReceiver):
     def _closeIfDone(self) -> None:
         if not self._peerDone or self._underWay:
             return
-        if self._finishing:
+        if self._lastWord is not None:
+            self._endWith(self._lastWord)
+        elif self._finishing:
             self._leave()
         elif not self._lines and not self._stream.isReplaying:
             # Lines that had to wait are answered first.
@@ -161,8 +239,13 @@ class ManagerProtocol(LineReceiver):
 
     def _endWith(self, error: ManagerError) -> None:
         """Say one last thing."""
-        self.write(response(_NULL, error.status, encode(error.data())))
+        self._refuse(_NULL, error)
         self._leave()
+
+    def _refuse(self, extIDText: Json, error: ManagerError, name: str = "") -> None:
+        """Say no, without asking anybody."""
+        self.write(response(extIDText, error.status, encode(error.data())))
+        self.factory.dispatcher.refused(self, extIDText, name, error)
 
     def _leave(self) -> None:
         """Close, and see that what was said arrives."""
@@ -175,6 +258,9 @@ class ManagerProtocol(LineReceiver):
             LineReceiver.resumeProducing(self)
             self.transport.loseWriteConnection()
         else:
+            if self._isSecure:
+                # Its own word of leave has to be read.
+                LineReceiver.resumeProducing(self)
             self.transport.loseConnection()
 
     def _close(self) -> None:
@@ -194,13 +280,62 @@ class ManagerProtocol(LineReceiver):
             timer.cancel()
         self.transport.abortConnection()
 
+    def seen(self) -> SessionSeen:
+        """It, to look at."""
+        principal = self.principal
+        return SessionSeen(
+            self.number,
+            "" if principal is None else principal.id,
+            "" if principal is None else SessionType(principal.role).name.removeprefix("SESSION_"),
+            hostOf(self.peer),
+            self._underWay,
+            max(self._piled, self.factory.unread.waiting(self)),
+            self._since,
+            self._stream.seq,
+        )
+
+    def _break(self) -> None:
+        """End a handshake, without a word."""
+        self._open = False
+        self._stopAuthTimer()
+        self.cutOff()
+
     # -- who --------------------------------------------------------------------------------------------
 
     def authenticated(self, principal: Principal) -> None:
-        """It has shown a valid token: C{ISession} of dispatch."""
+        """It has shown a valid token, or a certificate: C{ISession} of dispatch."""
+        if self._bearer is not None and principal.id != self._bearer.id:
+            raise TokenRefused(
+                f"it is of {told(principal.id)}, and the certificate of the session is of {self._bearer.id}"
+            )
         self._stopAuthTimer()
         self.principal = principal
+        self._badTokens = 0
         self._stream.authenticated(principal)
+
+    def recognize(self) -> bool:
+        """
+        Be who its certificate says, by what is configured now: somebody, somebody else, or nobody.
+
+        @return: is it nobody any more?
+        """
+        if self._certificate is None or not self._open:
+            return False
+        before = self._bearer
+        try:
+            bearer, self._nobody = self.factory.bearers.of(self._certificate), ""
+        except Nobody as e:
+            bearer, self._nobody = None, str(e)
+        if bearer == before:
+            return False
+        self._bearer = bearer
+        if self.principal is not before:
+            return False  # It has shown a token since, which counts.
+        if bearer is not None:
+            self.authenticated(bearer)
+            return False
+        self.disbelieve()
+        return True
 
     def replayed(self) -> None:
         """It has what it asked to be sent again: C{IStreamed}."""
@@ -213,6 +348,10 @@ class ManagerProtocol(LineReceiver):
         self._refusals = 0
         self._closeIfDone()
 
+    def disbelieve(self) -> None:
+        """What its last token gave it is taken away, as if the time of that were up."""
+        self._stream.expire()
+
     @property
     def channels(self) -> Channels:
         """What it has chosen to be sent: C{ISession} of dispatch."""
@@ -223,15 +362,41 @@ class ManagerProtocol(LineReceiver):
         self._stream.subscribe(channels, after)
 
     def denied(self, why: str) -> None:
-        """A token was refused, or missing: C{ISession} of dispatch. Said once a session, so it cannot flood the log."""
+        """A token was missing: C{ISession} of dispatch. Said once a session, so it cannot flood the log."""
         self._refusals += 1
         if not self._wasDenied:
             self._wasDenied = True
-            peer = getattr(self.transport.getPeer(), "host", "this machine")
-            self._log.info("session {number} from {peer}: {why}", number=self.number, peer=peer, why=why)
+            self._say(f"{why}; {self._nobody}" if self._nobody and self.principal is None else why)
+
+    def tokenRefused(self, why: str) -> None:
+        """A token is not accepted: C{ISession} of dispatch. So many of them end the session, and so many are logged."""
+        badTokensMax = self.factory.limits.badTokensMax
+        self._refusals += 1
+        self._badTokens += 1
+        self._badTokensEver += 1
+        if self._badTokensEver <= badTokensMax:
+            self._say(f"a token is refused: {why}")
+        if self._badTokens >= badTokensMax and self._lastWord is None:
+            # What is under way is answered first, so that nothing is left uncertain by it.
+            self._lastWord = PermissionDenied("too many tokens that are not valid")
+            self.finish()
+
+    def _say(self, why: str) -> None:
+        """Log what a stranger did."""
+        more = self.factory.sparing.more()
+        if more is not None:
+            peer = hostOf(self.peer)
+            self._log.info(
+                "session {number} from {peer}: {why}{more}", number=self.number, peer=peer, why=why, more=more
+            )
 
     def _authLate(self) -> None:
         self._authTimer = None
+        if self._isShaking:
+            self.factory.refused["handshake"] += 1
+            self._say(f"its TLS handshake is not over after {self.factory.limits.authSeconds:g} seconds")
+            self._break()
+            return
         error = PermissionDenied(f"no valid __token within {self.factory.limits.authSeconds:g} seconds")
         self.denied(error.message)
         self._endWith(error)
@@ -260,7 +425,8 @@ class ManagerProtocol(LineReceiver):
                         self.lineReceived(self._lines.popleft())
                 finally:
                     self._cutting = False
-                if len(self._partial) > self.MAX_LENGTH:
+                # One more, for the CR before the LF.
+                if len(self._partial) > self.factory.limits.lineBytesMax + 1:
                     self.lineLengthExceeded(self._partial)
                 if self._peerDone:
                     self._closeIfDone()
@@ -280,7 +446,7 @@ class ManagerProtocol(LineReceiver):
         try:
             request = decode(line)
         except BadLine as e:
-            self.write(response(e.extID, e.error.status, encode(e.error.data())))
+            self._refuse(e.extID, e.error)
             self._countRefusal()
             return
         again = False
@@ -290,8 +456,7 @@ class ManagerProtocol(LineReceiver):
             if underWay is None:
                 self._inFlight[request.extIDText] = 1, key
             elif underWay[1] != key:
-                error = ExtIDInUse()
-                self.write(response(request.extIDText, error.status, encode(error.data())))
+                self._refuse(request.extIDText, ExtIDInUse(), request.command)
                 return
             else:
                 again = True
@@ -361,7 +526,7 @@ class ManagerProtocol(LineReceiver):
                 self._flush()
             return True
         if piled > self.factory.limits.bufferBytesMax:
-            self.cutShort("lagged", f"it does not read, and {self._piled} bytes have piled up")
+            self.cutShort(_LAGGED, f"it does not read, and {self._piled} bytes have piled up")
             return False
         self._pile.append(lines)
         self._piled = piled
@@ -391,6 +556,8 @@ class ManagerProtocol(LineReceiver):
 
     def cutShort(self, event: str, why: str) -> None:
         """It cannot be sent what it should be: say how far it came, and close: C{IStreamed}."""
+        if event == _LAGGED:
+            self.factory.slowReaders += 1
         self._log.info(
             "session {number} is closed at event {seq}: {why}", number=self.number, seq=self._stream.seq, why=why
         )
@@ -403,6 +570,7 @@ class ManagerProtocol(LineReceiver):
             "session {number} is cut off: it has not read for longest, and too much waits for all those who do not",
             number=self.number,
         )
+        self.factory.slowReaders += 1
         self._open = False
         self.cutOff()
 

@@ -2,7 +2,7 @@
 
 Whoever shows the token of a manager, dealer or admin gets events from then on. When the token expires there
 are none (C{token:expired} says so when there would be one), until the next one: then first those that came
-meanwhile, so that nothing is missed by being late with a token.
+meanwhile, so that nothing is missed by being late with a token. A token that is revoked has expired at once.
 
 Of those events it is sent the ones that the session has chosen (L{Channels}); marks come whatever was chosen. A
 choice changes where the stream stands, live or in a replay: what was chosen before and is chosen still neither
@@ -159,14 +159,21 @@ class Stream:
         if self._principal is None:
             return
         if self._clock.seconds() >= self._principal.expires:
-            self._principal = None
-            missed = self.seq
-            self._stop()
-            self.seq = missed
-            self._session.write(marker("token:expired", {"seq": missed}))
-            self._session.expired()
+            self.expire()
         elif self._session.write(lines):
             self.seq = seq
+
+    def expire(self) -> None:
+        """The principal is not believed any more: nothing more until the next one's token, and then from here on."""
+        if self._principal is None:
+            return
+        self._principal = None
+        missed, wasStreaming = self.seq, self._isStreaming
+        self._stop()
+        self.seq = missed
+        if wasStreaming:
+            self._session.write(marker("token:expired", {"seq": missed}))
+        self._session.expired()
 
     def _begin(self) -> None:
         self._replay = replay = Replay(self._events, self, self.seq, self._heldMax, self._reached, self._unreadable)

@@ -32,6 +32,8 @@ __all__ = [
     "ResyncRequired",
     "ShuttingDown",
     "SyncTimeout",
+    "TokenRefused",
+    "TooFrequent",
     "UnknownCommand",
 ]
 
@@ -108,6 +110,19 @@ class PermissionDenied(ManagerError):
         super().__init__(message, error="PERMISSION_DENIED")
 
 
+class TokenRefused(PermissionDenied):
+    """
+    A token that is not accepted: 401 C{PERMISSION_DENIED}, with one sentence for all that can be wrong with it, so that
+    nobody learns from it what is wrong with a forged one. An honest client knows what its token says.
+
+    @ivar why: what is wrong, for our own log. What the peer chose of it is short and escaped.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__("the token is not valid here, or no longer is")
+        self.why = why
+
+
 class NotPermitted(ManagerError):
     """The caller is known, but this is not for its role: 403 C{RET_NOT_ENOUGH_RIGHTS}."""
 
@@ -153,6 +168,21 @@ class Overloaded(ManagerError):
     """A bound of the daemon is reached; nothing was done: 429 C{RET_TRADE_TOO_MANY_REQ}."""
 
     code = RetCode.RET_TRADE_TOO_MANY_REQ
+
+
+class TooFrequent(ManagerError):
+    """
+    The caller asks more often than it may; nothing was done: 429 C{RET_TOO_FREQUENT}. C{retry_after_ms} says when it
+    may ask again.
+    """
+
+    code = RetCode.RET_TOO_FREQUENT
+
+    def __init__(self, retryAfterMs: int) -> None:
+        super().__init__(
+            f"you ask more often than you may; nothing was done: ask again in {retryAfterMs} ms",
+            retry_after_ms=retryAfterMs,
+        )
 
 
 class ShuttingDown(ManagerError):

@@ -9,6 +9,9 @@ and gets one answer a request, in any order, matched by C{extID}::
     {"extID": "deposit-req-1001", "status": 200, "data": {...}}
 
 with C{"replayed": true} beside the status if it is the outcome of an earlier request with the same key.
+A request may also have a C{traceparent}, as W3C Trace Context writes it: the trace that it is a part of, which the
+server's log then names. One that is not written so is ignored, as that specification wants it, and it is not sent back.
+
 Events come in between, numbered by their place in the log::
 
     {"event": "trade:event", "type": 0, "data": {...}, "seq": 7, "time": 1763836800.25}
@@ -53,6 +56,7 @@ __all__ = [
     "request",
     "response",
     "safe",
+    "traceIds",
 ]
 
 #: The longest C{extID}, in bytes of UTF-8 (a number: of its digits).
@@ -97,6 +101,7 @@ class Request(Struct, frozen=True, gc=False):
     @ivar extIDText: the same as JSON, which also tells C{1} from C{"1"}.
     @ivar data: the parameters, not yet validated.
     @ivar token: the C{__token}, or C{None}.
+    @ivar traceparent: as it came, if it can be used; else empty.
     """
 
     command: str
@@ -104,6 +109,7 @@ class Request(Struct, frozen=True, gc=False):
     extIDText: Json
     data: dict[str, Any]
     token: str | None
+    traceparent: str = ""
 
 
 # -- out ----------------------------------------------------------------------------------------------
@@ -229,11 +235,15 @@ def marker(name: str, data: Mapping[str, Any]) -> bytes:
     return f'{{"event":"{name}","data":{encode(data)}}}\r\n'.encode("ascii")
 
 
-def request(command: str, extID: ExtID, data: Mapping[str, Any] | Json, token: str | None = None) -> bytes:
+def request(
+    command: str, extID: ExtID, data: Mapping[str, Any] | Json, token: str | None = None, *, traceparent: str = ""
+) -> bytes:
     """A request, as a line with its end: what a client sends."""
     envelope = {"command": command, "extID": extID, "data": data}
     if token is not None:
         envelope["__token"] = token
+    if traceparent:
+        envelope["traceparent"] = traceparent
     return encode(envelope).encode("ascii") + b"\r\n"
 
 
@@ -254,6 +264,7 @@ class _Envelope(Struct, gc=False):
     data: dict[str, Any]
     extID: str
     token: str | None = field(name="__token", default=None)
+    traceparent: str | None = None
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope).decode
@@ -270,10 +281,13 @@ def _decodePlain(line: bytes) -> Request | None:
         envelope = _ENVELOPE(line)
     except (ValueError, RecursionError, msgspec.MsgspecError):
         return None
-    data, extID, token = envelope.data, envelope.extID, envelope.token
+    data, extID, token, trace = envelope.data, envelope.extID, envelope.token, envelope.traceparent
     # A member has exactly one colon, so with no more colons than members none was given twice, and none is within
     # another but in data. A colon in the extID is counted, unless it is escaped.
     colons = len(data) + (3 if token is None else 4)
+    if trace is not None:
+        colons += 1
+        trace = _traceparent(trace)
     if ":" in extID:
         colons += extID.count(":")
     if (
@@ -288,7 +302,7 @@ def _decodePlain(line: bytes) -> Request | None:
         or "__deferred" in data
     ):
         return None
-    return Request(envelope.command, extID, Json(f'"{extID}"'), data, token)
+    return Request(envelope.command, extID, Json(f'"{extID}"'), data, token, trace or "")
 
 
 def _decodeAny(line: bytes) -> Request:
@@ -305,6 +319,7 @@ def _decodeAny(line: bytes) -> Request:
             extIDText,
             _checkData(envelope.get("data")),
             _checkToken(envelope.get("__token")),
+            _traceparent(envelope.get("traceparent")),
         )
     except InvalidData as e:
         raise BadLine(e, extIDText) from None
@@ -412,6 +427,20 @@ def _checkToken(token: object) -> str | None:
     if type(token) is not str:
         raise InvalidData("expected a string", field="__token")
     return token
+
+
+# Version 00: a trace and a caller within it, neither all zeros, and flags.
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
+
+
+def _traceparent(value: object) -> str:
+    """Who sends a wrong one has lost a trace, and no more than that."""
+    return value if type(value) is str and _TRACEPARENT(value) else ""
+
+
+def traceIds(traceparent: str) -> dict[str, str]:
+    """What a L{Request.traceparent} says, as a log names it: nothing of one that is empty."""
+    return {"trace_id": traceparent[3:35], "parent_id": traceparent[36:52]} if traceparent else {}
 
 
 _EXTID = re.compile(

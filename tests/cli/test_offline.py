@@ -151,3 +151,35 @@ def test_tokenWithFlags(capsys: pytest.CaptureFixture[str], options: list[str], 
     claims = jwt.decode(said.out.strip(), options={"verify_signature": False})
     assert {flag for flag in FLAGS if claims.get(flag) == 0} == withheld
     assert "covers every group" in said.err
+
+
+def test_tokenHasAnId(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every token has an id, its own or a chosen one, which is told; one that cannot be listed is refused."""
+    arguments = ["token", "--id", "crm", "--role", "manager"]
+    assert main([*arguments, "--new-key"]) == 0
+    assert main([*arguments]) == 0
+    assert main([*arguments, "--token-id", "crm-2027"]) == 0
+    said = capsys.readouterr()
+    ids = [jwt.decode(text, options={"verify_signature": False})["jti"] for text in said.out.split()]
+    assert len(set(ids)) == 3
+    assert ids[2] == "crm-2027"
+    assert all(f"its id, to revoke it by, is {id}\n" in said.err for id in ids)
+    for bad in ("", "#x", "x" * 201, "a\nb"):
+        with pytest.raises(SystemExit):
+            main([*arguments, "--token-id", bad])
+
+
+def test_tokenOfANamedKey(capsys: pytest.CaptureFixture[str]) -> None:
+    """A token names the key that it is signed with if that has a name: the first one, or the one that is asked for."""
+    Path("c.toml").write_text('[auth]\nkey_files = ["2027=new.key", "2026=old.key", "first.key"]\n')
+    arguments = ["token", "--config", "c.toml", "--id", "crm", "--role", "manager"]
+    assert main(["token", "--config", "c.toml", "--new-key", "--kid", "2026"]) == 0
+    assert main([*arguments, "--new-key"]) == 0
+    assert main([*arguments, "--kid", "2026"]) == 0
+    new, old = capsys.readouterr().out.split()
+    for text, kid, file in ((new, "2027", "new.key"), (old, "2026", "old.key")):
+        assert jwt.get_unverified_header(text)["kid"] == kid
+        assert jwt.decode(text, Path(file).read_bytes().strip(), algorithms=["HS256"])["id"] == "crm"
+    assert not Path("first.key").exists()
+    assert main([*arguments, "--kid", "2028"]) == 1
+    assert "no key is named 2028: auth.key_files has 2027, 2026. Add '2028=FILE' to it" in capsys.readouterr().err

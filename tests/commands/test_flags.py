@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.logger import capturedLogs, eventAsText
 
 from scalemgr.commands.base import FLAGS
 
@@ -129,8 +130,9 @@ def test_availableIsNotTold() -> None:
 def test_userWithoutALogin(claims: dict[str, Any]) -> None:
     """The token of a user that names no account is refused: it would see all of them, or none and wonder."""
     daemon = Daemon()
-    answer = ask(daemon, daemon.connect(token(role="user", **claims)), "Ping")
-    assert (answer["status"], answer["data"]["message"]) == (401, "the token of a user names no login")
+    with capturedLogs() as logged:
+        assert ask(daemon, daemon.connect(token(role="user", **claims)), "Ping")["status"] == 401
+    assert "it is a user's and names no login" in eventAsText(logged[0])
 
 
 @pytest.mark.parametrize("flag", ["see_trades", "see_accounts_balance"])

@@ -12,7 +12,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 
-from scalemgr.config import Settings
+from scalemgr.config import Settings, Web
 from scalemgr.server.auth import Keys
 from scalemgr.server.discovery import findCommands
 from scalemgr.service import ManagerService
@@ -25,7 +25,7 @@ from .daemons import LOOPBACK
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[ManagerService]:
     """A daemon on a fresh embedded ledger, listening on a free port."""
-    settings = replace(Settings(), listen=[LOOPBACK], ledger="sqlite:ledger")
+    settings = replace(Settings(), listen=[LOOPBACK], web=Web(listen=LOOPBACK), ledger="sqlite:ledger")
     running = ManagerService(reactor, settings, findCommands().commands, [], Keys("HS256", [SECRET]), tmp_path)
     running.startService()
     yield running

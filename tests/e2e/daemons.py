@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +20,9 @@ ROOT = Path(__file__).parent.parent.parent
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 _LISTENING = re.compile(r"listening on tcp 127\.0\.0\.1:(\d+)")
 
-TWIST = ("-m", "twisted", "--log-format=text", "scalemgr")
-TWISTD = ("-c", "from twisted.scripts.twistd import run; run()", "--pidfile=", "-n", "scalemgr")
+# Many run at once on one machine, so none has a site unless a test says where.
+TWIST = ("-m", "twisted", "--log-format=text", "scalemgr", "--web=")
+TWISTD = ("-c", "from twisted.scripts.twistd import run; run()", "--pidfile=", "-n", "scalemgr", "--web=")
 
 
 class DaemonProcess:
@@ -60,6 +62,23 @@ class DaemonProcess:
         rest, _ = self.process.communicate(timeout=30)
         self.said += rest
         return self.said
+
+
+def hangUp(running: DaemonProcess, until: str) -> str:
+    """Send it SIGHUP, and wait until it has said that it is done."""
+    assert running.process.stdout is not None
+    patience = threading.Timer(30, running.process.kill)
+    patience.start()
+    try:
+        running.process.send_signal(signal.SIGHUP)
+        for line in running.process.stdout:
+            running.said += line
+            if until in line:
+                return line
+    finally:
+        patience.cancel()
+        patience.join()
+    raise AssertionError(f"it did not say so:\n{running.said}")
 
 
 @contextmanager

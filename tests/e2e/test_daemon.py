@@ -105,7 +105,8 @@ def test_tacServes(tmp_path: Path) -> None:
     """twistd -ny etc/scalemgr.tac serves with the configuration beside it, and a token of that key is believed."""
     for name in ("scalemgr.tac", "scalemgr.toml"):
         text = (ROOT / "etc" / name).read_text("utf-8")
-        (tmp_path / name).write_text(text.replace('["tcp:8080:interface=127.0.0.1"]', f'["{LOOPBACK}"]'))
+        text = text.replace('["tcp:8080:interface=127.0.0.1"]', f'["{LOOPBACK}"]')
+        (tmp_path / name).write_text(text.replace('"tcp:8081:interface=127.0.0.1"', '""'))
     (tmp_path / "scalemgr.key").write_text("0123456789abcdef0123456789abcdef")
     program = (*TWISTD[:3], "-ny", str(tmp_path / "scalemgr.tac"))
     with daemon(tmp_path, program=program) as (_, port):

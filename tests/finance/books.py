@@ -101,7 +101,8 @@ def told(outcome: Outcome) -> object:
 
 def contents(book: Book) -> object:
     """All that a book says."""
-    return book.seq, book.nextLogin, dict(book.groups), dict(book.accounts)
+    turnover = book.turnover
+    return book.seq, book.nextLogin, dict(book.groups), dict(book.accounts), turnover.days, dict(turnover.sums)
 
 
 def folded(book: Book, entries: Iterable[Entry]) -> Book:

@@ -100,7 +100,7 @@ def test_changeOfAnotherLoginOrKindIsRefused(trade: FinanceTrade) -> None:
     outcomes, draft = settleBatch(book, {7: trade}, {}, [change(5)], NOW_MS)
     error = refused(outcomes[0])
     assert (error.status, error.code.name) == (400, "RET_TRADE_INCORRECT_ORDER")
-    assert contents(draft) == (book.seq + 1, book.nextLogin, book.groups, {})
+    assert contents(draft) == (book.seq + 1, book.nextLogin, book.groups, {}, (), {})
 
 
 def test_changeOfAnotherLoginInTheSameBatchIsRefused() -> None:

@@ -87,7 +87,8 @@ def trades(entries: Sequence[Entry]) -> list[Entry]:
 
 def state(book: Book) -> tuple[Any, ...]:
     """A book as something to compare."""
-    return book.seq, book.nextLogin, dict(book.groups), dict(book.accounts)
+    turnover = book.turnover
+    return book.seq, book.nextLogin, dict(book.groups), dict(book.accounts), turnover.days, dict(turnover.sums)
 
 
 def folded(entries: Sequence[Entry]) -> tuple[Any, ...]:

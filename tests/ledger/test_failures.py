@@ -60,6 +60,22 @@ def test_void(ledger: SqliteLedger, verb: str) -> None:
     assert ledger.book.accounts[1001].balance == 100
 
 
+def test_nothing_is_tried(ledger: SqliteLedger) -> None:
+    """After a commit that failed, a batch of nothing tells whether the log can be written again: it writes, and fails
+    if that fails; after one that succeeded it writes nothing."""
+    disk = BadDisk(ledger)
+    disk.failAt("INSERT", dies=True)
+    order = ledger.reserveOrders(1)
+    assert outcomeOf(ledger, order) in ("void", "pending")
+    assert outcomeOf(ledger) == "void"
+    disk.readable = True
+    assert outcomeOf(ledger) == "void"
+    disk.heal()
+    assert ledger.commit([], NOW_MS) == []
+    disk.dead = True
+    assert ledger.commit([], NOW_MS) == []
+
+
 def test_kept_after_all(ledger: SqliteLedger) -> None:
     """A COMMIT that reports a failure but is in the log was a success."""
     order = ledger.reserveOrders(1)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from scalemgr.finance.settle import Replay
+from scalemgr.interfaces import Progress
 from scalemgr.ledger import process
 from scalemgr.ledger.audit import verify
 from scalemgr.ledger.errors import LedgerRefused
@@ -101,6 +102,7 @@ def test_killed(ledger: SqliteLedger, logged: Logged) -> None:
     """If it is killed, deposits go on; what the views would say waits for another one, which does the rest."""
     (old,) = depositEach(ledger, 10)
     flush(ledger)
+    assert (ledger.progress.reached, ledger.progress.restarts) == (ledger.book.seq, 0)
     killed = beside(ledger)
     os.kill(killed, signal.SIGKILL)
     until(killed)
@@ -111,6 +113,7 @@ def test_killed(ledger: SqliteLedger, logged: Logged) -> None:
     assert account.account.balance == 30
     assert profits(ledger, old, new) == [10, 20]
     assert beside(ledger) != killed
+    assert ledger.progress == Progress(ledger.book.seq, "", 1)
     assert logged.has("the process that makes them has ended with status -9", "another is started")
     assert logged.has("is back")
     # It is not asked before it is there.

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from scalemgr.finance.book import Book
+from scalemgr.finance.money import DIGITS_MAX
 from scalemgr.finance.records import Account, Group
+from scalemgr.finance.turnover import DAYS_MAX, Turnover
 from scalemgr.ledger import snapshot as snapshotModule
 from scalemgr.ledger import sqlite as sqliteModule
 from scalemgr.ledger.snapshot import loadSnapshot, saveSnapshot
@@ -26,6 +29,9 @@ def book() -> Book:
     book.seq, book.nextLogin = 17, 1003
     book.groups = {"demo": Group("demo", "USD", 2), "vip": Group("vip", "BTC", 8, -5)}
     book.accounts = {n: Account(n, "demo", n % 2, n * 10**9, 7, n) for n in (1001, 1002)}
+    # One of them is more than a machine's integer can be.
+    sums = {(20414, "crm", "USD"): 10**30, (20412, "crm", "USD"): 1, (20414, "é", "BTC"): 7}
+    book.turnover = Turnover.fromSums(sums)
     return book
 
 
@@ -114,6 +120,19 @@ def ofUnknownGroup(path: Path, epoch: str, book: Book) -> None:
     saveSnapshot(path, epoch, lie(book))
 
 
+def ofUnreadableSum(path: Path, epoch: str, book: Book) -> None:
+    book.turnover.sums[20414, "crm", "USD"] = "much"  # type: ignore[assignment]
+    saveSnapshot(path, epoch, lie(book))
+
+
+def ofBeforeThereWereSums(path: Path, epoch: str, book: Book) -> None:
+    """As version 3 wrote it, which a daemon that is brought up to date finds."""
+    header = snapshotModule._Header(3, epoch, book.seq, book.nextLogin, book.forgotten, "")
+    body = msgspec.msgpack.encode([list(book.groups.values()), list(lie(book).accounts.values())])
+    header.sha256 = snapshotModule._checksum(header, body)
+    path.write_bytes(msgspec.json.encode(header) + b"\n" + body)
+
+
 def beAFolder(path: Path, epoch: str, book: Book) -> None:
     path.unlink()
     path.mkdir()
@@ -121,7 +140,10 @@ def beAFolder(path: Path, epoch: str, book: Book) -> None:
 
 @pytest.mark.parametrize(
     "spoil",
-    [tear, ofOtherLog, ofLaterEntry, ofOtherVersion, ofOtherShape, ofChangedHeader, ofUnknownGroup, beAFolder],
+    [
+        *(tear, ofOtherLog, ofLaterEntry, ofOtherVersion, ofOtherShape, ofChangedHeader, ofUnknownGroup),
+        *(ofUnreadableSum, ofBeforeThereWereSums, beAFolder),
+    ],
     ids=lambda spoil: spoil.__name__,
 )
 def test_not_believed(folder: Path, spoil: Callable[[Path, str, Book], None]) -> None:
@@ -182,7 +204,7 @@ def test_cannot_be_saved(folder: Path, logged: Logged) -> None:
 
 
 #: What is kept of a group, of an account and of the whole, by version. Add to it; never change what is there.
-SHAPES = {
+SHAPES: dict[int, Any] = {
     1: (
         ("group", "currency", "digits", "floor"),
         ("login", "group", "enable", "balance", "credit", "balance_version"),
@@ -198,6 +220,13 @@ SHAPES = {
         ("login", "group", "enable", "balance", "credit", "balance_version", "pending", "deleted"),
         ("seq", "next_login", "forgotten"),
     ),
+    4: (
+        ("group", "currency", "digits", "floor", "accounts", "record"),
+        ("login", "group", "enable", "balance", "credit", "balance_version", "pending", "deleted"),
+        ("seq", "next_login", "forgotten"),
+        # How many days are kept, and how many decimals the sums have, is a part of what they mean.
+        ("day", "principal", "currency", "trillionths", 8, 12),
+    ),
 }
 
 
@@ -205,4 +234,6 @@ def test_version_of_shape() -> None:
     """The shape of a snapshot is the one that its version stands for: an older one would load with made-up values."""
     header = snapshotModule._Header.__struct_fields__
     assert (header[0], header[1], header[-1]) == ("version", "epoch", "sha256")
-    assert (Group.__struct_fields__, Account.__struct_fields__, header[2:-1]) == SHAPES[snapshotModule._VERSION]
+    sums = (*snapshotModule._Moved.__struct_fields__, DAYS_MAX, DIGITS_MAX)
+    shape = Group.__struct_fields__, Account.__struct_fields__, header[2:-1], sums
+    assert shape == SHAPES[snapshotModule._VERSION]

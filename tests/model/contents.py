@@ -85,9 +85,9 @@ class Content:
         """The login and the order that a refusal of it is about."""
         return 0, self.names or 0
 
-    def fits(self, entry: Entry, truth: Truth, mask: Mask) -> bool:
-        """Is this entry what must become of it, given what is true before the entry?"""
-        due, data = self.due(truth, mask), json.loads(entry.data)
+    def became(self, due: Refusal | Effect, entry: Entry, truth: Truth, mask: Mask) -> bool:
+        """Is this entry what was due, given what is true before the entry?"""
+        data = json.loads(entry.data)
         if isinstance(due, dict):
             rest = {"outcome": "refused", **due}
             about = entry.login, entry.order
@@ -169,13 +169,13 @@ class Move(Content):
     def malformed(self) -> bool:
         return round(self.amount, 2) != self.amount
 
-    def _changes(self, truth: Truth, mask: Mask) -> Movement | None:
+    def changes(self, truth: Truth, mask: Mask) -> Movement | None:
         """The movement that it changes. One that does not exist, or not for the asker, makes a new one of it."""
         before = truth.movements.get(self.order or 0)
         return before if before is not None and mask.covers(truth.accounts[before.login].group) else None
 
     def refers(self, truth: Truth, mask: Mask) -> tuple[int, int]:
-        return self.login, 0 if self._changes(truth, mask) is None else self.order or 0
+        return self.login, 0 if self.changes(truth, mask) is None else self.order or 0
 
     def due(self, truth: Truth, mask: Mask) -> Refusal | Effect:
         account = _account(truth, mask, self.login)
@@ -185,7 +185,7 @@ class Move(Content):
             return _MALFORMED
         if not account.enable:
             return {"code": RetCode.RET_ACCOUNT_DISABLED}
-        before = self._changes(truth, mask)
+        before = self.changes(truth, mask)
         if before is not None and (before.login, before.cmd) != (self.login, self.cmd):
             return {"code": RetCode.RET_TRADE_INCORRECT_ORDER}
         if before is not None and before.state != BOOKED:

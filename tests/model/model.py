@@ -16,6 +16,7 @@ from scalemgr.finance.masks import Mask
 from scalemgr.finance.records import BALANCE_EVENT, GROUP_EVENT, REFUSAL, TRADE_EVENT, USER_EVENT, Entry
 from scalemgr.wire.messages import event
 
+from .caps import fits
 from .contents import Content
 from .nameless import Nameless
 from .requests import MASKS, Answer, Asked, Scope
@@ -83,7 +84,7 @@ class Model:
         if entry.event == TRADE_EVENT and entry.order not in self.truth.movements:
             assert entry.order not in self._void, f"order {entry.order} was said to be void, and is {entry}"
         live = [asked for asked in self.attempts[scope] if asked.mayApply()]
-        could = [asked for asked in live if asked.content.fits(entry, self.truth, MASKS[entry.principal])]
+        could = [asked for asked in live if fits(asked.content, entry, self.truth, MASKS[entry.principal])]
         assert could, f"nobody asked for {entry}, or it was said to be void, or must not be: {self.attempts[scope]}"
         if entry.key is None:
             self._nameless[entry.principal].learn(entry, could)
@@ -105,6 +106,7 @@ class Model:
             return  # It is in doubt of the rest.
         assert book.seq == self.book.seq, f"the book is at {book.seq}, the log at {self.book.seq}"
         assert (book.accounts, book.groups) == (self.book.accounts, self.book.groups)
+        assert (book.turnover.days, book.turnover.sums) == (self.book.turnover.days, self.book.turnover.sums)
         self.truth.checkBook(book)
 
     def contentOf(self, scope: Scope) -> Content | None:

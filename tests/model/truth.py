@@ -8,8 +8,9 @@ entry may follow those before it.
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from scalemgr.finance.book import Book
@@ -76,6 +77,7 @@ class Truth:
     @ivar accounts: by login; those that were deleted, too.
     @ivar movements: by order; who was told of last comes last.
     @ivar requests: the orders of those that were to be decided on.
+    @ivar used: how many cents each principal has moved, of each currency, on each date.
     """
 
     def __init__(self) -> None:
@@ -83,6 +85,7 @@ class Truth:
         self.accounts: dict[int, Account] = {}
         self.movements: dict[int, Movement] = {}
         self.requests: set[int] = set()
+        self.used: Counter[tuple[str, str, str]] = Counter()
         # What must follow at once, being a part of what was done by the entry before.
         self._due: deque[Callable[[Entry], None]] = deque()
 
@@ -149,6 +152,7 @@ class Truth:
         moved = account.balance - was[0], account.credit - was[1]
         assert (entry.balance, entry.credit) == moved, f"{entry} follows {before}, and moves {moved}"
         account.version += moved != (0, 0)
+        self.used[entry.principal, self.groups[account.group].currency, dateOf(entry)] += sum(map(abs, moved))
         assert data["balance_version"] <= account.version, f"{entry} is change {account.version}"
         if moved != (0, 0):
             assert data["balance_version"] == account.version, f"{entry} is change {account.version}"
@@ -220,6 +224,11 @@ class Truth:
 def cents(amount: float) -> int:
     """All currencies here have two digits."""
     return round(amount * 100)
+
+
+def dateOf(entry: Entry) -> str:
+    """The date of an entry, in UTC."""
+    return datetime.fromtimestamp(entry.time_ms / 1000, UTC).date().isoformat()
 
 
 def _deletes(cause: Entry, login: int) -> Callable[[Entry], None]:

@@ -12,6 +12,7 @@ from scalemgr.finance.requests import AddAccount, AskForMoney, MoveMoney
 from scalemgr.wire.errors import Overloaded
 
 from ..helpers import LIMITS, NOW_MS, SYSTEM, Daemon, Threads
+from .caps import CAPS
 from .client import Client
 from .contents import Content
 from .drawn import AWAITED, AWAITING, BEFORE, DISABLED
@@ -45,7 +46,7 @@ class World:
 
     def _start(self, seconds: float = NOW_MS / 1000) -> None:
         self.daemon = Daemon(
-            ledger=self.kept.ledger, limits=_LIMITS, waitersMax=8, queueMax=5, batchMax=2, orderBlock=6
+            ledger=self.kept.ledger, limits=_LIMITS, waitersMax=8, queueMax=5, batchMax=2, orderBlock=6, caps=CAPS
         )
         self.kept.opened()
         # Time does not go back when a daemon begins again.

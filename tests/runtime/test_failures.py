@@ -12,6 +12,7 @@ from scalemgr.interfaces import IContext
 from scalemgr.wire.errors import LedgerFailed
 
 from ..helpers import SYSTEM, Daemon, WatchedLedger, inShort, ofDeposits, thirdParty
+from .house import Ledger
 
 VOID = LedgerFailed("the disk is full", outcome="void")
 PENDING = LedgerFailed("the disk went away", outcome="pending")
@@ -39,15 +40,19 @@ def test_ledgerFails(failure: LedgerFailed, command: str) -> None:
 
 
 def test_ledgerFailureIsOneLine(failures: list[LogEvent]) -> None:
-    """A ledger that fails, and one that works again, is one line each for the operator, without a traceback."""
-    ledger = WatchedLedger()
+    """A ledger that fails, and one that works again, is one line each for the operator, without a traceback, also if
+    nobody has anything to commit meanwhile."""
+    ledger = Ledger()
     daemon = Daemon(ledger=ledger)
     session = daemon.staff()
-    ledger.failures = [VOID, VOID]
+    ledger.dead = True
     with capturedLogs() as logged:
-        for extID in "abcd":
+        for extID in "ab":
             session.deposit(extID)
-            daemon.clock.pump([0.0, 0.1, 0.1])
+            daemon.clock.pump([0.0] + [0.1] * 50)
+        assert daemon.runtime.commits.failing == "the disk is full"
+        ledger.dead = False
+        daemon.clock.pump([0.1] * 50)
     lines = [
         (event["log_level"].name, eventAsText(event, includeSystem=False, includeTimestamp=False)) for event in logged
     ]

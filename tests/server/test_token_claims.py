@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from scalemgr.finance.caps import readCaps
+
 from ..helpers import SECRET, token
 from .tokens import assertRefused, authenticator, believed, forged
 
@@ -85,3 +87,35 @@ def test_audience() -> None:
     assertRefused(configured, token(aud="other"))
     assertRefused(authenticator(), here)
     assert authenticator().principal(nobody).id == "crm"
+
+
+@pytest.mark.parametrize(
+    ("claims", "caps"),
+    [
+        ({}, None),
+        ({"max_amount": {"USD": 10.5}}, {"USD": {"amount": 10.5}}),
+        ({"max_per_day": {"USD": "50", "EUR": 7}}, {"USD": {"day": "50"}, "EUR": {"day": 7}}),
+        (
+            {"max_amount": {"USD": 10}, "max_per_day": {"USD": 50, "EUR": 0}},
+            {"USD": {"amount": 10, "day": 50}, "EUR": {"day": 0}},
+        ),
+        ({"max_amount": {}}, {}),
+        ({"max_amount": {}, "max_per_day": {}}, {}),
+    ],
+)
+def test_caps(claims: dict[str, Any], caps: Any) -> None:
+    """A token may cap what its bearer moves at once and in a day, by currency; if it names none, nothing moves."""
+    assert believed({"id": "crm", "role": 1, **claims}).caps == (None if caps is None else readCaps(caps))
+
+
+@pytest.mark.parametrize(
+    "caps",
+    [
+        *(None, 10, "10", True, [], [["USD", 10]], {"": 10}),
+        *({"USD": cap} for cap in (None, -1, True, "1e3", {}, 10**15, 0.1234567890123456, float("nan"), float("inf"))),
+    ],
+)
+@pytest.mark.parametrize("claim", ["max_amount", "max_per_day"])
+def test_unusableCaps(claim: str, caps: object) -> None:
+    """Caps that cannot be read refuse the token: they are not taken for none."""
+    assertUnusable({"id": "crm", "role": 1, claim: caps})

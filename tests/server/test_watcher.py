@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred
+from twisted.logger import globalLogPublisher
 from zope.interface import implementer
 
-from scalemgr.interfaces import IWatcher, Told
+from scalemgr.interfaces import IContext, IWatcher, Told
+from scalemgr.joining import Watchers
+from scalemgr.wire.codes import RetCode
+from scalemgr.wire.errors import (
+    InternalError,
+    LedgerFailed,
+    ManagerError,
+    Overloaded,
+    Refused,
+    ShuttingDown,
+    SyncTimeout,
+)
+from scalemgr.wire.messages import Json
 
 from ..helpers import Daemon, thirdParty, token
 
@@ -90,3 +104,134 @@ def test_later() -> None:
     assert [(*short(told), told.seconds) for told in watching.all] == [
         ("ThirdParty", '"slow"', "crm", 0, 7, 202, False, 3.0)
     ]
+
+
+def test_linesThatAreNoRequests() -> None:
+    """What a session refuses without asking anybody is told, too: a line that is no JSON, an extID in use under the
+    command's own name, and the last word to a peer whose line is too long."""
+    watching = Watching()
+    daemon = Daemon(watcher=watching)
+    session = daemon.staff()
+    watching.all.clear()
+    session.sendRaw(b"noise\r\n")
+    session.deposit("one", idempotency_key="a")
+    session.deposit("one", idempotency_key="b")
+    session.sendRaw(b"x" * 100_000)
+    assert [short(told) for told in watching.all] == [
+        ("", "null", "crm", 0, 0, 400, False),
+        ("BalanceInSync", '"one"', "crm", 0, 0, 409, False),
+        ("", "null", "crm", 0, 0, 400, False),
+    ]
+
+
+def test_waiting() -> None:
+    """Of an answer it is told whether it waited for an event: that of a sync command does, unless it is refused at
+    once; no other does, however long it takes."""
+    watching = Watching()
+
+    async def later(context: IContext) -> dict[str, Any]:
+        return {"__deferred": {"kind": "x", "event": "trade:event", "type": 0, "order": 77, "timeout": 100}}
+
+    daemon = Daemon(watcher=watching, also=[thirdParty(later)])
+    session = daemon.staff()
+    watching.all.clear()
+    session.deposit("sync")
+    session.deposit("plain", command="BalanceIn")
+    session.deposit("refused", login="x")
+    session.send("ThirdParty", "later")
+    daemon.clock.pump([0.0, 0.1, 0.1])
+    assert {told.extID: (told.status, told.waited) for told in watching.all} == {
+        '"sync"': (200, True),
+        '"plain"': (200, False),
+        '"refused"': (400, False),
+        '"later"': (504, True),
+    }
+
+
+def test_whoseTokenWasRefusedIsNobody() -> None:
+    """A request with a token of its own that is refused is nobody's, whoever the session speaks for."""
+    watching = Watching()
+    daemon = Daemon(watcher=watching)
+    session = daemon.staff()
+    watching.all.clear()
+    session.send("Ping", "forged", __token="e30.e30.x")
+    session.send("Ping", "mine", __token=token("other"))
+    assert [short(told)[:3] for told in watching.all] == [("", '"forged"', ""), ("Ping", '"mine"', "other")]
+
+
+def test_trace() -> None:
+    """The trace that a request is a part of is told with it, and so are all lines that its command logs; not others."""
+    watching, events = Watching(), []
+    daemon = Daemon(watcher=watching, also=[thirdParty(lambda context: context.log.info("hm {n}", n=1) or {})])
+    session = daemon.staff()
+    watching.all.clear()
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    globalLogPublisher.addObserver(events.append)
+    try:
+        session.send("ThirdParty", 1, traceparent=trace)
+        session.send("ThirdParty", 2, traceparent="00-no")
+        session.send("ThirdParty", 3)
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert [told.traceparent for told in watching.all] == [trace, "", ""]
+    said = [(event["n"], event.get("trace_id"), event.get("parent_id"), event["log_namespace"]) for event in events]
+    place = "scalemgr.server.dispatch.Dispatcher"
+    assert said == [
+        (1, "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", place),
+        (1, None, None, place),
+        (1, None, None, place),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (SyncTimeout("trade", 7, "void"), "void"),
+        (SyncTimeout("trade", 7, "pending"), "pending"),
+        (LedgerFailed("no", outcome="void"), "void"),
+        (LedgerFailed("no"), "error"),
+        (InternalError("E1"), "error"),
+        (ShuttingDown(), "refused"),
+        (Overloaded("no"), "refused"),
+        (Refused("no", RetCode.RET_TRADE_NO_MONEY, outcome="refused"), "refused"),
+        (Refused("no", RetCode.RET_TRADE_NO_MONEY, outcome="whatever a plugin says"), "refused"),
+    ],
+)
+def test_outcomeOfARefusal(error: ManagerError, outcome: str) -> None:
+    """In one word of six: what the answer says of itself, or whose failure it is."""
+    assert Told("", Json("1"), "", 0, 0, error.status, 0.0, error).outcome == outcome
+
+
+def test_outcome() -> None:
+    """What was answered was booked, or had been, or was only looked up; a refusal that is repeated is a refusal."""
+    watching = Watching()
+    daemon = Daemon(watcher=watching)
+    session = daemon.staff()
+    for command, key, amount in (
+        ("BalanceInSync", "a", 10.0),
+        ("BalanceIn", "b", 10.0),
+        ("BalanceInSync", "a", 10.0),
+        ("BalanceOutSync", "c", -1000.0),
+        ("BalanceOutSync", "c", -1000.0),
+    ):
+        session.deposit(key, amount, command)
+        daemon.settle()
+    assert [(told.outcome, told.replayed) for told in watching.all] == [
+        ("read", False),
+        ("booked", False),
+        ("booked", False),
+        ("replayed", True),
+        ("refused", False),
+        ("refused", True),
+    ]
+
+
+def test_several() -> None:
+    """Each of several watchers is told of each request, in turn, and they have one clock."""
+    first, second = Watching(), Watching()
+    both = Watchers(lambda: 7.0, [first, second])
+    daemon = Daemon(watcher=both)
+    daemon.staff()
+    assert [short(told) for told in first.all] == [("Ping", '"hello"', "crm", 0, 0, 200, False)]
+    assert first.all == second.all
+    assert both.seconds() == 7.0

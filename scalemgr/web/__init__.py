@@ -1,0 +1,1 @@
+"""What can an operator see? Metrics, health and status, over HTTP."""

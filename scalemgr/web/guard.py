@@ -1,0 +1,116 @@
+"""Who looks, and whether he is at the right house.
+
+On an address of this machine's own nobody shows a token: who can connect is the operator, who sees everything and
+changes nothing. Two things must then not be mistaken for him: a page of somebody else's in his browser, whose name was
+made to lead here (such a request's C{Host} is that name: it is refused with 421), and whoever comes through a proxy
+that runs here (such a request says C{Forwarded}: it needs a token, like everybody on other addresses).
+
+On other addresses C{/livez} and C{/readyz} are open to all. The rest needs a token, the same as on the wire, as
+C{Authorization: Bearer ...}; or the cookie that the console gives to who has shown one. What is about the house as a
+whole (C{/metrics}, C{/status}) is for one of the staff whose group mask covers everything.
+
+No token is ever said again: not in an answer, not in a log.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Protocol
+
+from twisted.web.iweb import IRequest
+
+from ..commands.base import FLAGS, STAFF
+from ..finance.masks import EVERYTHING
+from ..server.auth import Authenticator, Principal
+from ..wire.codes import SessionType
+from ..wire.errors import PermissionDenied
+
+__all__ = ["COOKIE", "OPERATOR", "Guard", "ICookies"]
+
+#: The name of the console's cookie.
+COOKIE = b"scalemgr"
+
+#: Who looks on this machine: sees everything, and may change nothing.
+OPERATOR = Principal(
+    "operator",
+    SessionType.SESSION_ADMIN,
+    withheld=frozenset(flag for flag in FLAGS if not flag.startswith("see_")),
+)
+
+_BEARER = b"bearer "
+# What proxies say of whom they speak for.
+_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
+
+
+class ICookies(Protocol):
+    """Who has shown a token before. (Not zope's: it stays inside this folder.)"""
+
+    def principal(self, cookie: str) -> Principal | None:
+        """Whose it is; C{None}: nobody's, or not any more."""
+
+
+class Guard:
+    """
+    Tells who a request is from.
+
+    @param cookies: C{None}: there are none.
+    @ivar isLocal: can only this machine get here?
+    """
+
+    def __init__(self, auth: Authenticator, cookies: ICookies | None = None) -> None:
+        self._auth = auth
+        self._cookies = cookies
+        self.isLocal = False
+
+    def principalOf(self, request: IRequest) -> Principal | None:
+        """
+        Who asks: by a token, else by a cookie, else because he is here; C{None}: nobody that is known.
+
+        A token that is not believed is nobody's, wherever it comes from.
+        """
+        shown = request.requestHeaders.getRawHeaders(b"authorization")
+        if shown:
+            return self._bearer(shown[0])
+        cookie = request.getCookie(COOKIE)
+        if cookie is not None and self._cookies is not None:
+            principal = self._cookies.principal(cookie.decode("ascii", "replace"))
+            if principal is not None:
+                return principal
+        return OPERATOR if self.isLocal and not _isForwarded(request) else None
+
+    def mayOversee(self, principal: Principal | None) -> bool:
+        """May he see what is about the house as a whole, of whatever group?"""
+        return principal is not None and principal.role in STAFF and principal.mask == EVERYTHING
+
+    def isMeant(self, request: IRequest) -> bool:
+        """Is the house that the request names one that this can be?"""
+        hosts = request.requestHeaders.getRawHeaders(b"host")
+        # Every browser names one.
+        return not self.isLocal or not hosts or _isOurs(hosts[0].decode("latin-1"))
+
+    def _bearer(self, shown: bytes) -> Principal | None:
+        if not shown.lower().startswith(_BEARER):
+            return None
+        try:
+            return self._auth.principal(shown[len(_BEARER) :].strip().decode("ascii"))
+        except (PermissionDenied, UnicodeDecodeError):
+            return None
+
+
+def _isForwarded(request: IRequest) -> bool:
+    return any(request.requestHeaders.hasHeader(name) for name in _FORWARDED)
+
+
+def _isOurs(host: str) -> bool:
+    """Is this C{localhost} or a loopback address, with or without a port?"""
+    name = host.strip().lower()
+    if name.startswith("["):
+        name = name[1:].partition("]")[0]
+    elif name.count(":") <= 1:
+        name = name.partition(":")[0]
+    if name.rstrip(".") == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,192 @@
+"""The site: how HTTP is spoken here, and how much of it.
+
+Everything is bounded. A connection has L{REQUEST_S} for each request, from when it may begin to when it is whole,
+however slowly it drips, and as long for its answer to be taken; a request has L{BODY_MAX} bytes at most; and there are
+L{CONNECTIONS_MAX} connections: one more is closed, and so is, on an address that is not only this machine's own, one
+from where nobody may come from.
+
+No answer says which software this is, in which version; none is kept by whoever passes it on; and nobody who asks is
+written down.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request, Site
+
+from ..server.factory import TurnedAway
+from ..server.gate import Gate
+from .guard import Guard
+from .resources import Refusal
+
+__all__ = ["BODY_MAX", "CONNECTIONS_MAX", "REQUEST_S", "WebSite"]
+
+#: How long a connection may take for a request, and for the answer to leave, in seconds.
+REQUEST_S = 20.0
+#: How many bytes the body of a request may have: a token has 8 KiB at most.
+BODY_MAX = 16 * 1024
+#: How many connections there may be.
+CONNECTIONS_MAX = 128
+
+# How long one that is closed may take to read the rest, in seconds.
+_LINGER_S = 1.0
+
+_TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+# What every answer says, unless it says otherwise.
+_HEADERS = {
+    b"Cache-Control": b"no-store",
+    b"Content-Security-Policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"Referrer-Policy": b"no-referrer",
+    b"X-Content-Type-Options": b"nosniff",
+}
+
+
+class _Channel(HTTPChannel):
+    """One connection."""
+
+    site: WebSite
+    # TCP, TLS, or a test's.
+    transport: Any
+    _late: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.site.channels[self] = None
+        self._hurry()
+
+    def allContentReceived(self) -> None:
+        # What it is answered may take its time.
+        self._calm()
+        super().allContentReceived()
+
+    def requestDone(self, request: Request) -> None:
+        # The next request may be here already, and be worked off in this.
+        self._hurry()
+        super().requestDone(request)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._calm()
+        super().connectionLost(reason)
+        self.site.gone(self)
+
+    def _hurry(self) -> None:
+        self._calm()
+        self._late = self.site.timer.callLater(REQUEST_S, self.cutOff)
+
+    def _calm(self) -> None:
+        late, self._late = self._late, None
+        if late is not None and late.active():
+            late.cancel()
+
+    def refuse(self, answer: bytes) -> None:
+        """Say this, and close."""
+        self.transport.write(answer)
+        self.loseConnection()
+
+    def cutOff(self) -> None:
+        """End it, now."""
+        self.transport.abortConnection()
+
+
+class _Request(Request):
+    """One request."""
+
+    defaultContentType = b"text/plain; charset=utf-8"
+    channel: _Channel
+    # A file in memory.
+    content: Any
+    _isTooLarge = False
+
+    def gotLength(self, length: int | None) -> None:
+        # Not a file on the disk, however much is announced: no more than this is taken.
+        super().gotLength(0)
+        self._check(length or 0)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._check(self.content.tell() + len(data))
+        if not self._isTooLarge:
+            super().handleContentChunk(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        if not self._isTooLarge:
+            super().requestReceived(command, path, version)
+
+    def _check(self, size: int) -> None:
+        if size > BODY_MAX and not self._isTooLarge:
+            self._isTooLarge = True
+            self.channel.refuse(_TOO_LARGE)
+
+
+class WebSite(Site):
+    """
+    The site.
+
+    @param front: the folder of all pages.
+    @param timer: what is waited by.
+    @param gate: knows from where nobody may come.
+    @ivar channels: the connections that there are.
+    """
+
+    # Without Twisted's switch between versions of HTTP.
+    protocol: Any = _Channel
+    noisy = False
+
+    def __init__(self, front: Resource, guard: Guard, timer: IReactorTime, gate: Gate) -> None:
+        # Its own time-out begins anew with each byte that comes; ours does not.
+        super().__init__(front, requestFactory=_Request, timeout=None, reactor=timer)
+        self.timer = timer
+        self.channels: dict[_Channel, None] = {}
+        self._guard = guard
+        self._gate = gate
+        self._finished: Deferred[None] | None = None
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        isWelcome = self._guard.isLocal or self._gate.isAllowed(addr)
+        return super().buildProtocol(addr) if isWelcome and len(self.channels) < CONNECTIONS_MAX else TurnedAway()
+
+    def log(self, request: object) -> None:
+        """Nobody is written down."""
+
+    def getResourceFor(self, request: Request) -> IResource:
+        request.responseHeaders.removeHeader(b"Server")
+        for name, value in _HEADERS.items():
+            request.setHeader(name, value)
+        if not self._guard.isMeant(request):
+            return Refusal(421, "This is not the house that your browser was told of: it is localhost, or 127.0.0.1.")
+        found: IResource = super().getResourceFor(request)
+        return found
+
+    def gone(self, channel: _Channel) -> None:
+        """A connection has ended."""
+        self.channels.pop(channel, None)
+        if self._finished is not None and not self.channels:
+            finished, self._finished = self._finished, None
+            finished.callback(None)
+
+    def finish(self) -> Deferred[None]:
+        """End all connections. Fires when they are gone."""
+        finished = self._finished = Deferred()
+        for channel in tuple(self.channels):
+            channel.loseConnection()
+        late = self.timer.callLater(_LINGER_S, self._cutOff)
+        if not self.channels:
+            self._finished = None
+            finished.callback(None)
+
+        def over(result: None) -> None:
+            if late.active():
+                late.cancel()
+
+        return finished.addCallback(over)
+
+    def _cutOff(self) -> None:
+        for channel in tuple(self.channels):
+            channel.cutOff()
