@@ -57,15 +57,14 @@ def test_consistentWhileWritten(folder: Path, tmp_path: Path) -> None:
     with opened(folder) as ledger:
         populate(ledger)
         depositEach(ledger, *range(1, 2000))
-        stop = threading.Event()
-
-        def copyAll() -> list[Copy]:
-            return [backUp(folder, tmp_path / f"{n}.db") for n in range(5)]
-
         found: list[Copy] = []
-        thread = threading.Thread(target=lambda: (found.extend(copyAll()), stop.set()))
+
+        def copyAll() -> None:
+            found.extend(backUp(folder, tmp_path / f"{n}.db") for n in range(5))
+
+        thread = threading.Thread(target=copyAll)
         thread.start()
-        while not stop.is_set():
+        while thread.is_alive():
             depositEach(ledger, 1, 2, 3)
         thread.join()
         all_ = entries(folder / "log.db")
