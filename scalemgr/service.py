@@ -45,12 +45,13 @@ from .server.discovery import Broken
 from .server.protocol import LINGER_S
 from .speakers import Speakers
 from .systemd import Systemd, Watchdog
+from .web.site import CONNECTIONS_MAX
 from .windows import Windows
 from .wire.errors import LedgerFailed
 
 __all__ = ["ManagerService", "StartFailed"]
 
-_FILES_BESIDE_SESSIONS = 100
+_FILES_BESIDE_SESSIONS = 100 + CONNECTIONS_MAX
 
 
 class ManagerService(Service):
