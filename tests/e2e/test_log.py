@@ -25,7 +25,7 @@ ACCOUNT = {"group": "g", "name": "n", "leverage": 1, "enable": 1, "email": ""}
 def configured(folder: Path, text: str) -> tuple[str, ...]:
     """The words for a daemon with these settings and the tests' key."""
     (folder / "scalemgr.key").write_bytes(SECRET)
-    (folder / "scalemgr.toml").write_text(f'listen = ["{LOOPBACK}"]\n{text}')
+    (folder / "scalemgr.toml").write_text(f'listen = ["{LOOPBACK}"]\n{text}\n[web]\nlisten = ""\n')
     return ("--config", str(folder / "scalemgr.toml"))
 
 
@@ -91,7 +91,9 @@ def test_tac(tmp_path: Path) -> None:
     """Under etc/scalemgr.tac the log is the same, and in the place that twistd was told."""
     configured(tmp_path, "")
     (tmp_path / "scalemgr.tac").write_text((ROOT / "etc" / "scalemgr.tac").read_text("utf-8"))
-    with daemon(tmp_path, program=(*TWISTD[:3], "-ny", "scalemgr.tac")) as (running, _):
+    with daemon(tmp_path, program=(*TWISTD[:3], "-ny", "scalemgr.tac")) as (running, port):
+        # Once it answers, its reactor runs, and a signal ends it as it should.
+        conversation(port, b'{"command":"Ping","extID":1}')
         said = [json.loads(line)["message"] for line in running.end().splitlines()]
     assert said[-1].startswith("stopped at entry")
     program = (*TWISTD[:3], "--logfile=here.log", "-ny", "scalemgr.tac")
