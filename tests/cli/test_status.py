@@ -127,3 +127,15 @@ def test_example(said: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     with site(json.dumps(READY).encode()) as (url, _):
         monkeypatch.setenv("SCALEMGR_WEB", url)
         assert said(*shlex.split(verb.example)[1:])[0] == 0
+
+
+def test_waited(said: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --wait it is asked until it is ready; whoever never is is told as he is, and who is not there as ever."""
+    with site(json.dumps({**READY, "ready": False}).encode()) as (url, asked):
+        status, out, _ = said("status", "--web", url, "--wait", "--timeout", "0.5")
+        assert (status, json.loads(out)["ready"]) == (1, False)
+        assert len(asked) > 1
+    assert said("status", "--web", "http://127.0.0.1:1", "--wait", "--timeout", "0.3")[0] == 4
+    answers = iter([{**READY, "ready": False}, READY])
+    monkeypatch.setattr("scalemgr.cli.status._fetch", lambda options: next(answers))
+    assert said("status", "--wait")[0] == 0
