@@ -262,8 +262,9 @@ class AsyncClient(Commands, Awaiting):
         if not callable(self._token):
             return self._token
         try:
-            found = await asyncio.to_thread(self._token)
-            return await found if isawaitable(found) else found
+            async with asyncio.timeout(CONNECT_S):
+                found = await asyncio.to_thread(self._token)
+                return await found if isawaitable(found) else found
         except Exception as e:
             # Its text may have the token.
             raise _NoToken(f"the token could not be fetched ({type(e).__name__})") from e

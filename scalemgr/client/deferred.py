@@ -21,7 +21,7 @@ from .calling import Deferring
 from .commands import Commands
 from .core import CONNECT_S, Core
 from .declared import answer, parameters
-from .endpoints import ReadyEndpoint, endpointFor
+from .endpoints import ReadyEndpoint
 from .errors import ClientClosed, ClientError
 from .following import EVENTS, QUEUED_MAX, Follower
 from .keeping import Keeping, Outcome, outcomeOf
@@ -83,9 +83,7 @@ class ManagerClient(Commands, Deferring, Service):
         self._isRenewing = self._isDelivering = self._isStopped = False
         self._callback: Callable[[Event], object] | None = None
         self._following: Deferred[None] | None = None
-        endpoint = ReadyEndpoint(
-            endpointFor(reactor, self._address, CONNECT_S), reactor, CONNECT_S, self._prepare, self._notConnected
-        )
+        endpoint = ReadyEndpoint(reactor, self._address, CONNECT_S, self._prepare, self._notConnected)
         self._connections = ClientService(
             endpoint,
             Factory.forProtocol(lambda: _Link(self)),
@@ -221,7 +219,7 @@ class ManagerClient(Commands, Deferring, Service):
         if not callable(self._token):
             return self._token
         try:
-            token: str | None = await maybeDeferred(self._token)
+            token: str | None = await maybeDeferred(self._token).addTimeout(CONNECT_S, self._reactor)
         except Exception as e:
             # Its text may have the token.
             raise ClientError(f"the token could not be fetched ({type(e).__name__})") from None
