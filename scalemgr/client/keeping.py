@@ -52,8 +52,7 @@ class Keeping:
         self._requests = requests
         self._now = now
         self._changed = changed
-        self._outbox = Outbox(path, tell)
-        self._outbox.look(self._opened)
+        self._outbox = Outbox(path, tell, self._opened)
 
     def turn(self) -> None:
         """Give the outbox what there is for it."""

@@ -179,11 +179,15 @@ class Outbox:
     order in which it was given.
 
     @param tell: calls what it is given, with its argument, in the caller's thread.
+    @param opened: is told what was in it that is not certain, before anything is put into it; or why it cannot be had.
     """
 
-    def __init__(self, path: Path, tell: Callable[..., object]) -> None:
+    def __init__(
+        self, path: Path, tell: Callable[..., object], opened: Callable[[list[Intent] | Exception], None]
+    ) -> None:
         self._work: SimpleQueue[_Work] = SimpleQueue()
-        self._thread = Thread(target=_run, args=(path, self._work, tell), name="scalemgr outbox", daemon=True)
+        arguments = path, self._work, tell, opened
+        self._thread = Thread(target=_run, args=arguments, name="scalemgr outbox", daemon=True)
         self._thread.start()
 
     def look(self, done: Callable[[list[Intent] | Exception], None]) -> None:
@@ -204,13 +208,19 @@ class Outbox:
         self._thread.join()
 
 
-def _run(path: Path, queue: SimpleQueue[_Work], tell: Callable[..., object]) -> None:
+def _run(
+    path: Path,
+    queue: SimpleQueue[_Work],
+    tell: Callable[..., object],
+    opened: Callable[[list[Intent] | Exception], None],
+) -> None:
     file: OutboxFile | None = None
     why: Exception | None = None
     try:
         file = OutboxFile(path)
     except (ClientError, OSError) as e:
         why = e
+    tell(opened, _unfinished(file, why))
     isOver = False
     while not isOver:
         work = _all(queue)
