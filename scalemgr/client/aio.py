@@ -182,10 +182,12 @@ class AsyncClient(Commands, Awaiting):
         await self._hangUp()
         if self._keeping is not None:
             while self._core.requests.isSettling:
-                done = self._loop.create_future()
-                self._keeping.look(done.set_result)
-                await done
-            await asyncio.to_thread(self._keeping.stop)
+                looked = self._loop.create_future()
+                self._keeping.look(looked.set_result)
+                await looked
+            stopped = self._loop.create_future()
+            self._keeping.stop(stopped.set_result)
+            await stopped
 
     async def _hangUp(self) -> None:
         tasks = [task for task in (self._dialing, self._renewing) if task is not None]

@@ -201,11 +201,13 @@ class ManagerClient(Commands, Deferring, Service):
             timer.cancel()
         if self._keeping is not None:
             while self._core.requests.isSettling:
-                done: Deferred[None] = Deferred()
-                self._keeping.look(lambda _, done=done: done.callback(None))  # type: ignore[misc]
-                await done
-            # All is done already, so it has nothing to wait for.
-            self._keeping.stop()
+                looked: Deferred[Any] = Deferred()
+                # An outbox that cannot be had is told as an exception, which is no failure of this.
+                self._keeping.look(lambda _, looked=looked: looked.callback(None))  # type: ignore[misc]
+                await looked
+            stopped: Deferred[None] = Deferred()
+            self._keeping.stop(stopped.callback)
+            await stopped
 
     # -- the connection -----------------------------------------------------------------------------------------
 

@@ -69,9 +69,9 @@ class Keeping:
         """What is in it that is not certain, after all that was given to it so far."""
         self._outbox.look(done)
 
-    def stop(self) -> None:
-        """Let go of it. Blocks until all that was given to it is done."""
-        self._outbox.stop()
+    def stop(self, stopped: Callable[[None], None]) -> None:
+        """Let go of it, when all that was given to it is done, and tell."""
+        self._outbox.stop(stopped)
 
     def _opened(self, result: list[Intent] | Exception) -> None:
         # If it cannot be had, each request is told so.

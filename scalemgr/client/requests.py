@@ -177,6 +177,9 @@ class Requests:
         exact = amounts(command, data)
         if key is not None:
             exact["idempotency_key"] = key
+        if kind is Kind.QUESTION:
+            # If it has one, it is what it asks about.
+            key = None
         try:
             text = encode(exact)
         except ValueError as e:
@@ -248,7 +251,7 @@ class Requests:
         @param why: or why it has not.
         """
         for row in rows:
-            told = self._settling.pop(row)
+            told = self._settling.pop(row, None)
             if told is None:
                 continue
             if why and isinstance(told.result, NotApplied):

@@ -73,6 +73,17 @@ def test_questionsHaveNone() -> None:
     assert "idempotency_key" not in wire.request()["data"]
 
 
+def test_aboutAKey() -> None:
+    """To ask how far a request is, is a question: its key is that request's, and none is made for it."""
+    wire = connected()
+    wire.ask("a", "GetRequest", {"extID": "7"})
+    wire.ask("b", "GetRequest", {"idempotency_key": "k"})
+    assert [request["data"] for request in wire.requests()] == [{"extID": "7"}, {"idempotency_key": "k"}]
+    wire.lose()
+    wire.advance(60)
+    assert isinstance(wire.told["a"], Unreachable)
+
+
 @pytest.mark.parametrize("how", ["argument", "data"])
 def test_givenKeyIsUsed(how: str) -> None:
     """A key that the caller gives is the one that is sent, and the one that errors name."""
