@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from .address import WrongServer, parseAddress
+from .asking import Intent
 from .calling import Awaiting, Token
 from .commands import Commands
 from .core import CONNECT_S, Core
@@ -18,7 +19,7 @@ from .declared import answer, parameters
 from .errors import ClientClosed, ClientError
 from .following import EVENTS, QUEUED_MAX, Follower
 from .keeping import Keeping, Outcome, outcomeOf
-from .requests import Intent, RequestSettings, backoffS
+from .patience import RequestSettings, backoffS
 from .session import Event, Reply
 
 __all__ = ["AsyncClient"]

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .address import parseAddress
+from .asking import Intent, Told
 from .calling import Deferring
 from .commands import Commands
 from .core import CONNECT_S, Core
@@ -25,7 +26,7 @@ from .endpoints import ReadyEndpoint
 from .errors import ClientClosed, ClientError
 from .following import EVENTS, QUEUED_MAX, Follower
 from .keeping import Keeping, Outcome, outcomeOf
-from .requests import Intent, RequestSettings, Told, backoffS
+from .patience import RequestSettings, backoffS
 from .session import Event, Reply
 
 __all__ = ["ManagerClient"]

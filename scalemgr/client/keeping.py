@@ -9,10 +9,10 @@ from typing import Any, Union
 import ujson
 from msgspec import Struct
 
-from .asking import Asked
+from .asking import Asked, Intent, Told
 from .errors import ClientError
 from .outbox import Outbox
-from .requests import Intent, Requests, Told
+from .requests import Requests
 from .session import Reply
 
 __all__ = ["Keeping", "Outcome", "outcomeOf"]

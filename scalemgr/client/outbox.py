@@ -26,8 +26,8 @@ from typing import Any, Union
 
 from msgspec import Struct
 
+from .asking import Intent
 from .errors import ClientError, OutboxInUse
-from .requests import Intent
 
 __all__ = ["DONE_MAX", "Outbox", "OutboxFile"]
 

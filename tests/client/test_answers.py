@@ -16,7 +16,7 @@ from scalemgr.client.errors import (
     Unanswered,
     Unreachable,
 )
-from scalemgr.client.requests import RequestSettings
+from scalemgr.client.patience import RequestSettings
 from scalemgr.client.session import Reply
 from scalemgr.wire.codes import RetCode
 

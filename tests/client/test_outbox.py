@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from scalemgr.client import Client, ClientError, NotApplied, OutboxInUse, Outcome, OutcomeUnknown, Refused, Reply
+from scalemgr.client.asking import Intent
 from scalemgr.client.outbox import DONE_MAX, OutboxFile
-from scalemgr.client.requests import Intent
 
 from .drivers import Driver
 from .wires import Wire
