@@ -13,6 +13,7 @@ import pytest
 from twisted.logger import LogEvent
 
 from scalemgr.client import Unreachable
+from scalemgr.client.address import WrongServer, parseAddress
 
 from ..e2e.daemons import daemon
 from .certificates import Authority
@@ -195,3 +196,29 @@ def test_noCertificateInTheFile(make: Make, tmp_path: Path) -> None:
     client = make("tls:127.0.0.1:1", ca=tmp_path / "empty.pem", deadline=0.5)
     with pytest.raises(Unreachable, match=r"(?i)certificate"):
         client.command("Ping")
+
+
+@pytest.mark.parametrize(
+    ("names", "hostname", "isRight"),
+    [
+        (("ledger.example",), "ledger.example", True),
+        (("*.ledger.example",), "one.ledger.example", True),
+        (("ledger.example",), "other.example", False),
+        (("127.0.0.1",), "127.0.0.1", True),
+        (("127.0.0.1",), "127.0.0.2", False),
+        (("ledger.example",), "127.0.0.1", False),
+        ((), "server", False),
+    ],
+)
+def test_whoseCertificateItIs(authority: Authority, names: tuple[str, ...], hostname: str, isRight: bool) -> None:
+    """It is service-identity that says whether a certificate names the host, and a common name is no name."""
+    certificate, _ = authority.certify("server", *names)
+    address = parseAddress("tls:192.0.2.1:1", hostname=hostname)
+    shown = ssl.PEM_cert_to_DER_cert(certificate.read_text())
+    if isRight:
+        address.check(shown)
+    else:
+        with pytest.raises(WrongServer, match="not for"):
+            address.check(shown)
+    with pytest.raises(WrongServer, match="no certificate"):
+        address.check(None)
