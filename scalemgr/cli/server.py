@@ -9,6 +9,7 @@ import argparse
 import math
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,8 +102,26 @@ def connected(options: argparse.Namespace, **more: Any) -> Iterator[Client]:
         )
     except ValueError as e:
         raise Stop(str(e), Status.WORDS) from e
-    with client:
+    with _endedAtOnce(), client:
         yield client
+
+
+@contextmanager
+def _endedAtOnce() -> Iterator[None]:
+    """
+    Ctrl-C ends the process there and then, without an exception: that could strike anywhere in the client, which has a
+    thread of its own. Nothing is lost: what is printed is flushed, and a key was told, and is in the outbox, before.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
+        # It is ignored, as under nohup.
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(Status.INTERRUPTED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def tokenOf(file: Path | None) -> str | Callable[[], str] | None:
