@@ -23,6 +23,7 @@ from scalemgr.cli.verbs import VERBS, Verb
 from scalemgr.ledger.audit import verify
 
 from ..e2e.daemons import ROOT
+from .conftest import Demo
 
 Say = Callable[..., tuple[int, str, str]]
 SCALEMGR = [sys.executable, "-m", "scalemgr"]
@@ -89,14 +90,14 @@ def test_noReactor() -> None:
 # -- examples -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb.name not in ("demo", "status")], ids=lambda v: v.name)
-def test_examples(verb: Verb, said: Say, server: str, demo: tuple[Path, int], here: Path) -> None:
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb.name != "demo"], ids=lambda v: v.name)
+def test_examples(verb: Verb, said: Say, server: str, demo: Demo, here: Path) -> None:
     """Each example does what it says, on a demo: it ends with status 0 and says something."""
     said("deposit", "1001", "250.00", "--key", "payment-4711", "--comment", "Card payment")
     (here / "scalemgr.toml").write_text("")
     said("token", "--config", "scalemgr.toml", "--new-key")
     (here / "payments.csv").write_text("reference,login,amount\npayment-4711,1001,250.00\n")
-    ledger = demo[0]
+    ledger = demo.ledger
     if verb.name == "restore":
         assert said("backup", "ledger-2026-11-26.db", "--ledger", f"sqlite:{ledger}")[0] == 0
         ledger = here / "new"
@@ -246,9 +247,9 @@ def test_noBarInPipes(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == ""
 
 
-def test_verifyShowsHowFarItIs(demo: tuple[Path, int]) -> None:
+def test_verifyShowsHowFarItIs(demo: Demo) -> None:
     """Progress of an audit goes up to all entries, and never down."""
     told: list[tuple[int, int]] = []
-    audit = verify(demo[0], lambda done, total: told.append((done, total)))
+    audit = verify(demo.ledger, lambda done, total: told.append((done, total)))
     assert told == sorted(told)
     assert told[-1] == (audit.seq, audit.seq)
