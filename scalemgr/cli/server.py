@@ -11,17 +11,18 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from ..client import BadParameters, Client, ClientError, OutcomeUnknown, Refused, Unanswered, Unreachable
+from ..client import BadParameters, Client, ClientError, OutcomeUnknown, Refused, Reply, Unanswered, Unreachable
 from .ending import Status, Stop
 from .output import Output
+from .progress import patience
 
-__all__ = ["addServer", "addTimeout", "addToken", "asking", "connected", "failure", "newKey", "tokenOf"]
+__all__ = ["addServer", "addTimeout", "addToken", "ask", "asking", "connected", "failure", "newKey", "tokenOf"]
 
 _SERVER = "tcp:127.0.0.1:8080"
 _BARE = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]/@\s]+):[0-9]+").fullmatch
@@ -142,6 +143,16 @@ def tokenOf(file: Path | None) -> str | Callable[[], str] | None:
         raise Stop(f"{file} cannot be read: {getattr(e, 'strerror', None) or 'a token is ASCII'}", Status.WORDS) from e
     # Again for each connection: who writes a new token into it need not start anew what runs for long.
     return read
+
+
+def ask(client: Client, command: str, data: Mapping[str, Any], *, key: str | None = None) -> Reply:
+    """
+    Ask, and if it takes long tell a person so.
+
+    @raise ClientError: as L{Client.call}.
+    """
+    with patience(f"no answer to {command} yet; it is asked again until it is certain, or the time is up"):
+        return client.call(command, data, idempotency_key=key)
 
 
 def newKey() -> str:

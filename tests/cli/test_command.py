@@ -18,7 +18,7 @@ import pytest
 
 from scalemgr.cli.ending import STATUSES, Status
 from scalemgr.cli.output import printable
-from scalemgr.cli.progress import Progress
+from scalemgr.cli.progress import Progress, patience
 from scalemgr.cli.verbs import VERBS, Verb
 from scalemgr.ledger.audit import verify
 
@@ -237,6 +237,42 @@ def test_barAfterTwoSeconds(monkeypatch: pytest.MonkeyPatch) -> None:
         progress(20, 100)
         progress(100, 100)
     assert "entries" in terminal.seen
+
+
+def test_wordAfterTwoSeconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for an answer is told so after two seconds, and not if it comes before; in a file there is no word."""
+    terminal = _Terminal()
+    made: list[_Timer] = []
+
+    def after(seconds: float, do: Callable[[], None]) -> _Timer:
+        made.append(_Timer(seconds, do))
+        return made[-1]
+
+    with patience("no answer yet", after):  # type: ignore[arg-type]
+        pass
+    assert made == []
+    monkeypatch.setattr("sys.stderr", terminal)
+    with patience("no answer yet", after):  # type: ignore[arg-type]
+        assert (made[0].seconds, made[0].isStarted, made[0].isCancelled) == (2.0, True, False)
+        made[0].do()
+    assert made[0].isCancelled
+    assert terminal.seen == "scalemgr: no answer yet\n"
+
+
+class _Timer:
+    """A timer that somebody else turns."""
+
+    daemon = False
+
+    def __init__(self, seconds: float, do: Callable[[], None]) -> None:
+        self.seconds, self.do = seconds, do
+        self.isStarted = self.isCancelled = False
+
+    def start(self) -> None:
+        self.isStarted = True
+
+    def cancel(self) -> None:
+        self.isCancelled = True
 
 
 def test_noBarInPipes(capsys: pytest.CaptureFixture[str]) -> None:
