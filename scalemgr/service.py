@@ -14,7 +14,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -29,6 +28,7 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from . import __version__
+from .activation import HandedOver
 from .believing import Believing
 from .config import Settings
 from .demo import EXAMPLE, provide
@@ -37,18 +37,18 @@ from .interfaces import ICommand, IWatcher
 from .joining import Rooms
 from .ledger.errors import LedgerRefused
 from .ledger.url import folderOf, ledgerAt
+from .openfiles import raiseLimit
 from .reloading import Apply, IReloadable, Reloading
 from .runtime.clocks import WallClock
 from .server.auth import Keys
 from .server.discovery import Broken
 from .server.protocol import LINGER_S
 from .speakers import Speakers
+from .systemd import Systemd, Watchdog
 from .windows import Windows
 from .wire.errors import LedgerFailed
 
 __all__ = ["ManagerService", "StartFailed"]
-
-_FILES_BESIDE_SESSIONS = 100
 
 
 class ManagerService(Service):
@@ -62,6 +62,8 @@ class ManagerService(Service):
     @param onHangUp: has something called when the process is told to read its configuration again (SIGHUP).
     @param parts: what else can have other settings while it runs.
     @param watchers: are told of each request that was answered.
+    @param systemd: is told how far the daemon is; C{None}: nobody is.
+    @param handedOver: descriptors of sockets that listen already.
     @param observer: what the application that this becomes a part of logs to; C{None}: whatever else it finds.
     """
 
@@ -83,6 +85,8 @@ class ManagerService(Service):
         parts: Iterable[IReloadable] = (),
         watchers: Iterable[IWatcher] = (),
         observer: ILogObserver | None = None,
+        systemd: Systemd | None = None,
+        handedOver: Iterable[int] = (),
     ) -> None:
         self._reactor = reactor
         self._clock = WallClock(reactor)
@@ -98,10 +102,12 @@ class ManagerService(Service):
         self._reloading: Reloading | None = None
         self._ignoreHangUps: Callable[[], None] | None = None
         self.speakers = Speakers(self._clock, settings.tls, base)
-        self._doors = Doors(reactor, self.speakers, demo=demo)
-        self._windows = Windows(reactor, self.speakers, demo=demo)
+        self._listening = HandedOver(reactor, handedOver)
+        self._doors = Doors(self._listening, self.speakers, demo=demo)
+        self._windows = Windows(self._listening, self.speakers, demo=demo)
         self._watchers = watchers
         self._observer = observer
+        self._systemd = Systemd({}, 0, reactor.seconds) if systemd is None else systemd
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
         if self._observer is not None and isinstance(parent, Componentized):
@@ -115,6 +121,7 @@ class ManagerService(Service):
         self._tellBroken()
         self._temporary = TemporaryDirectory(prefix="scalemgr-demo-") if settings.ledger == "demo:" else None
         url = settings.ledger if self._temporary is None else f"sqlite:{self._temporary.name}"
+        self._systemd.status(f"opening the ledger {url}")
         try:
             firstOrder = self._open(url)
         except BaseException as e:
@@ -123,7 +130,7 @@ class ManagerService(Service):
             if isinstance(e, (LedgerRefused, LedgerFailed)):
                 raise StartFailed(str(e)) from e
             raise
-        self._raiseFileLimit()
+        raiseLimit(settings.limits.sessions)
         super().startService()
         rooms = self._rooms
         for thread in rooms.threads:
@@ -138,6 +145,17 @@ class ManagerService(Service):
             if self._onHangUp is not None:
                 self._onHangUp(self.reload)
         self._announce(url)
+        self._watchdog = Watchdog(self._reactor, self._systemd, rooms.runtime, self._status)
+        # Before the reactor runs, nobody is answered.
+        self._reactor.callWhenRunning(self._serving)
+
+    def _serving(self) -> None:
+        self._systemd.ready(self._status())
+        self._watchdog.start()
+
+    def _status(self) -> str:
+        """What the daemon is at, for who looks at the service."""
+        return f"serving {self._rooms.factory.sessions()} sessions, the log has {self._ledger.book.seq} entries"
 
     def _open(self, url: str) -> int:
         """Join the rooms, open the doors and the ledger; the first of the orders that were reserved in it."""
@@ -158,6 +176,7 @@ class ManagerService(Service):
         self._doors.open(settings.listen, rooms.factory, allowPlain=settings.access.allow_plain)
         if rooms.eyes is not None:
             self._windows.open(settings, rooms.eyes)
+        self._listening.checkClaimed()
         self.speakers.announce()
         self._ledger.open(nowMs)
         if self._demo:
@@ -174,14 +193,21 @@ class ManagerService(Service):
 
     def reload(self) -> Deferred[None]:
         """Read the configuration again; fires when that is over, however it ended. The log tells."""
-        return succeed(None) if self._reloading is None else self._reloading.reload()
+        if self._reloading is None:
+            return succeed(None)
+        self._systemd.reloading()
+        return self._reloading.reload().addCallback(self._reloaded)
+
+    def _reloaded(self, _: None) -> None:
+        if self.running:
+            self._systemd.ready(self._status())
 
     def prepare(self, settings: Settings) -> Apply:
         """What the service itself goes by: C{IReloadable}."""
 
         def apply() -> None:
             self._settings = replace(self._settings, drain_seconds=settings.drain_seconds, limits=settings.limits)
-            self._raiseFileLimit()
+            raiseLimit(settings.limits.sessions)
 
         return apply
 
@@ -193,21 +219,6 @@ class ManagerService(Service):
                 module=broken.module,
                 why=broken.failure.getErrorMessage(),
             )
-
-    def _raiseFileLimit(self) -> None:
-        """Each session is an open file, and the system's usual limit is far below what is configured."""
-        wanted = self._settings.limits.sessions + _FILES_BESIDE_SESSIONS
-        soft, hard = getrlimit(RLIMIT_NOFILE)
-        if soft != RLIM_INFINITY and soft < wanted:
-            possible = wanted if hard == RLIM_INFINITY else min(wanted, hard)
-            setrlimit(RLIMIT_NOFILE, (possible, hard))
-            if possible < wanted:
-                self._log.warn(
-                    "the system allows {possible} open files, limits.sessions needs {wanted}: "
-                    "raise the one (ulimit -n, LimitNOFILE=) or lower the other",
-                    possible=possible,
-                    wanted=wanted,
-                )
 
     def _announce(self, url: str) -> None:
         if url.startswith("sqlite:"):
@@ -235,6 +246,8 @@ class ManagerService(Service):
 
     async def _stop(self) -> None:
         self._log.info("stopping: no new work is taken")
+        self._watchdog.stop()
+        self._systemd.stopping("finishing what was taken")
         if self._reloading is not None:
             self._reloading.stop()
         rooms = self._rooms

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from twisted.application.service import IService
 from twisted.python.usage import Options as _Options
 
+from .activation import inherited
 from .believing import keysOf
 from .config import ConfigError, Settings, load
 from .ledger.errors import LedgerRefused
@@ -30,6 +31,7 @@ from .server.discovery import findCommands
 from .server.dispatch import CommandClash, checkCommands
 from .server.keys import KeyRefused
 from .service import ManagerService
+from .systemd import Systemd
 
 __all__ = ["Options", "makeService"]
 
@@ -153,4 +155,6 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         parts=[requests] if log is None else [requests, log],
         watchers=[requests],
         observer=log,
+        systemd=Systemd(os.environ, os.getpid(), time.monotonic),
+        handedOver=inherited(reactor),
     )

@@ -21,6 +21,7 @@ TABLE = [
     {"web"},
     {"client"},
     {
+        "activation",
         "config",
         "demo",
         "doors",
@@ -28,6 +29,7 @@ TABLE = [
         "believing",
         "joining",
         "logs",
+        "openfiles",
         "service",
         "systemd",
         "speakers",

@@ -12,7 +12,7 @@ For people::
 
     2025-11-22 18:40:00.250Z info     listening on tcp 127.0.0.1:8080
 
-with the trace that it belongs to at its end, if there is one, and a traceback, set in, on lines of its own.
+with the trace that it belongs to at its end, if there is one, and a traceback on lines of its own, each after a tab.
 
 Times are UTC. Whatever a peer may have had a hand in can end no line and has no power over a terminal: what cannot be
 printed is escaped, and how long a text may be is bounded.
@@ -97,7 +97,7 @@ def asText(event: LogEvent, *, colours: bool = False) -> str:
     trace = "".join(f" {name}={printable(str(event[name]), FIELD_CHARACTERS_MAX)}" for name in _TRACE if name in event)
     line = textLine(_time(event, " "), levelOf(event), f"{message}{trace}", colours=colours)
     if failure is not None:
-        line += "".join(f"    {printable(part)}\n" for part in _traceback(failure).splitlines())
+        line += "".join(f"\t{printable(part)}\n" for part in _traceback(failure).splitlines())
     return line
 
 

@@ -55,6 +55,7 @@ class TradingRuntime:
     @param gathering: entered while a batch is told, so that what each session is told can leave at once.
     @param steady: the time of a clock that is never set, in seconds; C{None}: the clock's.
     @ivar queueMax: may be changed at any time; so may C{batchMax}.
+    @ivar turns: how often C{mainLoop} has been called.
     @ivar commits: what has become of them.
     """
 
@@ -97,6 +98,7 @@ class TradingRuntime:
         self._failures = 0
         # What is being committed.
         self._batch: list[Work] = []
+        self.turns = 0
         self._stopping = False
         self._stopped: Deferred[Any] = succeed(None)
 
@@ -155,10 +157,19 @@ class TradingRuntime:
             self._clock.callLater(0, self._wake)
         return submission
 
+    def nudge(self) -> None:
+        """Let C{mainLoop} turn, though there may be nothing to do: so one sees that it does."""
+        self._wake()
+
     def _wake(self) -> None:
         idle, self._idle = self._idle, None
         if idle is not None:
             idle.callback(None)
+
+    @property
+    def isCommitting(self) -> bool:
+        """Does it wait for the ledger?"""
+        return self.commits.isUnderWay
 
     def mainLoop(self) -> Deferred[None]:
         """
@@ -167,6 +178,7 @@ class TradingRuntime:
         A batch of nothing is work, too, if the last one failed: the ledger finds out whether it can be written again,
         and what became of that one; what was kept after all is broadcast.
         """
+        self.turns += 1
         if not self._queue and not self._stopping and not self._failures:
             self._idle = Deferred()
             return self._idle.addCallback(lambda _: self._turn())

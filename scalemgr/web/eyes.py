@@ -33,7 +33,7 @@ class Eyes:
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
         badges = Badges(seen.house.clock, seen.auth)
-        self.guard = Guard(seen.auth, badges)
+        self.guard = Guard(seen.auth, seen.factory.sparing, badges)
         self.health = Health(seen)
         self.history = History(seen.house.clock, seen.timer, self._now)
         self.status = Status(seen, self.health, self.history)

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -24,7 +25,7 @@ ACCOUNT = {"group": "g", "name": "n", "leverage": 1, "enable": 1, "email": ""}
 def configured(folder: Path, text: str) -> tuple[str, ...]:
     """The words for a daemon with these settings and the tests' key."""
     (folder / "scalemgr.key").write_bytes(SECRET)
-    (folder / "scalemgr.toml").write_text(f'listen = ["{LOOPBACK}"]\n{text}')
+    (folder / "scalemgr.toml").write_text(f'listen = ["{LOOPBACK}"]\n{text}\n[web]\nlisten = ""\n')
     return ("--config", str(folder / "scalemgr.toml"))
 
 
@@ -86,6 +87,23 @@ def test_nobodyReads(tmp_path: Path) -> None:
         running.process.wait(30)
 
 
+def test_tac(tmp_path: Path) -> None:
+    """Under etc/scalemgr.tac the log is the same, and in the place that twistd was told."""
+    configured(tmp_path, "")
+    (tmp_path / "scalemgr.tac").write_text((ROOT / "etc" / "scalemgr.tac").read_text("utf-8"))
+    with daemon(tmp_path, program=(*TWISTD[:3], "-ny", "scalemgr.tac")) as (running, port):
+        # Once it answers, its reactor runs, and a signal ends it as it should.
+        conversation(port, b'{"command":"Ping","extID":1}')
+        said = [json.loads(line)["message"] for line in running.end().splitlines()]
+    assert said[-1].startswith("stopped at entry")
+    program = (*TWISTD[:3], "--logfile=here.log", "-ny", "scalemgr.tac")
+    running = DaemonProcess(program, cwd=tmp_path)
+    try:
+        waitFor(lambda: "listening on" in read(tmp_path / "here.log"))
+    finally:
+        assert running.end() == ""
+
+
 def test_inTheBackground(tmp_path: Path) -> None:
     """twistd without -n serves from the background, and its log is in the file where twistd's would be."""
     words = (*TWISTD[:2], "--pidfile=pid", "scalemgr", *configured(tmp_path, ""))
@@ -93,7 +111,7 @@ def test_inTheBackground(tmp_path: Path) -> None:
     pid = int((tmp_path / "pid").read_text())
     try:
         log = tmp_path / "twistd.log"
-        waitFor(lambda: "listening on" in log.read_text())
+        waitFor(lambda: "listening on" in read(log))
         found = re.search(r"listening on tcp 127\.0\.0\.1:(\d+)", log.read_text())
         assert found is not None
         (answer,) = conversation(int(found[1]), b'{"command":"Ping","extID":1}')
@@ -115,9 +133,13 @@ def test_fileThatCannotBe(tmp_path: Path) -> None:
     assert not (tmp_path / "ledger").exists()
 
 
-def waitFor(condition: object, seconds: float = 30.0) -> None:
+def read(path: Path) -> str:
+    """What is in a file, which may not be there yet."""
+    return path.read_text() if path.exists() else ""
+
+
+def waitFor(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Look again until something is so."""
-    assert callable(condition)
     deadline = monotonic() + seconds
     while not condition():
         assert monotonic() < deadline
