@@ -140,7 +140,8 @@ export class Numbers {
     tiles.timeouts.show(
       count(late),
       "",
-      `since the start: ${count(timeouts.void)} void, ${count(timeouts.pending)} pending`,
+      `since the start: ${count(timeouts.void)} void, ${count(timeouts.pending)} pending` +
+        (timeouts.question ? `, ${count(timeouts.question)} of questions` : ""),
       late ? "warn" : "good",
     );
     tiles.head.show(
@@ -164,12 +165,9 @@ export class Numbers {
     const { commit } = now;
     const failing = commit.failing || commit.under_way_s > 5;
     const when = commit.last === null ? "–" : lasting(Math.max(0, now.now - commit.last));
-    const how =
-      commit.under_way_s > 5
-        ? `at one for ${lasting(commit.under_way_s)}`
-        : commit.last === null
-          ? "none since the start"
-          : `took ${lasting(commit.seconds)}`;
+    let how = commit.last === null ? "none since the start" : `took ${lasting(commit.seconds)}`;
+    if (commit.failing) how = "the latest one failed";
+    if (commit.under_way_s > 5) how = `at one for ${lasting(commit.under_way_s)}`;
     this.tiles.commit.show(
       when,
       commit.last === null ? "" : "ago",

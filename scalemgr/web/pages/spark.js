@@ -51,13 +51,12 @@ export class Spark {
   }
 
   show(rows, index, start, end) {
-    const at = index[this.column],
-      time = index.time;
+    const at = index[this.column];
+    const time = index.time;
     const known = rows.filter((row) => row[at] !== null);
     const most = known.reduce((high, row) => Math.max(high, row[at]), 0);
-    const least = this.column === "seq" && known.length ? known[0][at] : 0;
     const x = (row) => (WIDTH * (row[time] - start)) / (end - start);
-    const y = (row) => HEIGHT - 1 - ((HEIGHT - 4) * (row[at] - least)) / Math.max(most - least, 1e-9);
+    const y = (row) => HEIGHT - 1 - ((HEIGHT - 4) * row[at]) / Math.max(most, 1e-9);
     // Where there was nothing to measure, there is no line.
     let line = "",
       area = "",
