@@ -91,7 +91,9 @@ def test_tac(tmp_path: Path) -> None:
     """Under etc/scalemgr.tac the log is the same, and in the place that twistd was told."""
     configured(tmp_path, "")
     (tmp_path / "scalemgr.tac").write_text((ROOT / "etc" / "scalemgr.tac").read_text("utf-8"))
-    with daemon(tmp_path, program=(*TWISTD[:3], "-ny", "scalemgr.tac")) as (running, _):
+    with daemon(tmp_path, program=(*TWISTD[:3], "-ny", "scalemgr.tac")) as (running, port):
+        # It says where it listens before it heeds signals.
+        assert conversation(port, b'{"extID":1,"command":"Ping"}')
         said = [json.loads(line)["message"] for line in running.end().splitlines()]
     assert said[-1].startswith("stopped at entry")
     program = (*TWISTD[:3], "--logfile=here.log", "-ny", "scalemgr.tac")
