@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from scalemgr.client.blocking import BlockingClient
+from scalemgr.client import Client
 
 from .ledgers import lag
 from .loads import Load
@@ -49,9 +49,9 @@ class Daemon:
         self.started = started
         self.told: Load = {}
 
-    def client(self) -> BlockingClient:
+    def client(self) -> Client:
         """A session of a manager."""
-        return BlockingClient("127.0.0.1", self.port, token=self.token)
+        return Client(f"tcp:127.0.0.1:{self.port}", token=self.token)
 
     @property
     def pid(self) -> int:

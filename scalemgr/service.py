@@ -102,12 +102,12 @@ class ManagerService(Service):
         self._reloading: Reloading | None = None
         self._ignoreHangUps: Callable[[], None] | None = None
         self.speakers = Speakers(self._clock, settings.tls, base)
-        self._systemd = Systemd({}, 0, reactor.seconds) if systemd is None else systemd
         self._listening = HandedOver(reactor, handedOver)
         self._doors = Doors(self._listening, self.speakers, demo=demo)
         self._windows = Windows(self._listening, self.speakers, demo=demo)
         self._watchers = watchers
         self._observer = observer
+        self._systemd = Systemd({}, 0, reactor.seconds) if systemd is None else systemd
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
         if self._observer is not None and isinstance(parent, Componentized):

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from scalemgr import __version__
-from scalemgr.client.blocking import BlockingClient
 
 from .e2e.daemons import LOOPBACK, ROOT, TWIST, DaemonProcess, daemon
+from .lines import LineClient
 
+_KEPT = (".py", ".sql", ".typed", ".html", ".css", ".js", ".svg")
 DOCUMENT = ROOT / "docs" / "plugins.md"
 
 
@@ -41,12 +42,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_wheelIsWhole(wheel: Path) -> None:
-    """The wheel has every module, the drop-ins and the schemas, and nothing that would hide Twisted's own plugins."""
+    """
+    The wheel has every module, the drop-ins, the schemas and the console's pages, and nothing that would hide Twisted's
+    own plugins.
+    """
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert {"twisted/plugins/scalemgr_service.py", "twisted/plugins/scalemgr_commands.py"} <= names
     assert not {"twisted/__init__.py", "twisted/plugins/__init__.py"} & names
-    kept = [p for p in (ROOT / "scalemgr").rglob("*") if p.suffix in (".py", ".sql", ".typed")]
+    kept = [p for p in (ROOT / "scalemgr").rglob("*") if p.suffix in _KEPT and p.is_file()]
     assert {str(p.relative_to(ROOT)) for p in kept} <= names
     assert any(name.endswith(".sql") for name in names)
     assert not any(name.startswith(("tests", "docs", "bin")) for name in names)
@@ -82,7 +86,7 @@ def test_documentedPluginIsShort() -> None:
 def test_documentedPluginWorks(site: Path, tmp_path: Path) -> None:
     """The package of docs/plugins.md, built and installed, is found; its sync command answers with the booked trade."""
     arguments = ("--demo", "--listen", LOOPBACK)
-    with daemon(tmp_path, *arguments, path=(site,)) as (_, port), BlockingClient("127.0.0.1", port) as client:
+    with daemon(tmp_path, *arguments, path=(site,)) as (_, port), LineClient("127.0.0.1", port) as client:
         answer = client.call("AcmeWelcomeSync", {"login": 1002})
         assert answer.status == 200
         assert {
@@ -103,7 +107,7 @@ def test_documentedPluginWorks(site: Path, tmp_path: Path) -> None:
 def listing(*path: Path) -> subprocess.CompletedProcess[str]:
     """What C{scalemgr commands} says with these folders installed."""
     environment = {"PYTHONPATH": ":".join(map(str, (*path, ROOT)))}
-    command = [sys.executable, "-m", "scalemgr", "commands"]
+    command = [sys.executable, "-m", "scalemgr", "commands", "--text"]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -136,7 +140,7 @@ def test_brokenPluginIsShown(broken: Path) -> None:
 def test_brokenPluginIsLoggedAndTheRestServes(broken: Path, tmp_path: Path) -> None:
     """The daemon starts without the commands of a broken drop-in, and logs which it is and why."""
     with daemon(tmp_path, "--demo", "--listen", LOOPBACK, path=(broken,)) as (running, port):
-        with BlockingClient("127.0.0.1", port) as client:
+        with LineClient("127.0.0.1", port) as client:
             assert client.call("Ping", {}).status == 200
         said = running.end()
     assert "the plugin module twisted.plugins.broken_scale_plugin cannot be imported" in said

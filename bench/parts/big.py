@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from threading import Event, Thread
 
+from scalemgr.client import ClientError
+
 from ..daemon import Daemon
 from ..ledgers import FIRST_LOGIN, lag
 from ..processes import BenchFailed
@@ -18,11 +20,12 @@ def big(stage: Stage) -> None:
     plan = stage.plan
     ledger = stage.ledger(plan.bigAccounts, plan.bigTrades)
     with stage.daemon(ledger, subscriber=False) as daemon:
-        with daemon.client() as client:
-            reply = client.call("BalanceInSync", {"login": FIRST_LOGIN, "amount": 1.0}, "first")
+        try:
+            with daemon.client() as client:
+                client.BalanceInSync(login=FIRST_LOGIN, amount=1.0, idempotency_key="first")
+        except ClientError as e:
+            raise BenchFailed(f"the first deposit was not booked: {e}") from e
         stage.keep("big: start to the first deposit", "s", time.monotonic() - daemon.started)
-        if reply.status != 200:
-            raise BenchFailed(f"the first deposit was answered with {reply.line}")
         replay = stage.generator.run(daemon.port, "catchup", seconds=120, token=daemon.token)
         if replay["events"] < plan.bigTrades:
             raise BenchFailed(f"of {plan.bigTrades} trades only {replay['events']} events were replayed")

@@ -38,7 +38,14 @@ from .projection import Change, read
 from .snapshot import loadSnapshot
 from .views import Views
 
-__all__ = ["Audit", "verify"]
+__all__ = ["Audit", "Tell", "nobody", "verify", "verifyLog"]
+
+#: Is told again and again how many entries are done, and of how many.
+Tell = Callable[[int, int], object]
+
+
+def nobody(done: int, total: int) -> None:
+    """Nobody wants to be told."""
 
 
 class Audit(Struct):
@@ -62,7 +69,7 @@ class Audit(Struct):
     differences: list[str]
 
 
-def verify(folder: Path) -> Audit:
+def verify(folder: Path, tell: Tell = nobody) -> Audit:
     """
     Audit the ledger in a folder.
 
@@ -81,16 +88,35 @@ def verify(folder: Path) -> Audit:
             views = Views(folder / "views.db", log.epoch, readOnly=True)
         except (sqlite3.Error, LedgerRefused, ValueError) as e:
             differences.append(f"views.db cannot be read: {e}")
-        return _audit(folder, log, views, differences)
+        return _audit(folder, log, views, differences, tell)
     finally:
         if views is not None:
             views.close()
         log.close()
 
 
-def _audit(folder: Path, log: SqliteLog, views: Views | None, differences: list[str]) -> Audit:
-    # What was kept, each as of its own entry, is compared when the fold has come to that entry.
-    kept: list[tuple[int, Callable[[_Fold], Iterable[str]]]] = []
+def verifyLog(path: Path, tell: Tell = nobody) -> Audit:
+    """
+    Audit a log that has nothing beside it, such as a backup.
+
+    @raise LedgerRefused: if it is none, or cannot be read.
+    """
+    try:
+        log = SqliteLog(path, readOnly=True)
+    except sqlite3.Error as e:
+        raise LedgerRefused(f"{path} is no log that can be read: {e}") from e
+    try:
+        return _auditLog(log, [], [], tell)
+    finally:
+        log.close()
+
+
+#: What was kept as of an entry, and how to find what differs.
+_Kept = tuple[int, Callable[["_Fold"], Iterable[str]]]
+
+
+def _audit(folder: Path, log: SqliteLog, views: Views | None, differences: list[str], tell: Tell) -> Audit:
+    kept: list[_Kept] = []
     snapshot = loadSnapshot(folder / "book.snapshot", log.epoch)
     if snapshot is not None:
         kept.append((snapshot.seq, partial(_checkSnapshot, snapshot)))
@@ -100,13 +126,20 @@ def _audit(folder: Path, log: SqliteLog, views: Views | None, differences: list[
             kept.append((frozen.seq, partial(_checkViews, frozen)))
         except sqlite3.Error as e:
             differences.append(f"views.db cannot be read: {e}")
+    return _auditLog(log, kept, differences, tell)
+
+
+def _auditLog(log: SqliteLog, kept: list[_Kept], differences: list[str], tell: Tell) -> Audit:
+    """Fold it; what was kept, each as of its own entry, is compared when the fold has come to that entry."""
     fold = _Fold(log)
     try:
         head = log.head()
+        fold.tell = lambda seq: tell(seq, head)
         for seq, check in sorted(kept, key=itemgetter(0)):
             fold.upTo(seq)
             differences += check(fold)
         fold.upTo(head)
+        tell(head, head)
         fold.unsaid()
     except (sqlite3.Error, ValueError, KeyError, AssertionError) as e:
         differences.append(f"log.db: {e}")
@@ -127,6 +160,10 @@ def _audit(folder: Path, log: SqliteLog, views: Views | None, differences: list[
 _UNSAID = "log.db: entry {} moves money and is not followed by what the account has then"
 
 
+# In entries: a tenth of a second, or less.
+_TELL_EACH = 5_000
+
+
 class _Fold:
     """A book in the making, and what the views should keep of what it came by."""
 
@@ -143,6 +180,7 @@ class _Fold:
         self._due = 0
         self._saysBalances = False
         self.events = self.refusals = 0
+        self.tell: Callable[[int], object] = lambda seq: None
         self._entries = chain.from_iterable(log.pages(0))
 
     def upTo(self, seq: int) -> None:
@@ -163,6 +201,8 @@ class _Fold:
             if entry.key is not None:
                 self._use((entry.principal, entry.key), entry.seq)
             self._forget()
+            if entry.seq % _TELL_EACH == 0:
+                self.tell(entry.seq)
 
     def _checkSaid(self, entry: Entry) -> None:
         """Is what moves money followed by what is there then? In a log that begins before there was that: from the

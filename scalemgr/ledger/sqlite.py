@@ -42,7 +42,10 @@ from .snapshot import loadSnapshot, saveSnapshot
 from .storage import lookAt
 from .views import Views
 
-__all__ = ["FolderLock", "SqliteLedger"]
+__all__ = ["PARTIAL", "FolderLock", "SqliteLedger"]
+
+#: What a log is called while it is restored.
+PARTIAL = "log.db.partial"
 
 # After folding this many entries at a start, the book is written down, so that the next start need not.
 _SNAPSHOT_AFTER = 10_000
@@ -165,6 +168,11 @@ class SqliteLedger(BaseLedger):
         """A log that is gone must not look like one that has not begun."""
         if self._logPath.exists() and self._logPath.stat().st_size:
             return
+        if (self._folder / PARTIAL).exists():
+            raise LedgerRefused(
+                f"{self._folder} has a log that is not restored to its end; restore it again, or empty the folder to "
+                "begin a new ledger"
+            )
         for rest in (self._viewsPath, self._snapshotPath):
             if rest.exists():
                 raise LedgerRefused(

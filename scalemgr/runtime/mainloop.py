@@ -55,9 +55,8 @@ class TradingRuntime:
     @param gathering: entered while a batch is told, so that what each session is told can leave at once.
     @param steady: the time of a clock that is never set, in seconds; C{None}: the clock's.
     @ivar queueMax: may be changed at any time; so may C{batchMax}.
-    @ivar commits: what has become of them.
     @ivar turns: how often C{mainLoop} has been called.
-    @ivar isCommitting: does it wait for the ledger?
+    @ivar commits: what has become of them.
     """
 
     _log = Logger()
@@ -100,7 +99,6 @@ class TradingRuntime:
         # What is being committed.
         self._batch: list[Work] = []
         self.turns = 0
-        self.isCommitting = False
         self._stopping = False
         self._stopped: Deferred[Any] = succeed(None)
 
@@ -168,6 +166,11 @@ class TradingRuntime:
         if idle is not None:
             idle.callback(None)
 
+    @property
+    def isCommitting(self) -> bool:
+        """Does it wait for the ledger?"""
+        return self.commits.isUnderWay
+
     def mainLoop(self) -> Deferred[None]:
         """
         One turn: a batch from the queue to everyone's answer. Waits for work if there is none.
@@ -193,16 +196,11 @@ class TradingRuntime:
             return succeed(None)
         nowMs = int(self._clock.seconds() * 1000)
         self._batch = batch
-        self.isCommitting = True
         self.commits.begin(len(batch))
         committed = maybeDeferred(self._inLedger, self._ledger.commit, [work.request for work in batch], nowMs)
-        committed.addBoth(_Watch(self._clock, self._slow).end).addBoth(self._committed)
+        committed.addBoth(_Watch(self._clock, self._slow).end)
         committed.addCallbacks(self._tell, self._tellFailed, callbackArgs=(batch,), errbackArgs=(batch,))
         return committed.addErrback(self._survive)
-
-    def _committed(self, result: _Result) -> _Result:
-        self.isCommitting = False
-        return result
 
     def _slow(self, seconds: float) -> None:
         self._log.warn(

@@ -106,6 +106,11 @@ class Commits:
         self.failing = why
 
     @property
+    def isUnderWay(self) -> bool:
+        """Is the ledger at one?"""
+        return self._began is not None
+
+    @property
     def underWay(self) -> float:
         """For how long the ledger has been at one, in seconds; 0: it is at none."""
         return 0.0 if self._began is None else self._steady() - self._began

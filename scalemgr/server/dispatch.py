@@ -231,6 +231,7 @@ class Dispatcher:
         try:
             if not isinstance(error, ManagerError):
                 raise error
+            _status(error.status)
             text = encode(error.data())
         except BaseException:
             error = InternalError(self._report(Failure(), asked))
@@ -381,7 +382,15 @@ def _said(result: Mapping[str, Any] | Entry, context: Context) -> tuple[int, Jso
     if "__status" not in result:
         return 200, encode(result)
     data = dict(result)
-    status = data.pop("__status")
-    if not isinstance(status, int) or not 100 <= status < 600:
-        raise TypeError("__status is none: it is a number from 100 to 599")
-    return int(status), encode(data)
+    return _status(data.pop("__status")), encode(data)
+
+
+def _status(said: object) -> int:
+    """
+    What a command says that the status of its answer is.
+
+    @raise TypeError: if it is none.
+    """
+    if not isinstance(said, int) or not 100 <= said < 600:
+        raise TypeError("a status is a number from 100 to 599")
+    return int(said)

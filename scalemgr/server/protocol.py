@@ -180,6 +180,7 @@ class ManagerProtocol(LineReceiver):
                 self._certificate = None if shown is None else shown.to_cryptography()
             except ValueError as e:
                 # OpenSSL is less particular.
+                self.factory.refused["handshake"] += 1
                 self._say(f"the certificate that it has shown cannot be read: {e}")
                 self._break()
                 return

@@ -1,8 +1,8 @@
 """Counts what is answered: the L{IWatcher <scalemgr.interfaces.IWatcher>} behind the metrics.
 
 It is asked for every deposit, so it adds to plain numbers, and all else is done when somebody looks. What it keeps is
-bounded by the commands that there are: a command that there is not has one name with all others of its
-kind.
+bounded by the commands that there are, for those that there are not have one name together; and by the statuses that
+there are, which the dispatcher sees to.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from ..runtime.measures import SECONDS, Histogram
 from ..wire.codes import RetCode
 from ..wire.errors import ManagerError
 
-__all__ = ["OF_COMMAND", "Counting", "Series"]
+__all__ = ["OF_QUESTION", "Counting", "Series"]
 
 #: What a time-out that is none of a request for money is counted as.
-OF_COMMAND = "question"
+OF_QUESTION = "question"
 
 _TIMED_OUT = 504
 
@@ -59,7 +59,7 @@ class Counting:
         # An attribute, not a method: one call less for each deposit.
         self.seconds = seconds
         self.series: dict[str, Series] = {}
-        self.timeouts = {"void": 0, "pending": 0, OF_COMMAND: 0}
+        self.timeouts = {"void": 0, "pending": 0, OF_QUESTION: 0}
         self.replays = self.conflicts = self.rateLimited = 0
 
     def told(self, told: Told) -> None:
@@ -72,12 +72,12 @@ class Counting:
         if told.replayed:
             self.replays += 1
         if told.error is not None:
-            self._refused(told.error, status)
+            self._refused(told, told.error)
 
-    def _refused(self, error: ManagerError, status: int) -> None:
-        if status == _TIMED_OUT:
-            outcome = getattr(error, "outcome", None)
-            self.timeouts[outcome if outcome in self.timeouts else OF_COMMAND] += 1
+    def _refused(self, told: Told, error: ManagerError) -> None:
+        if told.status == _TIMED_OUT:
+            outcome = told.outcome
+            self.timeouts[outcome if outcome in self.timeouts else OF_QUESTION] += 1
         elif error.code is RetCode.RET_ERR_DUPLICATE:
             self.conflicts += 1
         elif error.code is RetCode.RET_TOO_FREQUENT:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from .console import Console
+from .entry import Badges, Entry
 from .guard import Guard
 from .health import Health
 from .history import History, Now
@@ -13,6 +15,7 @@ from .resources import Front, Live, MetricsPage, Ready, StatusPage
 from .seen import Seen
 from .site import WebSite
 from .status import Status
+from .stream import Listeners
 
 __all__ = ["Eyes"]
 
@@ -29,7 +32,8 @@ class Eyes:
 
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
-        self.guard = Guard(seen.auth)
+        badges = Badges(seen.house.clock, seen.auth)
+        self.guard = Guard(seen.auth, seen.factory.sparing, badges)
         self.health = Health(seen)
         self.history = History(seen.house.clock, seen.timer, self._now)
         self.status = Status(seen, self.health, self.history)
@@ -39,6 +43,9 @@ class Eyes:
         front.putChild(b"readyz", Ready(self.health, self.guard))
         front.putChild(b"metrics", MetricsPage(self.metrics, self.guard))
         front.putChild(b"status", StatusPage(self.status, self.guard))
+        self._listeners = Listeners(seen.timer, seen.house.events, self.guard, self.status, self.history)
+        entry = Entry(seen.timer, seen.auth, badges, seen.factory)
+        Console(seen.timer, seen.dispatcher, self.guard, self._listeners, badges, entry).putInto(front)
         self.site = WebSite(front, self.guard, seen.timer, seen.factory.gate)
 
     def start(self) -> None:
@@ -50,6 +57,7 @@ class Eyes:
         """Look no more, and end all connections. Fires when they are gone."""
         self._seen.disk.stop()
         self.history.stop()
+        self._listeners.close()
         return self.site.finish()
 
     def _now(self) -> Now:

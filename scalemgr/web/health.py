@@ -64,7 +64,7 @@ class Health:
         """Why the ledger may not be writable; empty: it is."""
         runtime, disk = self._seen.house.runtime, self._seen.disk
         commits, storage = runtime.commits, disk.storage
-        if not runtime.running:
+        if not runtime.running and not self._seen.dispatcher.stopping:
             return "mainLoop has ended; start the daemon again"
         if commits.failing:
             return f"the last commit failed: {commits.failing}"

@@ -9,7 +9,7 @@
      "rates": {"minute": {...}, "hour": {...}},
      "totals": {"answers": 5, "failed": 0, "timeouts": {"void": 0, "pending": 0, "question": 0}, "replays": 0,
                 "conflicts": 0, "rate_limited": 0, "refused_tokens": 0, "slow_readers": 0, "events": 10,
-                "refused_connections": {"sessions": 0}},
+                "refused_connections": {"sessions": 0, "address": 0, "network": 0}},
      "queue": 0,
      "waiters": {"count": 1, "oldest_s": 0.004,
                  "oldest": [{"age_s": 0.004, "kind": "trade", "order": 7, "session": 12}, ...]},

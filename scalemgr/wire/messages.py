@@ -236,7 +236,7 @@ def marker(name: str, data: Mapping[str, Any]) -> bytes:
 
 
 def request(
-    command: str, extID: ExtID, data: Mapping[str, Any], token: str | None = None, *, traceparent: str = ""
+    command: str, extID: ExtID, data: Mapping[str, Any] | Json, token: str | None = None, *, traceparent: str = ""
 ) -> bytes:
     """A request, as a line with its end: what a client sends."""
     envelope = {"command": command, "extID": extID, "data": data}

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from scalemgr.client.blocking import BlockingClient
+from ..lines import LineClient
 
 ROOT = Path(__file__).parent.parent.parent
 LOOPBACK = "tcp:0:interface=127.0.0.1"
@@ -95,7 +95,7 @@ def daemon(
 
 def deposit(port: int, extID: str, amount: float = 250.0, login: int = 1001) -> dict[str, Any]:
     """A BalanceInSync on a connection of its own; the answer."""
-    with BlockingClient("127.0.0.1", port) as client:
+    with LineClient("127.0.0.1", port) as client:
         reply = client.call("BalanceInSync", {"login": login, "amount": amount}, extID)
     answer: dict[str, Any] = json.loads(reply.line)
     return answer

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from scalemgr.client.blocking import BlockingClient
 from scalemgr.demo import EXAMPLE
 
+from ..lines import LineClient
 from .daemons import LOOPBACK, ROOT, TWIST, TWISTD, DaemonProcess, daemon, deposit
 
 
@@ -47,7 +47,7 @@ def test_depositSurvivesSigkill(tmp_path: Path) -> None:
         booked = [deposit(port, f"before-{n}")["data"] for n in range(3)]
         first.end(signal.SIGKILL)
     with daemon(tmp_path, *arguments) as (_, port):
-        with BlockingClient("127.0.0.1", port) as client:
+        with LineClient("127.0.0.1", port) as client:
             for trade in booked:
                 found = client.call("GetTradeByOrder", {"order": trade["order"]}).data
                 assert trade.items() <= found.items()
@@ -84,7 +84,7 @@ def test_sigtermFinishesWhatWasTaken(tmp_path: Path) -> None:
     booked = [answer for answer in answers if answer["status"] == 200]
     assert booked
     assert all(a["status"] == 200 or a["data"]["reason"] == "RET_ERR_SHUTDOWN" for a in answers)
-    with daemon(tmp_path, *arguments) as (_, port), BlockingClient("127.0.0.1", port) as client:
+    with daemon(tmp_path, *arguments) as (_, port), LineClient("127.0.0.1", port) as client:
         account = client.call("GetAccountByLogin", {"login": 1001}).data
     assert account["balance_version"] == len(booked)
 
@@ -120,7 +120,7 @@ def test_demoAddsOnlyWhatIsMissing(tmp_path: Path) -> None:
     with daemon(tmp_path, *arguments) as (first, port):
         deposit(port, "kept")
         first.end()
-    with daemon(tmp_path, *arguments) as (_, port), BlockingClient("127.0.0.1", port) as client:
+    with daemon(tmp_path, *arguments) as (_, port), LineClient("127.0.0.1", port) as client:
         assert client.call("GetAccountByLogin", {"login": 1001}).data["balance"] == 250.0
         # Group, three accounts, one deposit and its balance:event.
         assert client.call("Ping", {}).data["seq"] == 6

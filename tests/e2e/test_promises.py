@@ -14,11 +14,11 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.task import deferLater
 
-from scalemgr.client.blocking import BlockingClient
 from scalemgr.server import protocol
 from scalemgr.service import ManagerService
 
 from ..helpers import token
+from ..lines import LineClient
 from .clients import PATIENCE_S, Client
 from .daemons import LOOPBACK, daemon, deposit
 
@@ -30,12 +30,12 @@ def test_repeatAfterSigkill(tmp_path: Path) -> None:
     arguments = ("--demo", "--ledger", "sqlite:ledger", "--listen", LOOPBACK)
     with daemon(tmp_path, *arguments) as (first, port):
         booked = deposit(port, "payment-1001")
-        with BlockingClient("127.0.0.1", port) as client:
+        with LineClient("127.0.0.1", port) as client:
             refused = json.loads(client.call("BalanceIn", {"login": 7, "amount": 1}, "payment-7").line)
         first.end(signal.SIGKILL)
     with daemon(tmp_path, *arguments) as (_, port):
         assert deposit(port, "payment-1001") == {**booked, "replayed": True}
-        with BlockingClient("127.0.0.1", port) as client:
+        with LineClient("127.0.0.1", port) as client:
             again = json.loads(client.call("BalanceIn", {"login": 7, "amount": 1}, "payment-7").line)
             assert again == {**refused, "replayed": True}
             assert client.call("GetRequest", {"extID": "payment-1001"}).data["data"] == booked["data"]

@@ -11,9 +11,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from scalemgr.client.blocking import BlockingClient
 from scalemgr.server.keys import makeSecret, sign
 
+from ..lines import LineClient
 from .actor import Actor, acting
 from .books import Account, booksOf, cents
 from .client import ClientSettings
@@ -145,8 +145,8 @@ class _Scene:
 
     # -- what it asks itself ----------------------------------------------------------------------------
 
-    def _asker(self) -> BlockingClient:
-        return BlockingClient("127.0.0.1", self._daemon.port, token=self._token(SETTER))
+    def _asker(self) -> LineClient:
+        return LineClient("127.0.0.1", self._daemon.port, token=self._token(SETTER))
 
     def _provide(self) -> tuple[str, list[int]]:
         """A group and accounts in it; the name of the log, and the logins."""
@@ -169,7 +169,7 @@ class _Scene:
         }
 
 
-def _ask(asker: BlockingClient, command: str, data: dict[str, Any]) -> dict[str, Any]:
+def _ask(asker: LineClient, command: str, data: dict[str, Any]) -> dict[str, Any]:
     """What has to be answered, on a daemon that nothing is done to."""
     reply = asker.call(command, data)
     if reply.status != 200:

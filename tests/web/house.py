@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 
 from scalemgr.interfaces import ILedger, Storage
@@ -53,9 +54,10 @@ def parsed(data: bytes) -> list[Answer]:
 class Visitor:
     """A connection to the site."""
 
-    def __init__(self, house: Windowed) -> None:
-        self.channel = house.eyes.site.buildProtocol(None)
-        self.transport = StringTransport()
+    def __init__(self, house: Windowed, peer: str = "127.0.0.1") -> None:
+        address = IPv4Address("TCP", peer, 40_000)
+        self.channel = house.eyes.site.buildProtocol(address)
+        self.transport = StringTransport(peerAddress=address)
         self.channel.makeConnection(self.transport)
 
     def say(self, data: bytes) -> None:

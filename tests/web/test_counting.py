@@ -124,6 +124,23 @@ def test_statusesOfPluginsAreBounded(failures: list[LogEvent]) -> None:
     house.close()
 
 
+def test_refusalsOfPluginsAreBounded(failures: list[LogEvent]) -> None:
+    """Nor has one that refuses with statuses that are none more than one of them."""
+    statuses = iter([404, 599, 600, 99, *range(10_000, 10_100)])
+
+    def refuse(context: Any) -> Any:
+        raise ManagerError("no", status=next(statuses))
+
+    house = Windowed(also=[thirdParty(refuse)])
+    session = house.daemon.staff()
+    for n in range(104):
+        session.send("ThirdParty", n)
+    assert house.counting.series["ThirdParty"].statuses == {404: 1, 599: 1, 500: 102}
+    assert len(failures) == 102
+    failures.clear()
+    house.close()
+
+
 def test_refusalsWithoutARequest() -> None:
     """What a session refuses by itself is counted, too: an extID in use under its command, a line that is too long, and
     one that has no end."""

@@ -80,7 +80,7 @@ def test_tokenNeedsAKey(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_commandsAreListed(capsys: pytest.CaptureFixture[str]) -> None:
     """Every command is listed with its aliases, package, roles and parameters."""
-    assert main(["commands"]) == 0
+    assert main(["commands", "--text"]) == 0
     said = capsys.readouterr().out
     assert "MngAddAccount, AddUser  [scalemgr.commands.accounts]" in said
     assert "BalanceInSync  [scalemgr.commands.finance]" in said
@@ -94,13 +94,13 @@ def test_verifyTellsWhatItFound(capsys: pytest.CaptureFixture[str]) -> None:
     ledger.open(0)
     ledger.commit([AddGroup(Cause("x", EVERYTHING), "g", "USD", 2, {})], 0)
     ledger.close(None)
-    assert main(["verify", "--ledger", "sqlite:ledger"]) == 0
+    assert main(["verify", "--text", "--ledger", "sqlite:ledger"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert line.endswith(
         "1 entries (1 events, 0 refusals, 0 others), 0 keys, 0 accounts, 0 trades as of entry 1: no difference"
     )
     Path("ledger/views.db").unlink()
-    assert main(["verify", "--ledger", "sqlite:ledger"]) == 1
+    assert main(["verify", "--text", "--ledger", "sqlite:ledger"]) == 1
     assert (
         "views.db cannot be read: it is missing; the next start of the daemon makes it again" in capsys.readouterr().out
     )
@@ -112,7 +112,7 @@ def test_verifyTellsWhatItFound(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_demoShowsTheMainJob(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """demo prints the request, its answer and the event, and without a terminal it ends by itself."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent.parent))
     with open(os.devnull) as nothing:
         monkeypatch.setattr("sys.stdin", nothing)
         assert play() == 0

@@ -1,0 +1,86 @@
+"""C{scalemgr backup} and C{scalemgr restore}."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from ..ledger.backup import SKIPPED_ORDERS, Copy, backUp, restore
+from ..ledger.errors import LedgerRefused
+from .ending import Status, stopping
+from .options import addLedger, ledgerFolder
+from .output import Output, addOutput
+from .progress import Progress
+from .quiet import hush
+
+__all__ = ["declare", "declareRestore"]
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the words of C{backup}."""
+    parser.add_argument("dest", type=Path, metavar="DEST", help="the file to make; nothing is ever written over")
+    addLedger(parser)
+    parser.add_argument(
+        "--no-verify",
+        action="store_true",
+        help="do not fold the copy to see that it is sound; it takes a tenth of the time then",
+    )
+    addOutput(parser)
+    parser.set_defaults(run=_backUp)
+
+
+@stopping(LedgerRefused)
+def _backUp(options: argparse.Namespace) -> int:
+    hush()
+    with Progress("entries copied" if options.no_verify else "entries copied, and verified") as progress:
+        copy = backUp(ledgerFolder(options), options.dest, audit=not options.no_verify, tell=progress)
+    verified = "" if options.no_verify else ", verified"
+    Output(options).tell(
+        {**_record(copy), "verified": not options.no_verify},
+        f"log {copy.epoch} up to entry {copy.seq} is in {copy.path} ({copy.size:,} bytes{verified})",
+    )
+    return Status.DONE
+
+
+def declareRestore(parser: argparse.ArgumentParser) -> None:
+    """Add the words of C{restore}."""
+    parser.add_argument("backup", type=Path, metavar="BACKUP", help="what `scalemgr backup` made")
+    parser.add_argument(
+        "dest", type=Path, metavar="DEST", help="the folder of the new ledger; there must be nothing in it"
+    )
+    parser.add_argument(
+        "--skip-orders",
+        type=_orders,
+        default=SKIPPED_ORDERS,
+        metavar="N",
+        help="so many order numbers are not handed out: more than there can have been since the backup, so that none "
+        f"is given to a second trade (default: {SKIPPED_ORDERS})",
+    )
+    addOutput(parser)
+    parser.set_defaults(run=_restore)
+
+
+def _orders(text: str) -> int:
+    if not text.isdecimal() or int(text) > 10**15:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of orders")
+    return int(text)
+
+
+@stopping(LedgerRefused)
+def _restore(options: argparse.Namespace) -> int:
+    hush()
+    with Progress("entries copied, and verified") as progress:
+        copy = restore(
+            options.backup, options.dest, int(time.time() * 1000), skippedOrders=options.skip_orders, tell=progress
+        )
+    Output(options).tell(
+        {**_record(copy), "next_order": copy.nextOrder},
+        f"the ledger in {options.dest} has the entries up to {copy.seq} and is a new log, {copy.epoch}: whoever "
+        f"follows the old one is told to read anew. Orders go on from {copy.nextOrder}.",
+    )
+    return Status.DONE
+
+
+def _record(copy: Copy) -> dict[str, object]:
+    return {"path": str(copy.path), "epoch": copy.epoch, "seq": copy.seq, "bytes": copy.size}

@@ -1,0 +1,167 @@
+"""Which daemon, and as whom: what every verb takes that asks one, and what its refusals mean for the exit status.
+
+A token is never a word of the command: everybody on the machine can read those (C{ps}).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from ..client import BadParameters, Client, ClientError, OutcomeUnknown, Refused, Unanswered, Unreachable
+from .ending import Status, Stop
+from .output import Output
+
+__all__ = ["addServer", "addTimeout", "addToken", "asking", "connected", "failure", "newKey", "tokenOf"]
+
+_SERVER = "tcp:127.0.0.1:8080"
+_BARE = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]/@\s]+):[0-9]+").fullmatch
+
+
+def addServer(parser: argparse.ArgumentParser) -> None:
+    """Add the words that name a daemon."""
+    parser.add_argument(
+        "--server",
+        type=_address,
+        # A str, so that what the environment says is checked like what is said here.
+        default=os.environ.get("SCALEMGR_SERVER") or _SERVER,
+        metavar="ADDRESS",
+        help=f"host:port, or tls:host:port; default: SCALEMGR_SERVER, or {_SERVER}",
+    )
+    addToken(parser)
+    _addTls(parser)
+    addTimeout(parser, 30.0)
+
+
+def addToken(parser: argparse.ArgumentParser) -> None:
+    """Add the word that names a token."""
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="who has the token in it; default: SCALEMGR_TOKEN, or none, which a demo does not need. "
+        "No word takes the token itself, for `ps` shows words to everybody",
+    )
+
+
+def addTimeout(parser: argparse.ArgumentParser, default: float) -> None:
+    """Add the word that says how long to wait."""
+    parser.add_argument(
+        "--timeout", type=_seconds, default=default, metavar="S", help=f"seconds to wait (default: {default:g})"
+    )
+
+
+def _addTls(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="tls: the authorities to trust, not the system's")
+    parser.add_argument("--certificate", type=Path, metavar="PEM", help="tls: the client's own certificate")
+    parser.add_argument("--private-key", type=Path, metavar="PEM", help="tls: its private key, if that is not with it")
+    parser.add_argument("--hostname", help="tls: what the server's certificate names, if not the host")
+
+
+def _address(text: str) -> str:
+    return f"tcp:{text}" if _BARE(text) else text
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return seconds
+
+
+@contextmanager
+def connected(options: argparse.Namespace, **more: Any) -> Iterator[Client]:
+    """
+    A client of the daemon that was named.
+
+    @param more: what else L{Client} takes.
+    @raise Stop: if what was said of it makes no sense.
+    """
+    try:
+        client = Client(
+            options.server,
+            token=tokenOf(options.token_file),
+            deadline=options.timeout,
+            ca=options.ca,
+            certificate=options.certificate,
+            key=options.private_key,
+            hostname=options.hostname,
+            **more,
+        )
+    except ValueError as e:
+        raise Stop(str(e), Status.WORDS) from e
+    with client:
+        yield client
+
+
+def tokenOf(file: Path | None) -> str | Callable[[], str] | None:
+    """
+    The token that was named, or what reads it.
+
+    @raise Stop: if the file cannot be read.
+    """
+    if file is None:
+        return os.environ.get("SCALEMGR_TOKEN", "").strip() or None
+
+    def read() -> str:
+        return file.read_text("ascii").strip()
+
+    try:
+        read()
+    except (OSError, UnicodeDecodeError) as e:
+        raise Stop(f"{file} cannot be read: {getattr(e, 'strerror', None) or 'a token is ASCII'}", Status.WORDS) from e
+    # Again for each connection: who writes a new token into it need not start anew what runs for long.
+    return read
+
+
+def newKey() -> str:
+    """A name for a request that its caller has not named, told on standard error before anything is sent."""
+    key = str(uuid4())
+    print(f"scalemgr: its key is {key}; to say the same again, add --key {key}", file=sys.stderr, flush=True)
+    return key
+
+
+@contextmanager
+def asking(output: Output) -> Iterator[None]:
+    """
+    Where what a client raises becomes the end of the verb. For scripts it is on standard output as well.
+
+    @raise Stop: for each L{ClientError}.
+    """
+    try:
+        yield
+    except ClientError as e:
+        status, sentence, record = failure(e)
+        if output.isJson:
+            output.tell(record, "")
+        raise Stop(sentence, status) from e
+
+
+def failure(error: ClientError) -> tuple[Status, str, dict[str, Any]]:
+    """The exit status for it, what there is to say, and the same for scripts."""
+    record: dict[str, Any] = {"error": type(error).__name__, "outcome": "void", "message": str(error)}
+    key = getattr(error, "key", None)
+    if key is not None:
+        record["idempotency_key"] = key
+    if isinstance(error, Refused):
+        record |= {**error.data, "status": error.status, "outcome": error.outcome or "void"}
+        denied = error.status == 401 and error.error == "PERMISSION_DENIED"
+        return Status.UNREACHABLE if denied else Status.NO, str(error), record
+    if isinstance(error, OutcomeUnknown):
+        record |= {"outcome": "pending", "order": error.order}
+        do = "look for what it would have done" if key is None else f"say the same again with --key {key} to know"
+        return Status.UNKNOWN, f"whether it was applied is not known: {error.reason}; {do}", record
+    if isinstance(error, (Unreachable, Unanswered)):
+        return Status.UNREACHABLE, str(error), record
+    return Status.WORDS if isinstance(error, BadParameters) else Status.NO, str(error), record

@@ -1,0 +1,192 @@
+"""Twisted endpoints for an L{Address <scalemgr.client.address.Address>}, with TLS and without."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from OpenSSL import crypto
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    ISSLTransport,
+    IStreamClientEndpoint,
+    ITransport,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.ssl import (
+    Certificate,
+    PrivateCertificate,
+    TLSVersion,
+    optionsForClientTLS,
+    platformTrust,
+    trustRootFromCertificates,
+)
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from .address import Address
+
+__all__ = ["ReadyEndpoint", "endpointFor"]
+
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+
+def endpointFor(reactor: Any, address: Address, timeoutS: float) -> IStreamClientEndpoint:
+    """
+    How to get there.
+
+    @param timeoutS: how long it may take, in seconds.
+    """
+    plain = HostnameEndpoint(reactor, address.host, address.port, timeout=timeoutS)
+    return _Secured(plain, address) if address.isTls else plain
+
+
+@implementer(IStreamClientEndpoint)
+class _Secured:
+    """TLS. The files are read for each connection, since certificates are renewed."""
+
+    def __init__(self, plain: IStreamClientEndpoint, address: Address) -> None:
+        self._plain = plain
+        self._address = address
+
+    def __repr__(self) -> str:
+        return f"<{self._address}>"
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        address = self._address
+        extra: dict[str, Any] = {"raiseMinimumTo": TLSVersion.TLSv1_2}
+        trust = (
+            platformTrust() if address.ca is None else trustRootFromCertificates(_certificates(address.ca.read_bytes()))
+        )
+        mine = None
+        if address.certificate is not None:
+            pem = address.certificate.read_bytes()
+            mine = PrivateCertificate.loadPEM(pem + (b"" if address.key is None else b"\n" + address.key.read_bytes()))
+            extra["extraCertChain"] = [certificate.original for certificate in _certificates(pem)[1:]]
+        # It verifies the hostname, or the IP address, with service-identity.
+        options = optionsForClientTLS(address.hostname, trust, mine, extraCertificateOptions=extra)
+        connecting: Deferred[IProtocol] = wrapClientTLS(options, self._plain).connect(protocolFactory)
+        return connecting
+
+
+def _certificates(pem: bytes) -> list[Certificate]:
+    found = [Certificate.loadPEM(each) for each in _PEM.findall(pem)]
+    if not found:
+        raise crypto.Error("there is no certificate in the file")
+    return found
+
+
+@implementer(IStreamClientEndpoint)
+class ReadyEndpoint:
+    """
+    An endpoint whose connections are ready: with TLS the peer has proved who it is, and C{prepare} has been done.
+
+    A L{ClientService <twisted.application.internet.ClientService>} takes a connection that is lost before it is
+    prepared for one that it never had, so it is not shown any that is not.
+
+    @param prepare: what is to be done before, first.
+    @param failed: is told why there is no connection, each time there is none.
+    """
+
+    def __init__(
+        self,
+        endpoint: IStreamClientEndpoint,
+        clock: IReactorTime,
+        timeoutS: float,
+        prepare: Callable[[], Awaitable[object]],
+        failed: Callable[[Failure], object],
+    ) -> None:
+        self._endpoint = endpoint
+        self._clock = clock
+        self._timeoutS = timeoutS
+        self._prepare = prepare
+        self._failed = failed
+
+    def __repr__(self) -> str:
+        return repr(self._endpoint)
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        return Deferred.fromCoroutine(self._connect(protocolFactory)).addErrback(self._note)
+
+    def _note(self, failure: Failure) -> Failure:
+        self._failed(failure)
+        return failure
+
+    async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
+        await self._prepare()
+        link = await self._endpoint.connect(Factory.forProtocol(_Link))
+        assert isinstance(link, _Link)
+        try:
+            await link.ready.addTimeout(self._timeoutS, self._clock)
+        except BaseException:
+            link.abort()
+            raise
+        protocol = protocolFactory.buildProtocol(link.transport.getPeer())
+        assert protocol is not None
+        link.handOver(protocol)
+        return protocol
+
+
+@implementer(IHandshakeListener)
+class _Link(Protocol):
+    """
+    A connection, on its way to whom it is for.
+
+    @ivar ready: fires when the peer has proved who it is, or, without TLS, at once.
+    """
+
+    transport: Any
+
+    def __init__(self) -> None:
+        self.ready: Deferred[None] = Deferred()
+        self._protocol: IProtocol | None = None
+        self._early: list[bytes] = []
+        self._isOpen = True
+
+    def connectionMade(self) -> None:
+        if not ISSLTransport.providedBy(self.transport):
+            self.ready.callback(None)
+
+    def handshakeCompleted(self) -> None:
+        self.ready.callback(None)
+
+    def handOver(self, protocol: IProtocol) -> None:
+        """From now on it is this one's."""
+        self._protocol = protocol
+        transport: ITransport = self.transport
+        protocol.makeConnection(transport)
+        early, self._early = self._early, []
+        for data in early:
+            protocol.dataReceived(data)
+
+    def abort(self) -> None:
+        """End it."""
+        if self._isOpen:
+            self.transport.abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._protocol is None:
+            self._early.append(data)
+        else:
+            self._protocol.dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._isOpen = False
+        if self._protocol is not None:
+            self._protocol.connectionLost(reason)
+        elif not self.ready.called:
+            self.ready.errback(reason if reason.check(ConnectionDone) is None else Failure(_Closed()))
+
+
+class _Closed(Exception):
+    """The server closed the connection before it was ready."""
+
+    def __str__(self) -> str:
+        return "the server closed the connection at once"

@@ -1,0 +1,219 @@
+// The list of events: at most two hundred rows, the newest first. Which of them come, the server decides.
+
+import { $, amount, cell, clock, count, inBytes, lasting, make, moment, movement, say, theirs } from "./words.js";
+
+const ROWS_MAX = 200, NEWS_MAX = 6;
+const WHAT = { "user:event": "Account", "group:event": "Group" };
+const CHANGED = [" opened", " changed", " deleted"];
+
+export class Events {
+  // choose: called with what is to be filtered for; statement: with a login that was chosen.
+  constructor(choose, statement) {
+    this.choose = choose;
+    this.statement = statement;
+    this.rows = $("events-rows");
+    this.held = null;
+    this.missed = 0;
+    // What came since the list was drawn last: a burst is drawn once.
+    this.fresh = [];
+    this.drawing = false;
+    this.filter = { login: "", order: "" };
+    $("pause").addEventListener("click", () => (this.held === null ? this.pause() : this.resume()));
+    const form = $("filter");
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.filterFor(form.elements.login.value.trim(), form.elements.order.value.trim());
+    });
+    form.addEventListener("reset", () => this.filterFor("", ""));
+  }
+
+  filterFor(login, order) {
+    this.filter = { login, order };
+    $("unfilter").hidden = !login && !order;
+    this.clear();
+    this.choose(this.filter);
+  }
+
+  clear() {
+    this.rows.replaceChildren();
+    this.fresh = [];
+    if (this.held !== null) this.held = [];
+    this.missed = 0;
+    this.told();
+  }
+
+  pause() {
+    this.held = [];
+    this.missed = 0;
+    $("pause").setAttribute("aria-pressed", "true");
+    this.told();
+  }
+
+  resume() {
+    const held = this.held;
+    this.held = null;
+    $("pause").setAttribute("aria-pressed", "false");
+    if (this.missed > held.length) this.add(this.note(`${count(this.missed - held.length)} more came while this was paused`));
+    held.forEach((line) => this.add(line));
+    this.missed = 0;
+    this.told();
+  }
+
+  entry(text) {
+    if (this.held === null) {
+      this.add(text);
+      return;
+    }
+    this.missed += 1;
+    this.held.push(text);
+    if (this.held.length > ROWS_MAX) this.held.shift();
+    this.told();
+  }
+
+  more(number) {
+    if (this.held === null) this.add(this.note(`${count(number)} more, too many or too long to be shown here`));
+    else this.missed += number;
+    this.told();
+  }
+
+  gap(from, to) {
+    this.add(this.note(`entries ${count(from)} to ${count(to)} went by while the connection was lost; they are in the log`));
+  }
+
+  // -- drawing -----------------------------------------------------------------------------------------
+
+  add(line) {
+    this.fresh.push(line);
+    if (this.fresh.length > ROWS_MAX) this.fresh.shift();
+    if (this.drawing) return;
+    this.drawing = true;
+    // A page that is not looked at is not drawn; the list stays short all the same.
+    requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    this.drawing = false;
+    const lines = this.fresh;
+    this.fresh = [];
+    // What comes by itself is to be noticed; what was there before, or comes in crowds, is not news.
+    const news = this.rows.children.length > 0 && lines.length <= NEWS_MAX;
+    const drawn = lines.map((line) => (typeof line === "string" ? this.row(JSON.parse(line), line, news) : line)).reverse();
+    this.rows.prepend(...drawn);
+    while (this.rows.children.length > ROWS_MAX) this.rows.lastElementChild.remove();
+    this.told();
+  }
+
+  told() {
+    const shown = this.rows.children.length > 0;
+    $("events").querySelector(".scroll").hidden = !shown;
+    $("events-empty").hidden = shown;
+    const { login, order } = this.filter;
+    const of = [login && `login ${login}`, order && `order ${order}`].filter(Boolean).join(", ");
+    say($("events-empty"), of ? `Nothing about ${of} in the latest entries; what comes appears here at once.`
+      : "Nothing yet. A deposit made now appears here at once.");
+    const paused = this.held === null ? "" : `paused, ${count(this.missed)} new`;
+    say($("events-count"), [of, paused].filter(Boolean).join(" · "));
+    say($("pause"), this.held === null ? "Pause" : "Go on");
+  }
+
+  note(text) {
+    return make("tr", { class: "note", role: "row" }, make("td", { colspan: 7, role: "cell" }, text));
+  }
+
+  row(event, line, news) {
+    const { data } = event;
+    const shown = make("button", { type: "button", class: "plain", "aria-expanded": "false",
+      title: "the event as it was sent" }, count(event.seq));
+    const row = make("tr", { role: "row", class: news ? "fresh" : null, "data-seq": event.seq },
+      cell(shown, "nowrap quiet", "entry"),
+      cell(make("time", { datetime: new Date(event.time * 1000).toISOString(), title: `${moment(event.time)} UTC` },
+        clock(event.time)), "nowrap quiet"),
+      ...this.what(event, data));
+    shown.addEventListener("click", () => this.toggle(row, shown, line));
+    return row;
+  }
+
+  what(event, data) {
+    const login = data.login ? this.login(data.login) : "";
+    const about = (what, money, text) => [
+      cell(what, "what"),
+      cell(login, login ? "nowrap" : "none", "login"),
+      cell(data.order ? count(data.order).replaceAll(",", "") : "", data.order ? "nowrap" : "none", "order"),
+      cell(money, money ? `number main${money.startsWith("-") ? " out" : ""}` : "number none"),
+      cell(text, "text"),
+    ];
+    if (event.event === "trade:event") {
+      return about(movement(data.cmd, event.type, data.state), amount(data.profit, data.digits ?? 2, "always").replace("−", "-"),
+        theirs(data.comment ?? ""));
+    }
+    if (event.event === "balance:event") {
+      const digits = Math.max(2, ...[data.balance, data.credit].map((value) => (String(value).split(".")[1] ?? "").length));
+      const credit = data.credit ? `, credit ${amount(data.credit, digits)}` : "";
+      const cells = about("Balance", "", `now ${amount(data.balance, digits)}${credit}`);
+      cells.forEach((one) => one.classList.add("quiet"));
+      return cells;
+    }
+    const what = (WHAT[event.event] ?? event.event) + (CHANGED[event.type] ?? "");
+    return about(what, "", theirs([data.group, data.name].filter((text) => typeof text === "string" && text).join(" · ")));
+  }
+
+  login(login) {
+    const button = make("button", { type: "button", class: "plain", title: "the statement of this account" }, String(login));
+    button.addEventListener("click", () => this.statement(login));
+    return button;
+  }
+
+  toggle(row, button, line) {
+    const open = button.getAttribute("aria-expanded") === "true";
+    button.setAttribute("aria-expanded", String(!open));
+    if (open) row.nextElementSibling.remove();
+    else row.after(make("tr", { class: "raw", role: "row" }, make("td", { colspan: 7, role: "cell" }, make("pre", null, line))));
+  }
+}
+
+// -- tables of what is now -----------------------------------------------------------------------------
+
+// Rows by a key: those that stay are kept, so that nothing flickers and a selection survives.
+function fill(body, items, keyOf, cellsOf) {
+  const old = new Map([...body.children].map((row) => [row.dataset.key, row]));
+  const taken = new Map();
+  const rows = items.map((item) => {
+    // Two may be alike in everything but their age.
+    const like = keyOf(item);
+    taken.set(like, (taken.get(like) ?? 0) + 1);
+    const key = `${like}/${taken.get(like)}`;
+    const cells = cellsOf(item);
+    const row = old.get(key) ?? make("tr", { "data-key": key, role: "row" }, ...cells.map(([, kind, name]) => cell("", kind, name)));
+    cells.forEach(([text], at) => say(row.children[at], text));
+    return row;
+  });
+  if (rows.length !== body.children.length || rows.some((row, at) => body.children[at] !== row)) body.replaceChildren(...rows);
+  body.closest(".scroll").hidden = !rows.length;
+}
+
+export function waiting(now, since) {
+  const { waiters, sessions } = now;
+  const who = new Map(sessions.listed.map((session) => [session.number, session.principal]));
+  fill($("waiting-rows"), waiters.oldest, (one) => `${one.session}/${one.order}/${one.kind}`, (one) => [
+    [one.order ? String(one.order) : "–", "nowrap", "order"],
+    [who.get(one.session) || `session ${one.session}`, "what"],
+    [one.kind, "nowrap", "kind"],
+    [lasting(one.age_s), "number main"],
+  ]);
+  const some = waiters.oldest.length;
+  $("waiting-empty").hidden = some > 0;
+  say($("waiting-empty"), waiters.count ? "Who they are is told to those who may see every group." : "Nobody waits for an event.");
+  say($("waiting-count"), some && some < waiters.count ? `${count(some)} oldest of ${count(waiters.count)}` : waiters.count ? count(waiters.count) : "");
+
+  fill($("sessions-rows"), sessions.listed, (one) => one.number, (one) => [
+    [one.principal ? `${one.principal} (${one.role.toLowerCase()})` : "not known yet", "what"],
+    [one.peer || "–", "peer", "from"],
+    [count(one.in_flight), "number", "in flight"],
+    [one.buffered_bytes ? inBytes(one.buffered_bytes) : "0", "number", "unread"],
+    [since(one.since, now.now), "number", "since"],
+  ]);
+  const listed = sessions.listed.length;
+  $("sessions-empty").hidden = listed > 0;
+  say($("sessions-empty"), sessions.count ? "Who they are is told to those who may see every group." : "Nobody is connected.");
+  say($("sessions-count"), listed && listed < sessions.count ? `first ${count(listed)} of ${count(sessions.count)}` : count(sessions.count));
+}

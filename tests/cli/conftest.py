@@ -1,0 +1,53 @@
+"""A folder of its own for each test, nothing of the environment, and a demo daemon for those that ask one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from scalemgr.cli import main
+
+from ..e2e.daemons import LOOPBACK, daemon
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("SCALEMGR_SERVER", "SCALEMGR_TOKEN", "SCALEMGR_WEB", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
+    """The folder of a demo daemon's ledger, and its port."""
+    folder = tmp_path_factory.mktemp("demo")
+    with daemon(folder, "--demo", "--ledger", "sqlite:ledger", "--listen", LOOPBACK) as (_, port):
+        yield folder / "ledger", port
+
+
+@pytest.fixture
+def server(demo: tuple[Path, int], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where the demo is, and every verb asks it."""
+    address = f"127.0.0.1:{demo[1]}"
+    monkeypatch.setenv("SCALEMGR_SERVER", address)
+    return address
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Says something; the exit status, and what came on both outputs."""
+
+    def say(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            status = main(words)
+        except SystemExit as e:
+            status = int(str(e.code))
+        heard = capsys.readouterr()
+        return status, heard.out, heard.err
+
+    return say
