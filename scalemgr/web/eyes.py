@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from .console import Console
+from .console import furnish
 from .entry import Badges, Entry
 from .guard import Guard
 from .health import Health
@@ -45,7 +45,7 @@ class Eyes:
         front.putChild(b"status", StatusPage(self.status, self.guard))
         self._listeners = Listeners(seen.timer, seen.house.events, self.guard, self.status, self.history)
         entry = Entry(seen.timer, seen.auth, badges, seen.factory)
-        Console(seen.timer, seen.dispatcher, self.guard, self._listeners, badges, entry).putInto(front)
+        furnish(front, self.guard, self._listeners, entry, badges, seen.timer, seen.dispatcher)
         self.site = WebSite(front, self.guard, seen.timer, seen.factory.gate)
 
     def start(self) -> None:

@@ -8,7 +8,8 @@ import pytest
 from twisted.logger import LogEvent
 
 from scalemgr.finance.records import BROADCAST
-from scalemgr.web.stream import EVENTS_A_TICK, LISTENERS_MAX, LOOK_BACK, ROWS, TICK_S, UNREAD_S_MAX, Wanted
+from scalemgr.web.listener import EVENTS_A_TICK, LOOK_BACK, ROWS, UNREAD_S_MAX, Wanted
+from scalemgr.web.stream import LISTENERS_MAX, TICK_S
 
 from ..helpers import booked, token
 from .consoles import Listening, Message
@@ -226,7 +227,7 @@ def test_tooLongIsCounted(house: Windowed, monkeypatch: pytest.MonkeyPatch) -> N
     """An event that is too long for a page is counted, and not sent; nor is it when a page looks back."""
     page = Listening(house)
     page.heard()
-    monkeypatch.setattr("scalemgr.web.stream.LINE_BYTES_MAX", 240)
+    monkeypatch.setattr("scalemgr.web.listener.LINE_BYTES_MAX", 240)
     session = house.daemon.staff()
     booked(house.daemon, session, comment="x" * 200)
     assert page.entries() == [7]

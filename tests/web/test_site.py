@@ -106,7 +106,7 @@ def test_elsewhereATokenIsNeeded() -> None:
     house.eyes.guard.isLocal = False
     there = {"Host": "broker.example"}
     assert house.ask("/livez", headers=there).status == 200
-    assert house.ask("/readyz", headers=there).text == "ready\nok  draining\nok  ledger\nok  views\nok  certificate\n"
+    assert house.ask("/readyz", headers=there).text == "ready\nok  work\nok  ledger\nok  views\nok  certificate\n"
     for path in ("/metrics", "/status"):
         for headers, status in (
             ({}, 401),
