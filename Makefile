@@ -25,9 +25,10 @@ torture: $(VENV)/.test
 bench: $(VENV)/.run
 	@$(RUN) -m bench $(BENCH)
 
-# docs/protocol.md and the examples in it, anew.
-docs: $(VENV)/.test
+# What is made from the declarations, anew: docs/protocol.md and the examples in it, and the signatures of the client.
+docs: $(VENV)/.lint
 	$(RUN) -m tests.record
+	$(RUN) -m tests.client.declaring
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

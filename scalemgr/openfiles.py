@@ -1,4 +1,4 @@
-"""How many files the process may have open: each session is one."""
+"""How many files the process may have open: each session is one, and so is each connection to the site."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 
 from twisted.logger import Logger
 
+from .web.site import CONNECTIONS_MAX
+
 __all__ = ["raiseLimit"]
 
 _log = Logger()
 
-_BESIDE_SESSIONS = 100
+_BESIDE_SESSIONS = 100 + CONNECTIONS_MAX
 
 
 def raiseLimit(sessions: int) -> None:

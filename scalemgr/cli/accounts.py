@@ -7,6 +7,7 @@ import csv
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from ..client import Client
@@ -14,7 +15,8 @@ from ..finance.money import Currencies
 from .ending import Status
 from .options import addSpan, spanOf
 from .output import Output, addOutput, printable
-from .server import addServer, asking, connected
+from .progress import Progress
+from .server import addServer, ask, asking, connected
 
 __all__ = ["declare", "declareStatement"]
 
@@ -35,7 +37,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def _account(options: argparse.Namespace) -> int:
     output = Output(options)
     with asking(output), connected(options) as client:
-        account = client.call("GetAccountByLogin", {"login": options.login}).data
+        account = ask(client, "GetAccountByLogin", {"login": options.login}).data
     digits = _digits(account.get("currency"))
     shown = {
         name: _money(value, digits) if name in _MONEY else _when(value) if name in ("regdate", "update_time") else value
@@ -65,7 +67,7 @@ def _statement(options: argparse.Namespace) -> int:
         pages = _pages(client, asked)
         first = next(pages)
         structure = first["structure"]
-        rows = _rows(first, pages)
+        rows = _rows(first, pages, isSeen=sys.stdout.isatty() and (options.csv or output.isJson))
         if options.csv:
             writer = csv.writer(sys.stdout, lineterminator="\n")
             writer.writerow(structure)
@@ -82,7 +84,7 @@ def _statement(options: argparse.Namespace) -> int:
 def _pages(client: Client, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A statement, page by page, all as of the entry that the first one is as of."""
     while True:
-        page = client.call("GetStatement", asked).data
+        page = ask(client, "GetStatement", asked).data
         yield page
         if len(page["rows"]) < asked["limit"]:
             return
@@ -90,10 +92,15 @@ def _pages(client: Client, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
         asked = {**asked, "after_seq": page["rows"][-1][place], "as_of": asked.get("as_of", page["seq"])}
 
 
-def _rows(first: dict[str, Any], rest: Iterator[dict[str, Any]]) -> Iterator[list[Any]]:
-    yield from first["rows"]
-    for page in rest:
-        yield from page["rows"]
+def _rows(first: dict[str, Any], rest: Iterator[dict[str, Any]], *, isSeen: bool) -> Iterator[list[Any]]:
+    """All rows. Where they do not come on the screen as they are read, it is told how many have."""
+    done = 0
+    with Progress("movements") as progress:
+        for page in chain([first], rest):
+            yield from page["rows"]
+            done += len(page["rows"])
+            if not isSeen:
+                progress(done, first["count"])
 
 
 def _show(output: Output, statement: dict[str, Any], rows: Iterator[list[Any]]) -> None:

@@ -14,7 +14,7 @@ from ..client.declared import COMMANDS, Kind, kindOf, parameters, suggestion
 from ..commands.describe import parameters as describe
 from .ending import Status, Stop
 from .output import Output, addOutput
-from .server import addServer, asking, connected, newKey
+from .server import addServer, ask, asking, connected, newKey
 
 __all__ = ["declare"]
 
@@ -59,7 +59,7 @@ def _call(options: argparse.Namespace) -> int:
         if key is None and options.name in COMMANDS and kindOf(options.name, None) is Kind.NAMED:
             key = newKey()
         try:
-            reply = client.call(options.name, data, idempotency_key=key)
+            reply = ask(client, options.name, data, key=key)
         except Refused as e:
             if e.error == "RET_INVALID_METHOD":
                 raise Stop(f"there is no command {options.name}{suggestion(options.name)}", Status.WORDS) from e

@@ -16,7 +16,7 @@ from ..client.declared import parameters
 from .ending import Status
 from .outbox import Outbox, addOutbox
 from .output import Output, addOutput, printable
-from .server import addServer, asking, connected, newKey
+from .server import addServer, ask, asking, connected, newKey
 
 __all__ = ["declare", "declareWithdraw"]
 
@@ -66,7 +66,7 @@ def _move(command: str, sign: str, options: argparse.Namespace) -> int:
         outbox.open(client)
         if key is None:
             key = newKey()
-        reply = client.call(command, data, idempotency_key=key)
+        reply = ask(client, command, data, key=key)
         _tell(output, reply, key)
         outbox.settle(key, options.timeout)
     return Status.DONE

@@ -27,6 +27,7 @@ __all__ = ["declare"]
 
 # So many lines that cannot be read are named; there are as many as in the file, if the column is the wrong one.
 _NAMED = 20
+_TELL_EACH = 10_000
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -83,6 +84,8 @@ def _read(options: argparse.Namespace, reconciliation: Reconciliation) -> int:
         nonlocal bad
         for line in payments(options.file, Columns.of(options)):
             if not isinstance(line, BadLine):
+                if line.line % _TELL_EACH == 0:
+                    progress(line.line, 0)
                 yield line
                 continue
             bad += 1
@@ -90,7 +93,8 @@ def _read(options: argparse.Namespace, reconciliation: Reconciliation) -> int:
                 named.append(f"line {line.line}: {printable(line.why)}")
 
     try:
-        count = reconciliation.add(good())
+        with Progress("lines of the list read") as progress:
+            count = reconciliation.add(good())
     except (OSError, ValueError) as e:
         raise Stop(f"{options.file} cannot be read: {getattr(e, 'strerror', None) or e}", Status.WORDS) from e
     if bad:
@@ -134,4 +138,4 @@ def _record(found: Finding) -> dict[str, object]:
 def _text(found: Finding) -> str:
     where = f"line {found.line}" if found.line else "no line"
     what = f"{printable(found.reference)} login {found.login} {found.amount}"
-    return f"{found.finding:10}{where:12}{what}{': ' if found.why else ''}{found.why}"
+    return f"{found.finding:10}{where:14}{what}{': ' if found.why else ''}{found.why}"

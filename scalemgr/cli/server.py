@@ -9,18 +9,20 @@ import argparse
 import math
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from ..client import BadParameters, Client, ClientError, OutcomeUnknown, Refused, Unanswered, Unreachable
+from ..client import BadParameters, Client, ClientError, OutcomeUnknown, Refused, Reply, Unanswered, Unreachable
 from .ending import Status, Stop
 from .output import Output
+from .progress import patience
 
-__all__ = ["addServer", "addTimeout", "addToken", "asking", "connected", "failure", "newKey", "tokenOf"]
+__all__ = ["addServer", "addTimeout", "addToken", "ask", "asking", "connected", "failure", "newKey", "tokenOf"]
 
 _SERVER = "tcp:127.0.0.1:8080"
 _BARE = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]/@\s]+):[0-9]+").fullmatch
@@ -60,9 +62,21 @@ def addTimeout(parser: argparse.ArgumentParser, default: float) -> None:
 
 
 def _addTls(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--ca", type=Path, metavar="PEM", help="tls: the authorities to trust, not the system's")
-    parser.add_argument("--certificate", type=Path, metavar="PEM", help="tls: the client's own certificate")
-    parser.add_argument("--private-key", type=Path, metavar="PEM", help="tls: its private key, if that is not with it")
+    parser.add_argument(
+        "--ca", type=Path, metavar="PEM", help="tls: the authorities to trust; default: SCALEMGR_CA, or the system's"
+    )
+    parser.add_argument(
+        "--certificate",
+        type=Path,
+        metavar="PEM",
+        help="tls: the client's own certificate; default: SCALEMGR_CERTIFICATE",
+    )
+    parser.add_argument(
+        "--private-key",
+        type=Path,
+        metavar="PEM",
+        help="tls: its private key, if that is not with it; default: SCALEMGR_PRIVATE_KEY",
+    )
     parser.add_argument("--hostname", help="tls: what the server's certificate names, if not the host")
 
 
@@ -93,16 +107,41 @@ def connected(options: argparse.Namespace, **more: Any) -> Iterator[Client]:
             options.server,
             token=tokenOf(options.token_file),
             deadline=options.timeout,
-            ca=options.ca,
-            certificate=options.certificate,
-            key=options.private_key,
+            ca=_file(options, "ca"),
+            certificate=_file(options, "certificate"),
+            key=_file(options, "private_key"),
             hostname=options.hostname,
             **more,
         )
     except ValueError as e:
         raise Stop(str(e), Status.WORDS) from e
-    with client:
+    with _endedAtOnce(), client:
         yield client
+
+
+@contextmanager
+def _endedAtOnce() -> Iterator[None]:
+    """
+    Ctrl-C ends the process there and then, without an exception: that could strike anywhere in the client, which has a
+    thread of its own. Nothing is lost: what is printed is flushed, and a key was told, and is in the outbox, before.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
+        # It is ignored, as under nohup.
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(Status.INTERRUPTED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _file(options: argparse.Namespace, name: str) -> Path | None:
+    """A file of TLS, as it was said; or, where TLS is spoken, as the environment has it."""
+    said: Path | None = getattr(options, name)
+    found = os.environ.get(f"SCALEMGR_{name.upper()}") if options.server.startswith("tls:") else None
+    return Path(found) if said is None and found else said
 
 
 def tokenOf(file: Path | None) -> str | Callable[[], str] | None:
@@ -123,6 +162,16 @@ def tokenOf(file: Path | None) -> str | Callable[[], str] | None:
         raise Stop(f"{file} cannot be read: {getattr(e, 'strerror', None) or 'a token is ASCII'}", Status.WORDS) from e
     # Again for each connection: who writes a new token into it need not start anew what runs for long.
     return read
+
+
+def ask(client: Client, command: str, data: Mapping[str, Any], *, key: str | None = None) -> Reply:
+    """
+    Ask, and if it takes long tell a person so.
+
+    @raise ClientError: as L{Client.call}.
+    """
+    with patience(f"no answer to {command} yet; it is asked again until it is certain, or the time is up"):
+        return client.call(command, data, idempotency_key=key)
 
 
 def newKey() -> str:

@@ -11,7 +11,7 @@ from ..client import Event
 from ..client.following import EVENTS
 from .ending import Status
 from .output import Output, addOutput, printable
-from .server import addServer, asking, connected
+from .server import addServer, ask, asking, connected
 
 __all__ = ["declare"]
 
@@ -47,7 +47,7 @@ def _tail(options: argparse.Namespace) -> int:
         return Status.DONE
     with asking(output), connected(options) as client:
         # Who asks for events waits for a server for ever; whether there is one is to be known at once.
-        log = client.call("Ping").data
+        log = ask(client, "Ping", {}).data
         seq, epoch = options.from_seq, options.epoch
         if seq is None:
             seq, epoch = log["seq"], log["epoch"]

@@ -1,9 +1,9 @@
 """Copies of a log: made while a daemon writes it, and made a ledger again.
 
 Nothing in a log ever changes, so its entries up to the one that was the last when the copy began are a consistent
-copy, however long it takes. They are read a few hundred pages at a time: no long transaction holds up what moves the
-write-ahead log into the file, and the daemon's commits wait for nothing. Views and snapshot are made from a log, and
-so are in no copy.
+copy, however long it takes. They are read a hundred pages at a time: no long transaction holds up what moves the
+write-ahead log into the file; and half of the time is left to the daemon's commits, which wait for the same disk. Views
+and snapshot are made from a log, and so are in no copy.
 
 A copy is one SQLite file (no WAL beside it). It is written under another name, put on the disk, and only when it is
 whole does it get its own: whatever is called as it should be is whole.
@@ -17,7 +17,8 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -30,14 +31,17 @@ from .errors import LedgerRefused
 from .log import SqliteLog
 from .sqlite import PARTIAL, FolderLock
 
-__all__ = ["SKIPPED_ORDERS", "Copy", "backUp", "restore"]
+__all__ = ["SKIPPED_ORDERS", "Copy", "HalfTime", "backUp", "restore"]
 
 #: So many order numbers are not handed out again by a ledger that is restored, unless it is said otherwise.
 SKIPPED_ORDERS = 1_000_000
 
-# In one statement: some megabytes at most of what daemons write, and then it is on the disk. What is left to the system
-# for longer makes the commits of the daemon wait, for they go to the same disk.
-_PAGES = 500
+# So many are copied in a statement, and after so many bytes it is put on the disk. What is left to the system for
+# longer makes the commits of the daemon wait, for they go to the same disk.
+_PAGES = 100
+_BYTES = 1024 * 1024
+# The longest rest, in seconds.
+_REST_MAX_S = 0.25
 
 _COPY = "INSERT INTO page SELECT * FROM source.page WHERE last > ? AND last <= ? ORDER BY last LIMIT ?"
 
@@ -60,13 +64,31 @@ class Copy(Struct, frozen=True):
     size: int
 
 
-def backUp(folder: Path, target: Path, *, audit: bool = True, tell: Tell = nobody) -> Copy:
+class HalfTime:
+    """Rests as long as it has worked, so that what a daemon does on the same disk comes in between."""
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], object] = time.sleep
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._since = clock()
+
+    def __call__(self) -> None:
+        self._sleep(min(self._clock() - self._since, _REST_MAX_S))
+        self._since = self._clock()
+
+
+def backUp(
+    folder: Path, target: Path, *, audit: bool = True, tell: Tell = nobody, rest: Callable[[], object] | None = None
+) -> Copy:
     """
     Copy the log of the ledger in a folder, which a daemon may be using.
 
     @param target: the file to make. It must not exist.
     @param audit: fold the copy before it gets its name, and refuse it if anything is wrong.
     @param tell: is told how many entries are done, and of how many; to copy and to fold one are two.
+    @param rest: is called whenever it is time to rest; by default a L{HalfTime}.
     @raise LedgerRefused: if there is no ledger, or C{target} exists; if it cannot be written, or is not sound. Then it
         does not exist.
     """
@@ -76,7 +98,7 @@ def backUp(folder: Path, target: Path, *, audit: bool = True, tell: Tell = nobod
     partial = target.with_name(f"{target.name}.partial")
     with _writing(partial) as file:
         _refuseToReplace(target)
-        copy = _copy(source, partial, file, tell=_halves(tell, 0, audit))
+        copy = _copy(source, partial, file, tell=_halves(tell, 0, audit), rest=rest or HalfTime())
         if audit:
             _demandSound(partial, source, _halves(tell, 1, audit))
         _name(partial, target)
@@ -218,7 +240,15 @@ def _demandEmpty(folder: Path) -> None:
 
 
 def _copy(
-    source: Path, partial: Path, file: int, *, epoch: str = "", nowMs: int = 0, skip: int = 0, tell: Tell
+    source: Path,
+    partial: Path,
+    file: int,
+    *,
+    epoch: str = "",
+    nowMs: int = 0,
+    skip: int = 0,
+    tell: Tell,
+    rest: Callable[[], object] = lambda: None,
 ) -> Copy:
     """
     Copy a log into an empty file, and put it on the disk.
@@ -232,10 +262,14 @@ def _copy(
         connection.execute("PRAGMA journal_mode=OFF")
         connection.execute("PRAGMA synchronous=OFF")
         connection.execute("ATTACH ? AS source", (f"{source.absolute().as_uri()}?mode=ro",))
-        after = 0
+        after = written = 0
         while connection.execute(_COPY, (after, head, _PAGES)).rowcount:
             (after,) = connection.execute("SELECT max(last) FROM page").fetchone()
-            os.fdatasync(file)
+            size = os.fstat(file).st_size
+            if size - written >= _BYTES:
+                os.fdatasync(file)
+                written = size
+                rest()
             tell(after, head)
         (entries,) = connection.execute("SELECT coalesce(sum(last - first + 1), 0) FROM page").fetchone()
         # After the entries: so every order in them is below it.

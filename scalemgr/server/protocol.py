@@ -226,7 +226,7 @@ class ManagerProtocol(LineReceiver):
         self._closeIfDone()
 
     def _closeIfDone(self) -> None:
-        if not self._peerDone or self._underWay:
+        if not self._open or not self._peerDone or self._underWay:
             return
         if self._lastWord is not None:
             self._endWith(self._lastWord)

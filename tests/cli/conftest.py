@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -21,18 +23,35 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+class Demo(NamedTuple):
+    """
+    A demo daemon.
+
+    @ivar ledger: its folder.
+    @ivar site: the port of its web site.
+    """
+
+    ledger: Path
+    port: int
+    site: int
+
+
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
-    """The folder of a demo daemon's ledger, and its port."""
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo daemon that serves."""
     folder = tmp_path_factory.mktemp("demo")
-    with daemon(folder, "--demo", "--ledger", "sqlite:ledger", "--listen", LOOPBACK) as (_, port):
-        yield folder / "ledger", port
+    words = ("--demo", "--ledger", "sqlite:ledger", "--listen", LOOPBACK, "--web", LOOPBACK)
+    with daemon(folder, *words) as (running, port):
+        found = re.search(r"console at http://127\.0\.0\.1:(\d+)/", running.said)
+        assert found is not None
+        yield Demo(folder / "ledger", port, int(found.group(1)))
 
 
 @pytest.fixture
-def server(demo: tuple[Path, int], monkeypatch: pytest.MonkeyPatch) -> str:
+def server(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> str:
     """Where the demo is, and every verb asks it."""
-    address = f"127.0.0.1:{demo[1]}"
+    address = f"127.0.0.1:{demo.port}"
+    monkeypatch.setenv("SCALEMGR_WEB", f"http://127.0.0.1:{demo.site}")
     monkeypatch.setenv("SCALEMGR_SERVER", address)
     return address
 

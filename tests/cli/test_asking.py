@@ -16,6 +16,7 @@ from scalemgr.client import Client
 from scalemgr.ledger.audit import verify
 
 from ..e2e.daemons import LOOPBACK, daemon
+from .conftest import Demo
 
 Say = Callable[..., tuple[int, str, str]]
 
@@ -286,25 +287,25 @@ def test_tailOfAnotherLog(said: Say) -> None:
     assert json.loads(out)["error"] == "ResyncRequired"
 
 
-def test_besideTheDaemon(said: Say, demo: tuple[Path, int], here: Path) -> None:
+def test_besideTheDaemon(said: Say, demo: Demo, here: Path) -> None:
     """The ledger of a running daemon is verified, backed up and reconciled; the backup is what it was."""
     name = key()
     said("deposit", "1001", "77", "--key", name)
-    url = f"sqlite:{demo[0]}"
+    url = f"sqlite:{demo.ledger}"
     assert said("verify", "--ledger", url)[0] == 0
     status, out, _ = said("backup", "copy.db", "--ledger", url)
     assert (status, json.loads(out)["verified"]) == (0, True)
     (here / "list.csv").write_text(f"reference,login,amount\n{name},1001,77\n")
     for words in (("--ledger", url), ("--backup", "copy.db")):
         assert said("reconcile", "list.csv", *words, "--id", "demo")[0] == 0
-    status, out, err = said("restore", "copy.db", str(demo[0]))
+    status, out, err = said("restore", "copy.db", str(demo.ledger))
     assert (status, out) == (1, "")
     assert "in use by another scalemgr" in err
 
 
-def test_restoredLedgerResyncs(said: Say, demo: tuple[Path, int], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restoredLedgerResyncs(said: Say, demo: Demo, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever followed the log that was backed up is told that the restored one is another."""
-    assert said("backup", "copy.db", "--ledger", f"sqlite:{demo[0]}")[0] == 0
+    assert said("backup", "copy.db", "--ledger", f"sqlite:{demo.ledger}")[0] == 0
     status, out, _ = said("restore", "copy.db", "restored", "--skip-orders", "500")
     assert status == 0
     restored = json.loads(out)

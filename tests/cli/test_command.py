@@ -18,11 +18,12 @@ import pytest
 
 from scalemgr.cli.ending import STATUSES, Status
 from scalemgr.cli.output import printable
-from scalemgr.cli.progress import Progress
+from scalemgr.cli.progress import Progress, patience
 from scalemgr.cli.verbs import VERBS, Verb
 from scalemgr.ledger.audit import verify
 
 from ..e2e.daemons import ROOT
+from .conftest import Demo
 
 Say = Callable[..., tuple[int, str, str]]
 SCALEMGR = [sys.executable, "-m", "scalemgr"]
@@ -89,14 +90,14 @@ def test_noReactor() -> None:
 # -- examples -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb.name not in ("demo", "status")], ids=lambda v: v.name)
-def test_examples(verb: Verb, said: Say, server: str, demo: tuple[Path, int], here: Path) -> None:
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb.name != "demo"], ids=lambda v: v.name)
+def test_examples(verb: Verb, said: Say, server: str, demo: Demo, here: Path) -> None:
     """Each example does what it says, on a demo: it ends with status 0 and says something."""
     said("deposit", "1001", "250.00", "--key", "payment-4711", "--comment", "Card payment")
     (here / "scalemgr.toml").write_text("")
     said("token", "--config", "scalemgr.toml", "--new-key")
     (here / "payments.csv").write_text("reference,login,amount\npayment-4711,1001,250.00\n")
-    ledger = demo[0]
+    ledger = demo.ledger
     if verb.name == "restore":
         assert said("backup", "ledger-2026-11-26.db", "--ledger", f"sqlite:{ledger}")[0] == 0
         ledger = here / "new"
@@ -238,6 +239,42 @@ def test_barAfterTwoSeconds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "entries" in terminal.seen
 
 
+def test_wordAfterTwoSeconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for an answer is told so after two seconds, and not if it comes before; in a file there is no word."""
+    terminal = _Terminal()
+    made: list[_Timer] = []
+
+    def after(seconds: float, do: Callable[[], None]) -> _Timer:
+        made.append(_Timer(seconds, do))
+        return made[-1]
+
+    with patience("no answer yet", after):  # type: ignore[arg-type]
+        pass
+    assert made == []
+    monkeypatch.setattr("sys.stderr", terminal)
+    with patience("no answer yet", after):  # type: ignore[arg-type]
+        assert (made[0].seconds, made[0].isStarted, made[0].isCancelled) == (2.0, True, False)
+        made[0].do()
+    assert made[0].isCancelled
+    assert terminal.seen == "scalemgr: no answer yet\n"
+
+
+class _Timer:
+    """A timer that somebody else turns."""
+
+    daemon = False
+
+    def __init__(self, seconds: float, do: Callable[[], None]) -> None:
+        self.seconds, self.do = seconds, do
+        self.isStarted = self.isCancelled = False
+
+    def start(self) -> None:
+        self.isStarted = True
+
+    def cancel(self) -> None:
+        self.isCancelled = True
+
+
 def test_noBarInPipes(capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody sees a bar in a file."""
     times = iter([0.0, 10.0])
@@ -246,9 +283,9 @@ def test_noBarInPipes(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == ""
 
 
-def test_verifyShowsHowFarItIs(demo: tuple[Path, int]) -> None:
+def test_verifyShowsHowFarItIs(demo: Demo) -> None:
     """Progress of an audit goes up to all entries, and never down."""
     told: list[tuple[int, int]] = []
-    audit = verify(demo[0], lambda done, total: told.append((done, total)))
+    audit = verify(demo.ledger, lambda done, total: told.append((done, total)))
     assert told == sorted(told)
     assert told[-1] == (audit.seq, audit.seq)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -11,8 +10,6 @@ from threading import Thread
 from typing import Any
 
 import pytest
-
-from scalemgr.cli.verbs import VERBS
 
 Say = Callable[..., tuple[int, str, str]]
 
@@ -121,9 +118,22 @@ def test_nobodyThere(said: Say) -> None:
     assert said("status", "--web", "file:///etc/passwd")[0] == 2
 
 
-def test_example(said: Say, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The example does what it says, wherever the environment says that the site is."""
-    (verb,) = (verb for verb in VERBS if verb.name == "status")
-    with site(json.dumps(READY).encode()) as (url, _):
-        monkeypatch.setenv("SCALEMGR_WEB", url)
-        assert said(*shlex.split(verb.example)[1:])[0] == 0
+def test_waited(said: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --wait it is asked until it is ready; whoever never is is told as he is, and who is not there as ever."""
+    with site(json.dumps({**READY, "ready": False}).encode()) as (url, asked):
+        status, out, _ = said("status", "--web", url, "--wait", "--timeout", "0.5")
+        assert (status, json.loads(out)["ready"]) == (1, False)
+        assert len(asked) > 1
+    assert said("status", "--web", "http://127.0.0.1:1", "--wait", "--timeout", "0.3")[0] == 4
+    answers = iter([{**READY, "ready": False}, READY])
+    monkeypatch.setattr("scalemgr.cli.status._fetch", lambda options: next(answers))
+    assert said("status", "--wait")[0] == 0
+
+
+def test_ofADaemon(said: Say, server: str) -> None:
+    """A real daemon's site says what is asked of it: no line is without its value."""
+    status, out, _ = said("status", "--text")
+    assert status == 0
+    assert "None" not in out
+    told = json.loads(said("status", "--json")[1])
+    assert (told["ready"], told["epoch"]) == (True, json.loads(said("call", "Ping")[1])["epoch"])

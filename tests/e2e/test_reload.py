@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from scalemgr.client.blocking import BlockingClient
-
+from ..lines import LineClient
 from .daemons import LOOPBACK, ROOT, TWIST, TWISTD, daemon, hangUp
 
 CONFIG = f"""
@@ -52,11 +51,11 @@ class Office:
         return made.stdout.strip()
 
 
-def connected(port: int, token: str) -> BlockingClient:
-    return BlockingClient("127.0.0.1", port, token=token)
+def connected(port: int, token: str) -> LineClient:
+    return LineClient("127.0.0.1", port, token=token)
 
 
-def status(client: BlockingClient, extID: str, **more: Any) -> int:
+def status(client: LineClient, extID: str, **more: Any) -> int:
     answer: dict[str, Any] = json.loads(client.call("Ping", more, extID).line)
     code: int = answer["status"]
     return code

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from scalemgr.finance.settle import Replay
 from scalemgr.ledger.audit import verify
-from scalemgr.ledger.backup import PARTIAL, Copy, backUp, restore
+from scalemgr.ledger.backup import PARTIAL, Copy, HalfTime, backUp, restore
 from scalemgr.ledger.errors import LedgerRefused
 from scalemgr.ledger.log import SqliteLog
 from scalemgr.ledger.sqlite import FolderLock
@@ -57,15 +57,14 @@ def test_consistentWhileWritten(folder: Path, tmp_path: Path) -> None:
     with opened(folder) as ledger:
         populate(ledger)
         depositEach(ledger, *range(1, 2000))
-        stop = threading.Event()
-
-        def copyAll() -> list[Copy]:
-            return [backUp(folder, tmp_path / f"{n}.db") for n in range(5)]
-
         found: list[Copy] = []
-        thread = threading.Thread(target=lambda: (found.extend(copyAll()), stop.set()))
+
+        def copyAll() -> None:
+            found.extend(backUp(folder, tmp_path / f"{n}.db") for n in range(5))
+
+        thread = threading.Thread(target=copyAll)
         thread.start()
-        while not stop.is_set():
+        while thread.is_alive():
             depositEach(ledger, 1, 2, 3)
         thread.join()
         all_ = entries(folder / "log.db")
@@ -95,6 +94,28 @@ def test_toldOfEach(folder: Path, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     backUp(folder, tmp_path / "copy.db", audit=False, tell=lambda done, total: told.append((done, total)))
     assert told[-1] == (42, 42)
+
+
+def test_restsAsLongAsItWorks() -> None:
+    """Half of the time the disk is left to others, and never for long."""
+    times = iter([0.0, 0.1, 0.2, 5.2, 5.5])
+    slept: list[float] = []
+    rest = HalfTime(lambda: next(times), slept.append)
+    rest()
+    rest()
+    assert slept == [0.1, 0.25]
+
+
+def test_restsAfterEachMegabyte(folder: Path, tmp_path: Path) -> None:
+    """A copy rests again and again, and is put on the disk each time before."""
+    with opened(folder) as ledger:
+        populate(ledger)
+        for _ in range(12):
+            depositEach(ledger, *range(1, 1001))
+    rests: list[int] = []
+    copy = backUp(folder, tmp_path / "copy.db", audit=False, rest=lambda: rests.append(1))
+    assert copy.size // 2**20 // 3 <= len(rests) <= copy.size // 2**20
+    assert len(rests) > 1
 
 
 def test_nowhere(folder: Path, tmp_path: Path) -> None:
@@ -149,6 +170,7 @@ if stage == "copied":
 elif stage == "named":
     os.fsync = (lambda fsync: lambda fd: die() if os.path.isdir(f"/proc/self/fd/{fd}") else fsync(fd))(os.fsync)
 elif stage == "copying":
+    backup._BYTES = 1
     os.fdatasync = die
 backup.backUp(Path(sys.argv[1]), Path(sys.argv[2]))
 """
