@@ -21,6 +21,9 @@ __all__ = ["Asked", "Intent", "Meaning", "Told", "meaningOf"]
 #: How long the server waits for the event of a Sync command if it is not told otherwise, in seconds.
 SERVER_TIMEOUT_S = 5.0
 
+#: The least that it may be told, in milliseconds: less is refused as wrong.
+SERVER_TIMEOUT_LEAST_MS = 100
+
 
 class Meaning(Enum):
     """What an answer says of the request."""
@@ -132,7 +135,7 @@ class Asked:
         if left > SERVER_TIMEOUT_S or '"timeout_ms":' in self.text:
             return self.text
         # The answer needs some of it for its way.
-        return Json(f'{self.text[:-1]},"timeout_ms":{max(1, int(left * 800))}}}')
+        return Json(f'{self.text[:-1]},"timeout_ms":{max(SERVER_TIMEOUT_LEAST_MS, int(left * 800))}}}')
 
     def refusal(self, reply: Reply) -> ClientError:
         """Why it is not asked again: with an answer that says that this attempt was not taken, or not for good."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from scalemgr.client.asking import SERVER_TIMEOUT_LEAST_MS, SERVER_TIMEOUT_S
 from scalemgr.client.errors import (
     BadParameters,
     ClientClosed,
@@ -18,6 +19,7 @@ from scalemgr.client.errors import (
 )
 from scalemgr.client.patience import RequestSettings
 from scalemgr.client.session import Reply
+from scalemgr.runtime.waiters import TimeoutBounds
 from scalemgr.wire.codes import RetCode
 
 from .wires import Wire
@@ -378,6 +380,22 @@ def test_shortDeadlineIsTheServersToo() -> None:
     wire.ask("c", deadlineS=2, data={"login": 1, "amount": 1, "timeout_ms": 50})
     wire.ask("d", "GetGroups", {}, deadlineS=2)
     assert [r["data"].get("timeout_ms") for r in wire.requests()] == [1600, None, 50, None]
+
+
+def test_hardlyAnyTimeLeftIsNotWrong() -> None:
+    """Whoever has less time than the server can be told of is not refused for that: it is told the least that it takes,
+    by the first attempt and by one that goes out shortly before the end."""
+    wire = connected()
+    wire.ask("a", deadlineS=0.05)
+    assert wire.request()["data"]["timeout_ms"] == SERVER_TIMEOUT_LEAST_MS
+    wire.ask("b", deadlineS=30)
+    wire.request()
+    wire.lose()
+    wire.advance(29.95)
+    wire.connect()
+    assert wire.request()["data"]["timeout_ms"] == SERVER_TIMEOUT_LEAST_MS
+    # As the server has them.
+    assert (TimeoutBounds().min_ms, TimeoutBounds().default_ms) == (SERVER_TIMEOUT_LEAST_MS, 1000 * SERVER_TIMEOUT_S)
 
 
 def test_windowIsKept() -> None:
