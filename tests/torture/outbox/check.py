@@ -164,9 +164,20 @@ def _checkLeavings(evidence: Evidence) -> list[str]:
     for n, leaving in evidence.leavings.items():
         lost = sorted(leaving.unheard - leaving.kept)
         wrong += [f"client {n}: {name} was booked, and was not in the outbox" for name in lost]
-        next_ = evidence.notes[n] if n < len(evidence.notes) else ()
-        # There is no such note if it was killed before it had opened the outbox.
-        found = [note.left for note in next_ if isinstance(note, Began)]
-        if found and found[0] != leaving.unfinished:
-            wrong.append(f"client {n} left {leaving.unfinished} in the outbox, and the next one found {found[0]}")
+        found = _found(evidence.notes[n] if n < len(evidence.notes) else ())
+        if found is not None and found != set(leaving.unfinished):
+            left = sorted(leaving.unfinished)
+            wrong.append(f"client {n} left {left} in the outbox, and the next one found {sorted(found)}")
     return wrong
+
+
+def _found(notes: Sequence[Note]) -> set[str] | None:
+    """What a client found in the outbox; C{None}: it was killed before it had looked."""
+    found: set[str] = set()
+    for note in notes:
+        if isinstance(note, Began):
+            return found | set(note.left)
+        # That may have been certain by then.
+        if note.isLate:
+            found.add(note.reference)
+    return None

@@ -159,7 +159,7 @@ class _Scene:
             port=self._daemon.port,
             token=self._token(_PRINCIPAL),
             # Some are more patient than a start of the daemon takes, some are not.
-            deadlineS=self._random.uniform(0.5, 10),
+            deadlineS=self._random.uniform(0.2, 4),
             window=self._plan.window,
             pauseS=self._plan.pauseS,
             free=int(FREE * self._plan.payments),

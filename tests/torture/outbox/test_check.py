@@ -118,6 +118,13 @@ def test_whatIsWrongIsFound(evidence: Evidence, doctor: Callable[[Evidence], Non
     assert any(wrong.startswith(sentence) for wrong in check(evidence)), check(evidence)
 
 
+def test_certainBeforeItLooked(evidence: Evidence) -> None:
+    """What the next client was told before it had looked into the outbox was in there, too."""
+    first, (_, again, late, *rest) = evidence.notes
+    evidence.notes = [first, [late, Began([]), again, *rest]]
+    assert check(evidence) == []
+
+
 def test_nothingNotedAtAll(evidence: Evidence) -> None:
     """A client that was killed before it had opened its outbox is not held to have found anything."""
     evidence.notes = [evidence.notes[0], [], evidence.notes[1]]
