@@ -19,14 +19,16 @@ test: $(VENV)/.test
 torture: $(VENV)/.test
 	SCALEMGR_MODEL_EXAMPLES=3000 $(RUN) -m pytest -q tests/model
 	$(RUN) -m tests.torture --kills 200
+	$(RUN) -m tests.torture.outbox
 
 # How fast it is: two minutes, a table; BENCH=--help tells more.
 bench: $(VENV)/.run
 	@$(RUN) -m bench $(BENCH)
 
-# docs/protocol.md and the examples in it, anew.
-docs: $(VENV)/.test
+# What is made from the declarations, anew: docs/protocol.md and the examples in it, and the signatures of the client.
+docs: $(VENV)/.lint
 	$(RUN) -m tests.record
+	$(RUN) -m tests.client.declaring
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

@@ -22,6 +22,8 @@ from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFacto
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
+from .doors import StartFailed, shown
+
 __all__ = ["HandedOver", "inherited"]
 
 # What "on all of this machine's addresses" is called by those who have bound it.
@@ -57,6 +59,18 @@ class HandedOver:
     def unclaimed(self) -> list[IAddress]:
         """Where nobody has asked to listen."""
         return list(self._free.values())
+
+    def checkClaimed(self) -> None:
+        """
+        All have asked who will.
+
+        @raise StartFailed: if a socket is left.
+        """
+        if self._free:
+            raise StartFailed(
+                f"systemd hands over {', '.join(map(shown, self.unclaimed()))}, and no endpoint of listen is there: "
+                "add one to the configuration, or take it out of the socket unit"
+            )
 
     def listenTCP(self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = "") -> IListeningPort:
         """C{IReactorTCP}."""

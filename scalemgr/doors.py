@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import Any
@@ -146,4 +147,6 @@ def shown(address: IAddress) -> str:
         return f"tcp [{address.host}]:{address.port}"
     if isinstance(address, IPv4Address):
         return f"tcp {address.host}:{address.port}"
+    if isinstance(address, UNIXAddress) and address.name:
+        return f"unix {os.fsdecode(address.name)}"
     return str(address)

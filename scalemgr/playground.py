@@ -18,6 +18,7 @@ from .demo import EXAMPLE
 __all__ = ["play"]
 
 _LISTENING = re.compile(r"listening on tcp 127\.0\.0\.1:(\d+)")
+_CONSOLE = re.compile(r"console at (http\S+)")
 _PORT = 8080
 _PATIENCE_S = 30.0
 
@@ -28,7 +29,7 @@ def play() -> int:
 
     @return: the exit status.
     """
-    with _daemon() as port:
+    with _daemon() as (port, console):
         # A bare socket, for what is to be seen is the lines.
         with socket.create_connection(("127.0.0.1", port), _PATIENCE_S) as peer, peer.makefile("rwb") as lines:
             print(f"request:  {EXAMPLE}")
@@ -44,6 +45,7 @@ def play() -> int:
         print(
             f"\nThe daemon serves on 127.0.0.1:{port}. Paste this into another terminal:\n\n"
             f"    printf '%s\\r\\n' {shlex.quote(EXAMPLE)} | nc 127.0.0.1 {port}\n\n"
+            f"and see it come in at {console}\n\n"
             "Ctrl-C ends nc there, and the daemon here.",
             flush=True,
         )
@@ -56,8 +58,8 @@ def play() -> int:
 
 
 @contextmanager
-def _daemon() -> Iterator[int]:
-    """A demo daemon in a process of its own, and its port."""
+def _daemon() -> Iterator[tuple[int, str]]:
+    """A demo daemon in a process of its own: its port, and where its console is."""
     command = [sys.executable, "-m", "twisted", "--log-format=text", "scalemgr", "--demo"]
     endpoint = f"tcp:{_freePort()}:interface=127.0.0.1"
     with subprocess.Popen(
@@ -75,7 +77,9 @@ def _daemon() -> Iterator[int]:
             else:
                 raise SystemExit("scalemgr: the demo daemon did not start:\n" + "".join(said))
             drain.start()
-            yield int(found.group(1))
+            console = _CONSOLE.search("".join(said))
+            assert console is not None
+            yield int(found.group(1)), console.group(1)
         finally:
             process.terminate()
             if drain.ident is not None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -33,11 +32,12 @@ from .activation import HandedOver
 from .believing import Believing
 from .config import Settings
 from .demo import EXAMPLE, provide
-from .doors import Doors, StartFailed, shown
+from .doors import Doors, StartFailed
 from .interfaces import ICommand, IWatcher
 from .joining import Rooms
 from .ledger.errors import LedgerRefused
 from .ledger.url import folderOf, ledgerAt
+from .openfiles import raiseLimit
 from .reloading import Apply, IReloadable, Reloading
 from .runtime.clocks import WallClock
 from .server.auth import Keys
@@ -49,8 +49,6 @@ from .windows import Windows
 from .wire.errors import LedgerFailed
 
 __all__ = ["ManagerService", "StartFailed"]
-
-_FILES_BESIDE_SESSIONS = 100
 
 
 class ManagerService(Service):
@@ -132,7 +130,7 @@ class ManagerService(Service):
             if isinstance(e, (LedgerRefused, LedgerFailed)):
                 raise StartFailed(str(e)) from e
             raise
-        self._raiseFileLimit()
+        raiseLimit(settings.limits.sessions)
         super().startService()
         rooms = self._rooms
         for thread in rooms.threads:
@@ -178,11 +176,7 @@ class ManagerService(Service):
         self._doors.open(settings.listen, rooms.factory, allowPlain=settings.access.allow_plain)
         if rooms.eyes is not None:
             self._windows.open(settings, rooms.eyes)
-        if unclaimed := self._listening.unclaimed():
-            raise StartFailed(
-                f"systemd hands over {', '.join(map(shown, unclaimed))}, and no endpoint of listen is there: "
-                "add one to the configuration, or take it out of the socket unit"
-            )
+        self._listening.checkClaimed()
         self.speakers.announce()
         self._ledger.open(nowMs)
         if self._demo:
@@ -202,14 +196,18 @@ class ManagerService(Service):
         if self._reloading is None:
             return succeed(None)
         self._systemd.reloading()
-        return self._reloading.reload().addCallback(lambda _: self._systemd.ready(self._status()))
+        return self._reloading.reload().addCallback(self._reloaded)
+
+    def _reloaded(self, _: None) -> None:
+        if self.running:
+            self._systemd.ready(self._status())
 
     def prepare(self, settings: Settings) -> Apply:
         """What the service itself goes by: C{IReloadable}."""
 
         def apply() -> None:
             self._settings = replace(self._settings, drain_seconds=settings.drain_seconds, limits=settings.limits)
-            self._raiseFileLimit()
+            raiseLimit(settings.limits.sessions)
 
         return apply
 
@@ -221,21 +219,6 @@ class ManagerService(Service):
                 module=broken.module,
                 why=broken.failure.getErrorMessage(),
             )
-
-    def _raiseFileLimit(self) -> None:
-        """Each session is an open file, and the system's usual limit is far below what is configured."""
-        wanted = self._settings.limits.sessions + _FILES_BESIDE_SESSIONS
-        soft, hard = getrlimit(RLIMIT_NOFILE)
-        if soft != RLIM_INFINITY and soft < wanted:
-            possible = wanted if hard == RLIM_INFINITY else min(wanted, hard)
-            setrlimit(RLIMIT_NOFILE, (possible, hard))
-            if possible < wanted:
-                self._log.warn(
-                    "the system allows {possible} open files, limits.sessions needs {wanted}: "
-                    "raise the one (ulimit -n, LimitNOFILE=) or lower the other",
-                    possible=possible,
-                    wanted=wanted,
-                )
 
     def _announce(self, url: str) -> None:
         if url.startswith("sqlite:"):

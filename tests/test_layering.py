@@ -29,6 +29,7 @@ TABLE = [
         "believing",
         "joining",
         "logs",
+        "openfiles",
         "service",
         "systemd",
         "speakers",

@@ -62,9 +62,21 @@ def addTimeout(parser: argparse.ArgumentParser, default: float) -> None:
 
 
 def _addTls(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--ca", type=Path, metavar="PEM", help="tls: the authorities to trust, not the system's")
-    parser.add_argument("--certificate", type=Path, metavar="PEM", help="tls: the client's own certificate")
-    parser.add_argument("--private-key", type=Path, metavar="PEM", help="tls: its private key, if that is not with it")
+    parser.add_argument(
+        "--ca", type=Path, metavar="PEM", help="tls: the authorities to trust; default: SCALEMGR_CA, or the system's"
+    )
+    parser.add_argument(
+        "--certificate",
+        type=Path,
+        metavar="PEM",
+        help="tls: the client's own certificate; default: SCALEMGR_CERTIFICATE",
+    )
+    parser.add_argument(
+        "--private-key",
+        type=Path,
+        metavar="PEM",
+        help="tls: its private key, if that is not with it; default: SCALEMGR_PRIVATE_KEY",
+    )
     parser.add_argument("--hostname", help="tls: what the server's certificate names, if not the host")
 
 
@@ -95,9 +107,9 @@ def connected(options: argparse.Namespace, **more: Any) -> Iterator[Client]:
             options.server,
             token=tokenOf(options.token_file),
             deadline=options.timeout,
-            ca=options.ca,
-            certificate=options.certificate,
-            key=options.private_key,
+            ca=_file(options, "ca"),
+            certificate=_file(options, "certificate"),
+            key=_file(options, "private_key"),
             hostname=options.hostname,
             **more,
         )
@@ -123,6 +135,13 @@ def _endedAtOnce() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _file(options: argparse.Namespace, name: str) -> Path | None:
+    """A file of TLS, as it was said; or, where TLS is spoken, as the environment has it."""
+    said: Path | None = getattr(options, name)
+    found = os.environ.get(f"SCALEMGR_{name.upper()}") if options.server.startswith("tls:") else None
+    return Path(found) if said is None and found else said
 
 
 def tokenOf(file: Path | None) -> str | Callable[[], str] | None:

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import ssl
+import time
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ __all__ = ["declare"]
 
 _SITE = "http://127.0.0.1:8081"
 _BYTES_MAX = 16 * 1024 * 1024
+# Between two looks, in seconds.
+_PAUSE_S = 0.2
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -36,15 +39,35 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     addToken(parser)
     parser.add_argument("--ca", type=Path, metavar="PEM", help="https: the authorities to trust, not the system's")
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="until it is ready, but no longer than --timeout: for scripts that start one",
+    )
     addTimeout(parser, 10.0)
     addOutput(parser)
     parser.set_defaults(run=_status)
 
 
 def _status(options: argparse.Namespace) -> int:
-    told = _fetch(options)
+    told = _await(options) if options.wait else _fetch(options)
     Output(options).tell(told, _text(told))
     return Status.DONE if told["ready"] is True else Status.NO
+
+
+def _await(options: argparse.Namespace) -> dict[str, Any]:
+    """What it tells once it is ready; or, when there is no more time, whatever it tells then."""
+    until = time.monotonic() + options.timeout
+    while True:
+        isLast = time.monotonic() + _PAUSE_S >= until
+        try:
+            told = _fetch(options)
+            if told["ready"] is True or isLast:
+                return told
+        except Stop as e:
+            if e.status != Status.UNREACHABLE or isLast:
+                raise
+        time.sleep(_PAUSE_S)
 
 
 class _Stay(HTTPRedirectHandler):

@@ -11,13 +11,15 @@
 Three ways in, one behaviour (L{scalemgr.client.core}):
 
 - L{Client}, for scripts and web applications: C{client.BalanceInSync(...)} returns the answer. Threads may share it,
-  and it may be made before a server forks. C{for event in client.events(from_seq=...)}.
-- L{AsyncClient}, for asyncio: C{await client.BalanceInSync(...)}, C{async for event in client.events(...)}.
-- L{ManagerClient}, for Twisted: it is a service; C{client.BalanceInSync(...)} returns a Deferred,
-  C{client.follow(callback, from_seq=...)} calls back.
+  and it may be made, or used, before a server forks. C{for event in client.events(from_seq=...)}; C{close()}.
+- L{AsyncClient}, for asyncio: C{await client.BalanceInSync(...)}; C{async for event in client.events(...)};
+  C{await client.close()}.
+- L{ManagerClient}, for Twisted: C{ManagerClient(reactor, address, ...)} is a service; C{client.BalanceInSync(...)}
+  returns a Deferred, C{client.follow(callback, from_seq=...)} calls back.
 
-All take C{(address, token=, deadline=, ca=, certificate=, key=, hostname=)}, with an address such as C{tls:host:8443}
-or C{tcp:127.0.0.1:8080} (L{scalemgr.client.address}), and connect when they are first used, and again after each break.
+All take C{(address, token=, deadline=, ca=, certificate=, key=, hostname=, outbox=, onOutcome=)}, with an address such
+as C{tls:host:8443} or C{tcp:127.0.0.1:8080} (L{scalemgr.client.address}), and connect when they are first used (or
+started), and again after each break. C{token} may be what fetches one.
 
 Every declared command is an attribute, with its parameters by name and the Struct of L{scalemgr.commands.answers} that
 it answers with. C{client.call(name, data)} calls any command, with C{data} as on the wire, and gives the L{Reply}:
@@ -31,6 +33,15 @@ until its outcome is certain or C{deadline} seconds (30) have passed. If it is n
 - L{Refused}: the server said no: C{status}, C{error}, C{code}, C{order}, C{outcome}.
 - L{NotApplied} (of which L{Refused} and L{Unreachable} are kinds): for certain nothing was booked.
 - L{OutcomeUnknown}: it may have been booked; ask again, with its C{key} and the same data.
+
+With C{outbox=PATH} it is on the disk before the first byte is sent (but for what has a password in it), and asked until
+it is certain, whoever waits, and whichever process: who opens that outbox next finishes what is unfinished.
+C{onOutcome(outcome)} is told of what nobody waited for, C{client.unfinished()} says what there is. One process has an
+outbox at a time; and an outbox belongs to one caller (the C{id} of the token), for so do keys.
+
+Events come each once and in order, from C{from_seq} on, across breaks. Keep the C{seq} of the last that was dealt with,
+and the C{epoch} (C{client.Ping().epoch}), to go on from there in the next process. L{ResyncRequired} says that the log
+is another one.
 """
 
 from __future__ import annotations
@@ -38,6 +49,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .aio import AsyncClient
+from .asking import Intent
 from .blocking import Client
 from .errors import (
     BadParameters,
@@ -53,7 +65,6 @@ from .errors import (
     Unreachable,
 )
 from .keeping import Outcome
-from .requests import Intent
 from .session import Event, Reply
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from .address import WrongServer, parseAddress
+from .asking import Intent
 from .calling import Awaiting, Token
 from .commands import Commands
 from .core import CONNECT_S, Core
@@ -18,7 +19,7 @@ from .declared import answer, parameters
 from .errors import ClientClosed, ClientError
 from .following import EVENTS, QUEUED_MAX, Follower
 from .keeping import Keeping, Outcome, outcomeOf
-from .requests import Intent, RequestSettings, backoffS
+from .patience import RequestSettings, backoffS
 from .session import Event, Reply
 
 __all__ = ["AsyncClient"]
@@ -182,10 +183,12 @@ class AsyncClient(Commands, Awaiting):
         await self._hangUp()
         if self._keeping is not None:
             while self._core.requests.isSettling:
-                done = self._loop.create_future()
-                self._keeping.look(done.set_result)
-                await done
-            await asyncio.to_thread(self._keeping.stop)
+                looked = self._loop.create_future()
+                self._keeping.look(looked.set_result)
+                await looked
+            stopped = self._loop.create_future()
+            self._keeping.stop(stopped.set_result)
+            await stopped
 
     async def _hangUp(self) -> None:
         tasks = [task for task in (self._dialing, self._renewing) if task is not None]
@@ -262,8 +265,9 @@ class AsyncClient(Commands, Awaiting):
         if not callable(self._token):
             return self._token
         try:
-            found = await asyncio.to_thread(self._token)
-            return await found if isawaitable(found) else found
+            async with asyncio.timeout(CONNECT_S):
+                found = await asyncio.to_thread(self._token)
+                return await found if isawaitable(found) else found
         except Exception as e:
             # Its text may have the token.
             raise _NoToken(f"the token could not be fetched ({type(e).__name__})") from e

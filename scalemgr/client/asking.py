@@ -8,13 +8,15 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
+from msgspec import Struct
+
 from ..wire.codes import RetCode
 from ..wire.messages import Json
 from .declared import COMMANDS, Kind
 from .errors import ClientError, NotApplied, OutcomeUnknown, Refused, Unanswered, Unreachable
 from .session import Reply
 
-__all__ = ["Asked", "Meaning", "meaningOf"]
+__all__ = ["Asked", "Intent", "Meaning", "Told", "meaningOf"]
 
 #: How long the server waits for the event of a Sync command if it is not told otherwise, in seconds.
 SERVER_TIMEOUT_S = 5.0
@@ -152,3 +154,31 @@ class Asked:
         if self.kind is Kind.QUESTION:
             return Unanswered(self.command, self.key, reason)
         return NotApplied(self.command, self.key, reason)
+
+
+class Told(Struct, frozen=True):
+    """
+    What became of a request.
+
+    @ivar waiter: who is told; C{None}: nobody waits, but the outbox had it.
+    """
+
+    asked: Asked
+    waiter: Any
+    result: Reply | ClientError
+
+
+class Intent(Struct, frozen=True):
+    """
+    What the outbox has of a request.
+
+    @ivar row: its place there.
+    @ivar text: its C{data} as JSON.
+    @ivar made: when it was put there, unix seconds.
+    """
+
+    row: int
+    command: str
+    key: str
+    text: str
+    made: float

@@ -18,13 +18,13 @@ from typing import Any, TypeVar
 
 from .address import parseAddress
 from .aio import AsyncClient
+from .asking import Intent
 from .calling import Blocking, Token
 from .commands import Commands
 from .declared import answer, parameters
 from .errors import ClientClosed
 from .following import EVENTS, QUEUED_MAX, Follower
 from .keeping import Outcome
-from .requests import Intent
 from .session import Event, Reply
 
 __all__ = ["Client"]

@@ -20,7 +20,8 @@ from typing import Any
 from .asking import Meaning, meaningOf
 from .errors import ClientClosed, ClientError, Refused
 from .following import Follower
-from .requests import Requests, RequestSettings, backoffS
+from .patience import RequestSettings, backoffS
+from .requests import Requests
 from .session import ClientSession, Event, Reply, WireError
 
 __all__ = ["CONNECT_S", "QUIET_S", "Core"]

@@ -72,17 +72,15 @@ def kindOf(command: str, key: str | None) -> Kind:
     """
     How often a request may be sent.
 
-    @param key: its name, if its caller has given one. A command that is known to take one is C{NAMED} without, too:
-        it will be given one.
+    @param key: its name, if its caller has given one. A command that is known to be named by one is C{NAMED} without,
+        too: it will be given one.
     """
     declared = COMMANDS.get(command)
-    if key is not None or (declared is not None and _takesKey(declared)):
-        return Kind.NAMED
-    return Kind.ONCE if declared is None else Kind.QUESTION
-
-
-def _takesKey(command: Command) -> bool:
-    return "idempotency_key" in command.params.__struct_fields__
+    if declared is None:
+        return Kind.ONCE if key is None else Kind.NAMED
+    # C{GetRequest} takes a key, too, but only to ask about it: what changes something causes an event.
+    takesKey = "idempotency_key" in declared.params.__struct_fields__
+    return Kind.NAMED if takesKey and declared.about.events else Kind.QUESTION
 
 
 def suggestion(name: str) -> str:

@@ -17,15 +17,16 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .address import parseAddress
+from .asking import Intent, Told
 from .calling import Deferring
 from .commands import Commands
 from .core import CONNECT_S, Core
 from .declared import answer, parameters
-from .endpoints import ReadyEndpoint, endpointFor
+from .endpoints import ReadyEndpoint
 from .errors import ClientClosed, ClientError
 from .following import EVENTS, QUEUED_MAX, Follower
 from .keeping import Keeping, Outcome, outcomeOf
-from .requests import Intent, RequestSettings, Told, backoffS
+from .patience import RequestSettings, backoffS
 from .session import Event, Reply
 
 __all__ = ["ManagerClient"]
@@ -83,9 +84,7 @@ class ManagerClient(Commands, Deferring, Service):
         self._isRenewing = self._isDelivering = self._isStopped = False
         self._callback: Callable[[Event], object] | None = None
         self._following: Deferred[None] | None = None
-        endpoint = ReadyEndpoint(
-            endpointFor(reactor, self._address, CONNECT_S), reactor, CONNECT_S, self._prepare, self._notConnected
-        )
+        endpoint = ReadyEndpoint(reactor, self._address, CONNECT_S, self._prepare, self._notConnected)
         self._connections = ClientService(
             endpoint,
             Factory.forProtocol(lambda: _Link(self)),
@@ -203,11 +202,13 @@ class ManagerClient(Commands, Deferring, Service):
             timer.cancel()
         if self._keeping is not None:
             while self._core.requests.isSettling:
-                done: Deferred[None] = Deferred()
-                self._keeping.look(lambda _, done=done: done.callback(None))  # type: ignore[misc]
-                await done
-            # All is done already, so it has nothing to wait for.
-            self._keeping.stop()
+                looked: Deferred[Any] = Deferred()
+                # An outbox that cannot be had is told as an exception, which is no failure of this.
+                self._keeping.look(lambda _, looked=looked: looked.callback(None))  # type: ignore[misc]
+                await looked
+            stopped: Deferred[None] = Deferred()
+            self._keeping.stop(stopped.callback)
+            await stopped
 
     # -- the connection -----------------------------------------------------------------------------------------
 
@@ -221,7 +222,7 @@ class ManagerClient(Commands, Deferring, Service):
         if not callable(self._token):
             return self._token
         try:
-            token: str | None = await maybeDeferred(self._token)
+            token: str | None = await maybeDeferred(self._token).addTimeout(CONNECT_S, self._reactor)
         except Exception as e:
             # Its text may have the token.
             raise ClientError(f"the token could not be fetched ({type(e).__name__})") from None

@@ -33,19 +33,9 @@ from zope.interface import implementer
 
 from .address import Address
 
-__all__ = ["ReadyEndpoint", "endpointFor"]
+__all__ = ["ReadyEndpoint"]
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
-
-
-def endpointFor(reactor: Any, address: Address, timeoutS: float) -> IStreamClientEndpoint:
-    """
-    How to get there.
-
-    @param timeoutS: how long it may take, in seconds.
-    """
-    plain = HostnameEndpoint(reactor, address.host, address.port, timeout=timeoutS)
-    return _Secured(plain, address) if address.isTls else plain
 
 
 @implementer(IStreamClientEndpoint)
@@ -55,9 +45,6 @@ class _Secured:
     def __init__(self, plain: IStreamClientEndpoint, address: Address) -> None:
         self._plain = plain
         self._address = address
-
-    def __repr__(self) -> str:
-        return f"<{self._address}>"
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         address = self._address
@@ -86,31 +73,34 @@ def _certificates(pem: bytes) -> list[Certificate]:
 @implementer(IStreamClientEndpoint)
 class ReadyEndpoint:
     """
-    An endpoint whose connections are ready: with TLS the peer has proved who it is, and C{prepare} has been done.
+    An endpoint whose connections are ready: C{prepare} has been done, and with TLS the peer has proved who it is.
 
     A L{ClientService <twisted.application.internet.ClientService>} takes a connection that is lost before it is
     prepared for one that it never had, so it is not shown any that is not.
 
-    @param prepare: what is to be done before, first.
+    @param timeoutS: how long each step may take, in seconds.
+    @param prepare: what is to be done first.
     @param failed: is told why there is no connection, each time there is none.
     """
 
     def __init__(
         self,
-        endpoint: IStreamClientEndpoint,
-        clock: IReactorTime,
+        reactor: Any,
+        address: Address,
         timeoutS: float,
         prepare: Callable[[], Awaitable[object]],
         failed: Callable[[Failure], object],
     ) -> None:
-        self._endpoint = endpoint
-        self._clock = clock
+        plain = HostnameEndpoint(reactor, address.host, address.port, timeout=timeoutS)
+        self._endpoint = _Secured(plain, address) if address.isTls else plain
+        self._clock: IReactorTime = reactor
+        self._address = address
         self._timeoutS = timeoutS
         self._prepare = prepare
         self._failed = failed
 
     def __repr__(self) -> str:
-        return repr(self._endpoint)
+        return f"<{self._address}>"
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         return Deferred.fromCoroutine(self._connect(protocolFactory)).addErrback(self._note)
@@ -121,10 +111,15 @@ class ReadyEndpoint:
 
     async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
         await self._prepare()
-        link = await self._endpoint.connect(Factory.forProtocol(_Link))
+        connecting: Deferred[IProtocol] = self._endpoint.connect(Factory.forProtocol(_Link))
+        link = await connecting.addTimeout(self._timeoutS, self._clock)
         assert isinstance(link, _Link)
         try:
             await link.ready.addTimeout(self._timeoutS, self._clock)
+            if self._address.isTls:
+                # Twisted has done so already; but a certificate that has no name at all it lets pass (26.10), for
+                # service-identity has a word of its own for that. Not a byte was sent so far.
+                self._address.check(link.certificate())
         except BaseException:
             link.abort()
             raise
@@ -165,6 +160,11 @@ class _Link(Protocol):
         early, self._early = self._early, []
         for data in early:
             protocol.dataReceived(data)
+
+    def certificate(self) -> bytes | None:
+        """The peer's, in DER."""
+        shown = self.transport.getPeerCertificate()
+        return None if shown is None else bytes(crypto.dump_certificate(crypto.FILETYPE_ASN1, shown))
 
     def abort(self) -> None:
         """End it."""

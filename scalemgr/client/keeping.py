@@ -9,10 +9,10 @@ from typing import Any, Union
 import ujson
 from msgspec import Struct
 
-from .asking import Asked
+from .asking import Asked, Intent, Told
 from .errors import ClientError
 from .outbox import Outbox
-from .requests import Intent, Requests, Told
+from .requests import Requests
 from .session import Reply
 
 __all__ = ["Keeping", "Outcome", "outcomeOf"]
@@ -52,8 +52,7 @@ class Keeping:
         self._requests = requests
         self._now = now
         self._changed = changed
-        self._outbox = Outbox(path, tell)
-        self._outbox.look(self._opened)
+        self._outbox = Outbox(path, tell, self._opened)
 
     def turn(self) -> None:
         """Give the outbox what there is for it."""
@@ -64,15 +63,16 @@ class Keeping:
         settled = self._requests.takeToSettle()
         if settled:
             rows = [row for row, _ in settled]
-            self._outbox.settle(settled, lambda error: self._settled(rows, error))
+            canWait = not self._requests.isAwaited(rows)
+            self._outbox.settle(settled, lambda error: self._settled(rows, error), canWait=canWait)
 
     def look(self, done: Callable[[list[Intent] | Exception], None]) -> None:
         """What is in it that is not certain, after all that was given to it so far."""
         self._outbox.look(done)
 
-    def stop(self) -> None:
-        """Let go of it. Blocks until all that was given to it is done."""
-        self._outbox.stop()
+    def stop(self, stopped: Callable[[None], None]) -> None:
+        """Let go of it, when all that was given to it is done, and tell."""
+        self._outbox.stop(stopped)
 
     def _opened(self, result: list[Intent] | Exception) -> None:
         # If it cannot be had, each request is told so.

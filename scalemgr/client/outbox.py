@@ -18,6 +18,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -26,13 +27,15 @@ from typing import Any, Union
 
 from msgspec import Struct
 
+from .asking import Intent
 from .errors import ClientError, OutboxInUse
-from .requests import Intent
 
 __all__ = ["DONE_MAX", "Outbox", "OutboxFile"]
 
 #: How many of those that are done are kept to be looked at.
 DONE_MAX = 1000
+#: How long an outcome that nobody waits for may wait for the next intent, in seconds.
+WAIT_S = 0.2
 
 _APPLICATION = 0x73636F62
 _SCHEMA = """
@@ -164,26 +167,35 @@ class _Keep(Struct, frozen=True):
 class _Settle(Struct, frozen=True):
     settled: list[tuple[int, str]]
     done: Callable[[Exception | None], None]
+    canWait: bool
 
 
 class _Look(Struct, frozen=True):
     done: Callable[[list[Intent] | Exception], None]
 
 
-_Work = Union[_Keep, _Settle, _Look, None]
+class _Stop(Struct, frozen=True):
+    done: Callable[[None], None]
+
+
+_Work = Union[_Keep, _Settle, _Look, _Stop]
 
 
 class Outbox:
     """
-    The file in its thread. Nothing here blocks but L{stop}; what is done is told in the caller's own thread, in the
+    The file in its thread. Nothing here blocks; what is done is told in the caller's own thread, in the
     order in which it was given.
 
     @param tell: calls what it is given, with its argument, in the caller's thread.
+    @param opened: is told what was in it that is not certain, before anything is put into it; or why it cannot be had.
     """
 
-    def __init__(self, path: Path, tell: Callable[..., object]) -> None:
+    def __init__(
+        self, path: Path, tell: Callable[..., object], opened: Callable[[list[Intent] | Exception], None]
+    ) -> None:
         self._work: SimpleQueue[_Work] = SimpleQueue()
-        self._thread = Thread(target=_run, args=(path, self._work, tell), name="scalemgr outbox", daemon=True)
+        arguments = path, self._work, tell, opened
+        self._thread = Thread(target=_run, args=arguments, name="scalemgr outbox", daemon=True)
         self._thread.start()
 
     def look(self, done: Callable[[list[Intent] | Exception], None]) -> None:
@@ -194,45 +206,60 @@ class Outbox:
         """Keep intents (command, key, data); C{done} is told their rows once they are durable, or why they are not."""
         self._work.put(_Keep(intents, done))
 
-    def settle(self, settled: list[tuple[int, str]], done: Callable[[Exception | None], None]) -> None:
-        """Note outcomes (row, outcome); C{done} is told once they are durable, or why they are not."""
-        self._work.put(_Settle(settled, done))
+    def settle(
+        self, settled: list[tuple[int, str]], done: Callable[[Exception | None], None], *, canWait: bool
+    ) -> None:
+        """
+        Note outcomes (row, outcome).
 
-    def stop(self) -> None:
-        """Let go of the file, when all that was given so far is done. Blocks until then."""
-        self._work.put(None)
-        self._thread.join()
+        @param done: is told once they are durable, or why they are not.
+        @param canWait: has it time for a moment, for what else there may be to write?
+        """
+        self._work.put(_Settle(settled, done, canWait))
+
+    def stop(self, stopped: Callable[[None], None]) -> None:
+        """Let go of the file, when all that was given so far is done, and tell."""
+        self._work.put(_Stop(stopped))
 
 
-def _run(path: Path, queue: SimpleQueue[_Work], tell: Callable[..., object]) -> None:
+def _run(
+    path: Path,
+    queue: SimpleQueue[_Work],
+    tell: Callable[..., object],
+    opened: Callable[[list[Intent] | Exception], None],
+) -> None:
     file: OutboxFile | None = None
     why: Exception | None = None
     try:
         file = OutboxFile(path)
     except (ClientError, OSError) as e:
         why = e
-    isOver = False
-    while not isOver:
+    tell(opened, _unfinished(file, why))
+    stop: _Stop | None = None
+    while stop is None:
         work = _all(queue)
-        isOver = None in work
-        for done, result in _results(file, why, [item for item in work if item is not None]):
+        stop = next((item for item in work if isinstance(item, _Stop)), None)
+        for done, result in _results(file, why, work):
             tell(done, result)
     if file is not None:
         file.close()
+    tell(stop.done, None)
 
 
 def _all(queue: SimpleQueue[_Work]) -> list[_Work]:
-    """All that is waiting; at least one."""
+    """All that is waiting; at least one. If that can wait, with what comes next, if that is soon: one fsync less."""
     work = [queue.get()]
-    try:
+    with suppress(Empty):
         while True:
             work.append(queue.get_nowait())
-    except Empty:
-        return work
+    if all(isinstance(item, _Settle) and item.canWait for item in work):
+        with suppress(Empty):
+            work.append(queue.get(timeout=WAIT_S))
+    return work
 
 
 def _results(
-    file: OutboxFile | None, why: Exception | None, work: list[_Keep | _Settle | _Look]
+    file: OutboxFile | None, why: Exception | None, work: list[_Work]
 ) -> Iterator[tuple[Callable[[Any], None], object]]:
     """Do what there is, all that is written at once, and what each is to be told."""
     rows: Iterator[int] = iter(())
@@ -248,7 +275,7 @@ def _results(
             yield item.done, why or list(islice(rows, len(item.intents)))
         elif isinstance(item, _Settle):
             yield item.done, why
-        else:
+        elif isinstance(item, _Look):
             yield item.done, _unfinished(file, why)
 
 

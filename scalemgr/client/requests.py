@@ -14,79 +14,21 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from random import Random
 from typing import Any
-from uuid import UUID
 
-from msgspec import Struct
-
-from ..wire.messages import COMMAND_CHARACTERS_MAX, EXTID_BYTES_MAX, Json, encode
-from .asking import Asked, Meaning, meaningOf
-from .declared import CHOOSING, COMMANDS, Kind, amounts, kindOf, withoutSecrets
-from .errors import BadParameters, ClientClosed, ClientError, NotApplied, OutcomeUnknown
+from .asking import Asked, Intent, Meaning, Told, meaningOf
+from .declared import Kind, withoutSecrets
+from .errors import ClientClosed, ClientError, NotApplied, OutcomeUnknown
+from .making import askedAgain, askedOf
+from .patience import RequestSettings, backoffS
 from .session import ClientSession, Reply
 
-__all__ = ["Intent", "RequestSettings", "Requests", "Told", "backoffS"]
+__all__ = ["Requests"]
 
-# What an envelope and a token may take of a line.
-_ENVELOPE_BYTES = 10_000
 # Between two tries of what has to wait for another answer on the same connection.
 _TURN_S = 0.05
 _TOKENS_MAX = 2
 # The longest that a server may tell a request to wait.
 _AFTER_MAX_S = 60.0
-
-
-class RequestSettings(Struct, frozen=True):
-    """
-    How patient a client is, and how much it takes.
-
-    @ivar deadlineS: how long a caller waits who does not say, in seconds.
-    @ivar againMaxS: the longest time between two attempts of a request, while somebody waits.
-    @ivar againLaterMaxS: the same, of what only the outbox waits for.
-    @ivar windowMax: requests on their way at a time. More wait here.
-    @ivar openMax: requests that are not answered, in all. One more is refused.
-    @ivar lineBytesMax: the longest request: as the server's C{line_bytes}.
-    """
-
-    deadlineS: float = 30.0
-    againMaxS: float = 5.0
-    againLaterMaxS: float = 30.0
-    windowMax: int = 256
-    openMax: int = 10_000
-    lineBytesMax: int = 1024 * 1024
-
-
-class Intent(Struct, frozen=True):
-    """
-    What the outbox has of a request.
-
-    @ivar row: its place there.
-    @ivar text: its C{data} as JSON.
-    @ivar made: when it was put there, unix seconds.
-    """
-
-    row: int
-    command: str
-    key: str
-    text: str
-    made: float
-
-
-class Told(Struct, frozen=True):
-    """
-    What became of a request.
-
-    @ivar waiter: who is told; C{None}: nobody waits, but the outbox had it.
-    """
-
-    asked: Asked
-    waiter: Any
-    result: Reply | ClientError
-
-
-def backoffS(attempts: int, random: Random, firstS: float = 0.05, mostS: float = 30.0) -> float:
-    """How long to wait after so many failures (1 and up), in seconds: longer each time, with jitter."""
-    longest = min(mostS, firstS * 2.0 ** min(attempts - 1, 32))
-    return random.uniform(longest / 2, longest)
 
 
 class Requests:
@@ -147,7 +89,7 @@ class Requests:
         if self._isClosed:
             raise ClientClosed(f"the client is closed; {command} was not sent")
         deadline = now + (self._settings.deadlineS if deadlineS is None else deadlineS)
-        asked = self._made(command, data, key, deadline)
+        asked = askedOf(command, data, key, deadline, self._random, self._settings.lineBytesMax)
         if len(self._open) >= self._settings.openMax:
             raise NotApplied(command, asked.key, f"{len(self._open)} requests wait for their answers here already")
         asked.waiter = waiter
@@ -158,37 +100,6 @@ class Requests:
             self._keeping.add(asked)
         else:
             self._ready.append(asked)
-        return asked
-
-    def _made(self, command: str, data: Mapping[str, Any], key: str | None, deadline: float) -> Asked:
-        if type(command) is not str or not 0 < len(command) <= COMMAND_CHARACTERS_MAX:
-            raise BadParameters(f"a command is a str of 1 to {COMMAND_CHARACTERS_MAX} characters, not {command!r}")
-        if command in CHOOSING:
-            raise BadParameters(f"{command}: which events are sent is the client's own business; use its events")
-        given = data.get("idempotency_key")
-        if key is not None and given not in (None, key):
-            raise BadParameters(f"{command}: two keys were given, {key!r} and {given!r}; nothing was sent")
-        key = given if key is None else key
-        if key is not None and not _isName(key):
-            raise BadParameters(f"{command}: idempotency_key: expected a str of 1 to {EXTID_BYTES_MAX} bytes")
-        kind = kindOf(command, key)
-        if kind is Kind.NAMED and key is None:
-            key = str(UUID(int=self._random.getrandbits(128), version=4))
-        exact = amounts(command, data)
-        if key is not None:
-            exact["idempotency_key"] = key
-        try:
-            text = encode(exact)
-        except ValueError as e:
-            raise BadParameters(f"{command}: {e}; nothing was sent") from None
-        if len(text) > self._settings.lineBytesMax - _ENVELOPE_BYTES:
-            raise BadParameters(f"{command}: its data of {len(text)} bytes is too long for a line; nothing was sent")
-        return self._named(Asked(command, text, key, kind, deadline))
-
-    def _named(self, asked: Asked) -> Asked:
-        if asked.command not in COMMANDS:
-            # Whichever of the two names it at the server, it is the same one each time.
-            asked.extID = asked.key
         return asked
 
     def _enter(self, asked: Asked, deadline: float) -> None:
@@ -207,10 +118,7 @@ class Requests:
         """Ask again what the outbox has of before. L{takeTold} tells, without a waiter."""
         deadline = now + self._settings.deadlineS
         for intent in intents:
-            asked = self._named(Asked(intent.command, Json(intent.text), intent.key, Kind.NAMED, deadline))
-            asked.row = intent.row
-            asked.isDoubtful = True
-            asked.why = "it was in the outbox"
+            asked = askedAgain(intent, deadline)
             self._enter(asked, deadline)
             self._ready.append(asked)
 
@@ -248,7 +156,7 @@ class Requests:
         @param why: or why it has not.
         """
         for row in rows:
-            told = self._settling.pop(row)
+            told = self._settling.pop(row, None)
             if told is None:
                 continue
             if why and isinstance(told.result, NotApplied):
@@ -256,6 +164,10 @@ class Requests:
                 reason = f"{told.result.reason}; but the outbox could not note that ({why}), so it will be asked again"
                 told = Told(asked, told.waiter, OutcomeUnknown(asked.command, asked.key, reason, asked.order))
             self._told.append(told)
+
+    def isAwaited(self, rows: Iterable[int]) -> bool:
+        """Is anybody told only when the outbox has noted these?"""
+        return any(self._settling.get(row) is not None for row in rows)
 
     @property
     def isSettling(self) -> bool:
@@ -497,13 +409,6 @@ _ANSWERS: Mapping[Meaning, Callable[[Requests, Asked, Reply, float], None]] = {
     Meaning.DENIED: Requests._isDenied,
     Meaning.WRONG: Requests._isWrong,
 }
-
-
-def _isName(key: object) -> bool:
-    try:
-        return type(key) is str and 0 < len(key.encode("utf-8")) <= EXTID_BYTES_MAX
-    except UnicodeEncodeError:
-        return False
 
 
 def _words(reply: Reply) -> str:

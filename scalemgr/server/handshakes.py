@@ -8,6 +8,7 @@ What TLS itself says of anything else (that it wants a certificate, or a later v
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -104,6 +105,9 @@ _FAULTS = {
     79: "is signed by one that is no authority's",
 }
 
+# Which version an alert is of, is put differently by each version of OpenSSL.
+_ALERT = re.compile(r"^(sslv3|tlsv1|tlsv13|tls) (?=alert )")
+
 # By OpenSSL's reason.
 _REASONS = {
     "peer did not return a certificate": "the client has shown no certificate, and one is required",
@@ -113,10 +117,10 @@ _REASONS = {
     "wrong version number": "what came in is not TLS",
     "http request": "what came in is HTTP, and not TLS",
     "https proxy request": "what came in is HTTP, and not TLS",
-    "tlsv1 alert unknown ca": "the client does not know the authority of this server's certificate",
-    "sslv3 alert bad certificate": "the client does not take this server's certificate",
-    "sslv3 alert certificate unknown": "the client does not take this server's certificate",
-    "sslv3 alert certificate expired": "the client finds that this server's certificate has expired",
+    "alert unknown ca": "the client does not know the authority of this server's certificate",
+    "alert bad certificate": "the client does not take this server's certificate",
+    "alert certificate unknown": "the client does not take this server's certificate",
+    "alert certificate expired": "the client finds that this server's certificate has expired",
 }
 
 
@@ -139,4 +143,4 @@ def whyFailed(transport: Any, reason: Failure) -> str | None:
     if not isinstance(reason.value, SSL.Error) or isinstance(reason.value, SSL.SysCallError):
         return None
     text = reasonOf(reason.value)
-    return _REASONS.get(text.lower(), f"OpenSSL says: {text}")
+    return _REASONS.get(_ALERT.sub("", text.lower()), f"OpenSSL says: {text or 'nothing more'}")

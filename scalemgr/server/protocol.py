@@ -180,6 +180,7 @@ class ManagerProtocol(LineReceiver):
                 self._certificate = None if shown is None else shown.to_cryptography()
             except ValueError as e:
                 # OpenSSL is less particular.
+                self.factory.refused["handshake"] += 1
                 self._say(f"the certificate that it has shown cannot be read: {e}")
                 self._break()
                 return
@@ -225,7 +226,7 @@ class ManagerProtocol(LineReceiver):
         self._closeIfDone()
 
     def _closeIfDone(self) -> None:
-        if not self._peerDone or self._underWay:
+        if not self._open or not self._peerDone or self._underWay:
             return
         if self._lastWord is not None:
             self._endWith(self._lastWord)

@@ -4,7 +4,7 @@
 - C{/pages/...}: its style and its scripts. Nothing comes from anywhere else.
 - C{/stream?login=&order=&after=}: L{scalemgr.web.stream}.
 - C{/statement?login=&from=&to=&limit=&after_seq=&as_of=}: what C{GetStatement} answers, with its status.
-- C{/login}, C{/logout}: forms, from this page only (L{scalemgr.web.entry}).
+- C{/login}, C{/logout}: L{scalemgr.web.forms}.
 
 Those two change who looks; nothing else changes anything. What is asked of the ledger goes the way that requests
 go, so who may see what is decided where it always is.
@@ -14,12 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
-from html import escape
-from importlib.resources import files
-from math import ceil
 from typing import Any
 
-from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import CACHED
 from twisted.web.resource import Resource
@@ -29,108 +25,84 @@ from ..commands.base import STAFF
 from ..finance.channels import NOTHING, Channels
 from ..server.auth import Principal
 from ..server.dispatch import Dispatcher
-from ..server.gate import hostOf
 from ..server.limits import Turns
 from ..wire.errors import PermissionDenied
 from ..wire.messages import Json
 from ..wire.messages import Request as Question
-from .entry import BADGE_S_MAX, Badges, Entry, NotNow, isOurs, tokenIn
-from .guard import COOKIE, Guard
-from .resources import Page, said, saidAsJson
-from .stream import Listeners, Wanted
+from .entry import Badges, Entry
+from .forms import PAGES, Form, Login, Logout, Room, shown
+from .guard import Guard
+from .listener import Wanted
+from .resources import said, saidAsJson
+from .stream import Listeners
 
-__all__ = ["Console"]
+__all__ = ["STATEMENT_ROWS", "furnish"]
 
 #: Rows of a statement at a time, unless the page asks for less.
 STATEMENT_ROWS = 100
 
-_POLICY = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    b"frame-ancestors 'none'; form-action 'self'; base-uri 'none'; require-trusted-types-for 'script'; "
-    b"trusted-types 'none'"
-)
-_HEADERS = {
-    b"content-security-policy": _POLICY,
-    b"x-content-type-options": b"nosniff",
-    # A form that says nothing of where it comes from would not be taken for ours.
-    b"referrer-policy": b"same-origin",
-    b"cross-origin-opener-policy": b"same-origin",
-    b"cross-origin-resource-policy": b"same-origin",
-}
 _TYPES = {".css": b"text/css; charset=utf-8", ".js": b"text/javascript; charset=utf-8", ".svg": b"image/svg+xml"}
-# What browsers say of requests that another site has made.
-_ELSEWHERE = (b"cross-site", b"same-site")
 
 
-class Console(Struct, frozen=True):
+def furnish(
+    front: Resource,
+    guard: Guard,
+    listeners: Listeners,
+    entry: Entry,
+    badges: Badges,
+    timer: IReactorTime,
+    dispatcher: Dispatcher,
+) -> None:
     """
-    What all its resources share.
+    Serve the console from here on.
 
-    @ivar timer: a clock that is never set.
+    @param timer: a clock that is never set.
     """
-
-    timer: IReactorTime
-    dispatcher: Dispatcher
-    guard: Guard
-    listeners: Listeners
-    badges: Badges
-    entry: Entry
-
-    def putInto(self, front: Resource) -> None:
-        """Serve it from here on."""
-        for path, room in (
-            (b"", _Front),
-            (b"pages", _Pages),
-            (b"stream", _Stream),
-            (b"statement", _Statement),
-            (b"login", _Login),
-            (b"logout", _Logout),
-        ):
-            front.putChild(path, room(self))
+    rooms: dict[bytes, Room] = {
+        b"": _Front(guard),
+        b"pages": _Folder(),
+        b"stream": _Stream(guard, listeners),
+        b"statement": _Statement(guard, timer, dispatcher),
+        b"login": Login(entry),
+        b"logout": Logout(badges),
+    }
+    for path, room in rooms.items():
+        front.putChild(path, room)
 
 
-class _Room(Page):
-    """One path of the console."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__()
-        self._console = console
-
-    def render(self, request: Request) -> Any:
-        for name, value in _HEADERS.items():
-            request.setHeader(name, value)
-        # A page of somebody else's may link to this one, and no more.
-        if request.getHeader(b"sec-fetch-site") in _ELSEWHERE and not isinstance(self, _Front):
-            return said(request, 403, "This is for pages of the console only.")
-        return super().render(request)
-
-
-class _Front(_Room):
+class _Front(Room):
     """The page itself."""
 
+    isLinked = True
+
+    def __init__(self, guard: Guard) -> None:
+        super().__init__()
+        self._guard = guard
+        self._page = PAGES.joinpath("console.html").read_bytes()
+
     def answer(self, request: Request) -> bytes:
-        if self._console.guard.principalOf(request) is None:
-            return _shown(request, 401, _form(""))
-        return _shown(request, 200, _file("console.html"))
+        if self._guard.principalOf(request) is None:
+            return Form.page(request, 401)
+        return shown(request, 200, self._page)
 
 
-class _Pages(_Room):
-    """The folder of what the page is made of."""
+class _Folder(Room):
+    """What the page is made of."""
 
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
-        for entry in files(__package__).joinpath("pages").iterdir():
+    def __init__(self) -> None:
+        super().__init__()
+        for entry in PAGES.iterdir():
             kind = _TYPES.get(entry.name[entry.name.rfind(".") :])
             if kind is not None:
-                self.putChild(entry.name.encode("ascii"), _File(console, kind, entry.read_bytes()))
+                self.putChild(entry.name.encode("ascii"), _File(kind, entry.read_bytes()))
 
     def answer(self, request: Request) -> bytes:
         return said(request, 404, "There is no such page.")
 
 
-class _File(_Room):
-    def __init__(self, console: Console, kind: bytes, content: bytes) -> None:
-        super().__init__(console)
+class _File(Room):
+    def __init__(self, kind: bytes, content: bytes) -> None:
+        super().__init__()
         self._kind = kind
         self._content = content
         self._tag = b'"%b"' % sha256(content).hexdigest()[:16].encode("ascii")
@@ -144,11 +116,15 @@ class _File(_Room):
         return self._content
 
 
-class _Data(_Room):
+class _Data(Room):
     """What the page asks for: of staff who are known."""
 
+    def __init__(self, guard: Guard) -> None:
+        super().__init__()
+        self._guard = guard
+
     def answer(self, request: Request) -> Any:
-        principal = self._console.guard.principalOf(request)
+        principal = self._guard.principalOf(request)
         if principal is None:
             return saidAsJson(request, 401, _denied("show a token first"))
         if principal.role not in STAFF:
@@ -163,6 +139,10 @@ class _Data(_Room):
 class _Stream(_Data):
     """What happens, as it happens."""
 
+    def __init__(self, guard: Guard, listeners: Listeners) -> None:
+        super().__init__(guard)
+        self._listeners = listeners
+
     def told(self, request: Request, principal: Principal) -> Any:
         try:
             wanted = Wanted(_number(request, b"login") or 0, _number(request, b"order") or 0)
@@ -173,7 +153,7 @@ class _Stream(_Data):
         seen = (request.getHeader(b"last-event-id") or b"").decode("latin-1")
         if _isCount(seen):
             after = int(seen)
-        if self._console.listeners.isFull:
+        if self._listeners.isFull:
             request.setHeader(b"retry-after", b"10")
             return said(request, 503, "As many consoles are open as there may be: close one, or try again later.")
         request.setHeader(b"content-type", b"text/event-stream")
@@ -181,12 +161,17 @@ class _Stream(_Data):
         request.setHeader(b"x-accel-buffering", b"no")
         if request.method == b"HEAD":
             return b""
-        self._console.listeners.open(request, principal, wanted, after)
+        self._listeners.open(request, principal, wanted, after)
         return NOT_DONE_YET
 
 
 class _Statement(_Data):
     """One account's statement."""
+
+    def __init__(self, guard: Guard, timer: IReactorTime, dispatcher: Dispatcher) -> None:
+        super().__init__(guard)
+        self._timer = timer
+        self._dispatcher = dispatcher
 
     def told(self, request: Request, principal: Principal) -> Any:
         data: dict[str, Any] = {"limit": STATEMENT_ROWS}
@@ -197,9 +182,9 @@ class _Statement(_Data):
                 data[name] = int(text) if _isCount(text) else text
         if type(data["limit"]) is int:
             data["limit"] = min(data["limit"], STATEMENT_ROWS)
-        visit = _Visit(self._console.timer, principal, request)
+        visit = _Visit(self._timer, principal, request)
         request.notifyFinish().addBoth(visit.over)
-        self._console.dispatcher.dispatch(visit, Question("GetStatement", None, Json("null"), data, None))
+        self._dispatcher.dispatch(visit, Question("GetStatement", None, Json("null"), data, None))
         return NOT_DONE_YET
 
 
@@ -242,87 +227,8 @@ class _Visit:
         self.turns.close()
 
 
-class _Form(_Room):
-    """What a form is sent to."""
-
-    methods = (b"GET", b"POST")
-
-    def answer(self, request: Request) -> bytes:
-        if request.method != b"POST":
-            # Somebody has typed the address, or loads the page again: the form is at /.
-            return _onward(request)
-        if not isOurs(request):
-            return said(request, 403, "This form was not sent by a page of the console.")
-        return self.take(request)
-
-    def take(self, request: Request) -> bytes:
-        """Do what the form says."""
-        raise NotImplementedError
-
-
-class _Login(_Form):
-    """A token comes in, a badge goes out."""
-
-    def take(self, request: Request) -> bytes:
-        token = tokenIn(request)
-        if token is None:
-            return _shown(request, 400, _form("Paste a token: what `scalemgr token` prints, and nothing else."))
-        try:
-            badge = self._console.entry.enter(token, hostOf(request.getClientAddress()))
-        except PermissionDenied as e:
-            return _shown(request, 401, _form(f"Not accepted: {e.message}."))
-        except NotNow as e:
-            request.setHeader(b"retry-after", b"%d" % ceil(e.seconds))
-            return _shown(request, 429, _form(f"Not looked at: {e}."))
-        return _changed(request, badge, int(BADGE_S_MAX))
-
-
-class _Logout(_Form):
-    """The badge goes back."""
-
-    def take(self, request: Request) -> bytes:
-        badge = request.getCookie(COOKIE)
-        if badge is not None:
-            self._console.badges.takeBack(badge.decode("latin-1"))
-        return _changed(request, "", 0)
-
-
 def _denied(why: str) -> dict[str, Any]:
     return PermissionDenied(why).data()
-
-
-def _changed(request: Request, badge: str, seconds: int) -> bytes:
-    """From now on the browser has this badge; on to the page."""
-    request.addCookie(
-        COOKIE,
-        badge,
-        path=b"/",
-        max_age=b"%d" % seconds,
-        secure=bool(request.isSecure()),
-        httpOnly=True,
-        sameSite=b"strict",
-    )
-    return _onward(request)
-
-
-def _onward(request: Request) -> bytes:
-    request.setHeader(b"location", b"/")
-    return said(request, 303, "Go on at /.")
-
-
-def _file(name: str) -> bytes:
-    return files(__package__).joinpath("pages", name).read_bytes()
-
-
-def _form(why: str) -> bytes:
-    """The page with the form, and what was wrong with what was sent before."""
-    return _file("login.html").replace(b"<!-- why -->", escape(why).encode("utf-8"))
-
-
-def _shown(request: Request, status: int, page: bytes) -> bytes:
-    request.setResponseCode(status)
-    request.setHeader(b"content-type", b"text/html; charset=utf-8")
-    return page
 
 
 def _argument(request: Request, name: bytes) -> str:

@@ -15,18 +15,16 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
-from urllib.parse import parse_qs, urlsplit
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.web.server import Request
 
 from ..commands.base import STAFF
 from ..server.auth import Authenticator, Principal
 from ..server.factory import ManagerFactory
 from ..wire.errors import PermissionDenied, TokenRefused
 
-__all__ = ["BADGE_S_MAX", "Badges", "Entry", "NotNow", "isOurs", "tokenIn"]
+__all__ = ["BADGE_S_MAX", "Badges", "Entry", "NotNow"]
 
 #: How long a badge is good, in seconds, if its token is.
 BADGE_S_MAX = 12 * 3600.0
@@ -36,8 +34,6 @@ BADGES_MAX = 1000
 ADDRESSES_MAX = 10_000
 #: For how long, in seconds: so long is one not listened to.
 FORGIVEN_AFTER_S = 60.0
-#: The longest form that is read; a token is shorter.
-FORM_BYTES_MAX = 16 * 1024
 
 
 class NotNow(Exception):
@@ -174,26 +170,3 @@ def _source(address: str) -> str:
     except ValueError:
         return address
     return ip.exploded[:19] if isinstance(ip, IPv6Address) else address
-
-
-def isOurs(request: Request) -> bool:
-    """Does a form come from a page of ours? Every browser says where one comes from."""
-    origin, host = request.getHeader(b"origin"), request.getHeader(b"host")
-    try:
-        return host is not None and urlsplit(origin or b"").netloc.lower() == host.lower() != b""
-    except ValueError:
-        return False
-
-
-def tokenIn(request: Request) -> str | None:
-    """The token in a form; of what is in the address, nothing is. C{None} if there is none to be used."""
-    assert request.content is not None
-    request.content.seek(0)
-    form = request.content.read(FORM_BYTES_MAX + 1)
-    if len(form) > FORM_BYTES_MAX:
-        return None
-    try:
-        fields = parse_qs(form.decode("ascii"), strict_parsing=True, max_num_fields=4)
-    except ValueError:
-        return None
-    return fields.get("token", [""])[0].strip() or None

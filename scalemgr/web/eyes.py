@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from .console import Console
+from .console import furnish
 from .entry import Badges, Entry
 from .guard import Guard
 from .health import Health
@@ -33,11 +33,11 @@ class Eyes:
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
         badges = Badges(seen.house.clock, seen.auth)
-        self.guard = Guard(seen.auth, badges)
+        self.guard = Guard(seen.auth, seen.factory.sparing, badges)
         self.health = Health(seen)
         self.history = History(seen.house.clock, seen.timer, self._now)
         self.status = Status(seen, self.health, self.history)
-        self.metrics = Metrics(seen)
+        self.metrics = Metrics(seen, self.health)
         front = Front()
         front.putChild(b"livez", Live())
         front.putChild(b"readyz", Ready(self.health, self.guard))
@@ -45,7 +45,7 @@ class Eyes:
         front.putChild(b"status", StatusPage(self.status, self.guard))
         self._listeners = Listeners(seen.timer, seen.house.events, self.guard, self.status, self.history)
         entry = Entry(seen.timer, seen.auth, badges, seen.factory)
-        Console(seen.timer, seen.dispatcher, self.guard, self._listeners, badges, entry).putInto(front)
+        furnish(front, self.guard, self._listeners, entry, badges, seen.timer, seen.dispatcher)
         self.site = WebSite(front, self.guard, seen.timer, seen.factory.gate)
 
     def start(self) -> None:

@@ -9,7 +9,8 @@ On other addresses C{/livez} and C{/readyz} are open to all. The rest needs a to
 C{Authorization: Bearer ...}; or the cookie that the console gives to who has shown one. What is about the house as a
 whole (C{/metrics}, C{/status}) is for one of the staff whose group mask covers everything.
 
-No token is ever said again: not in an answer, not in a log.
+Whoever shows a token that is not believed is told that and no more; why it was not is for the log, sparingly. No token
+is ever said again, there or here.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Protocol
 
+from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 
 from ..commands.base import FLAGS, STAFF
 from ..finance.masks import EVERYTHING
 from ..server.auth import Authenticator, Principal
+from ..server.gate import hostOf
+from ..server.sparing import Sparing
 from ..wire.codes import SessionType
-from ..wire.errors import PermissionDenied
+from ..wire.errors import TokenRefused
 
 __all__ = ["COOKIE", "OPERATOR", "Guard", "ICookies"]
 
@@ -53,12 +57,16 @@ class Guard:
     """
     Tells who a request is from.
 
+    @param sparing: for what strangers do.
     @param cookies: C{None}: there are none.
     @ivar isLocal: can only this machine get here?
     """
 
-    def __init__(self, auth: Authenticator, cookies: ICookies | None = None) -> None:
+    _log = Logger()
+
+    def __init__(self, auth: Authenticator, sparing: Sparing, cookies: ICookies | None = None) -> None:
         self._auth = auth
+        self._sparing = sparing
         self._cookies = cookies
         self.isLocal = False
 
@@ -70,11 +78,12 @@ class Guard:
         """
         shown = request.requestHeaders.getRawHeaders(b"authorization")
         if shown:
-            return self._bearer(shown[0])
+            return self._bearer(shown[0], request)
         cookie = request.getCookie(COOKIE)
         if cookie is not None and self._cookies is not None:
             principal = self._cookies.principal(cookie.decode("ascii", "replace"))
-            if principal is not None:
+            # Who was believed when he got it may not be any more.
+            if principal is not None and self._auth.isBelieved(principal):
                 return principal
         return OPERATOR if self.isLocal and not _isForwarded(request) else None
 
@@ -88,12 +97,16 @@ class Guard:
         # Every browser names one.
         return not self.isLocal or not hosts or _isOurs(hosts[0].decode("latin-1"))
 
-    def _bearer(self, shown: bytes) -> Principal | None:
+    def _bearer(self, shown: bytes, request: IRequest) -> Principal | None:
         if not shown.lower().startswith(_BEARER):
             return None
         try:
-            return self._auth.principal(shown[len(_BEARER) :].strip().decode("ascii"))
-        except (PermissionDenied, UnicodeDecodeError):
+            return self._auth.principal(shown[len(_BEARER) :].strip().decode("latin-1"))
+        except TokenRefused as e:
+            more = self._sparing.more()
+            if more is not None:
+                peer = hostOf(request.getClientAddress())
+                self._log.info("the site refused a token from {peer}: {why}{more}", peer=peer, why=e.why, more=more)
             return None
 
 

@@ -52,7 +52,7 @@ class Health:
 
     def _draining(self) -> Check:
         stopping = self._seen.dispatcher.stopping
-        return Check("draining", not stopping, "it stops, and takes no new work" if stopping else "it takes work")
+        return Check("work", not stopping, "it stops, and takes no new work" if stopping else "it is taken")
 
     def _ledger(self) -> Check:
         why = self._trouble()

@@ -118,6 +118,18 @@ def test_nobodyThere(said: Say) -> None:
     assert said("status", "--web", "file:///etc/passwd")[0] == 2
 
 
+def test_waited(said: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --wait it is asked until it is ready; whoever never is is told as he is, and who is not there as ever."""
+    with site(json.dumps({**READY, "ready": False}).encode()) as (url, asked):
+        status, out, _ = said("status", "--web", url, "--wait", "--timeout", "0.5")
+        assert (status, json.loads(out)["ready"]) == (1, False)
+        assert len(asked) > 1
+    assert said("status", "--web", "http://127.0.0.1:1", "--wait", "--timeout", "0.3")[0] == 4
+    answers = iter([{**READY, "ready": False}, READY])
+    monkeypatch.setattr("scalemgr.cli.status._fetch", lambda options: next(answers))
+    assert said("status", "--wait")[0] == 0
+
+
 def test_ofADaemon(said: Say, server: str) -> None:
     """A real daemon's site says what is asked of it: no line is without its value."""
     status, out, _ = said("status", "--text")

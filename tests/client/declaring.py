@@ -70,17 +70,16 @@ def _method(command: Command) -> str:
 
 
 def text() -> str:
-    """What the file is to be."""
+    """What the file is to be, but for its layout."""
     offered = {name: command for name, command in COMMANDS.items() if name not in CHOOSING}
     answers = sorted({c.about.answer.__name__ for c in offered.values() if c.about.answer is not None}, key=str.lower)
     parts = [HEAD.replace("@ANSWERS@", "\n    ".join(f"{answer}," for answer in answers))]
     for name, command in offered.items():
         part = _method(command) if name == command.name else f"{name} = {command.name}\n"
         parts.append(textwrap.indent(part, "    "))
-    ruff = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(FILE), "-"]
-    made = subprocess.run(ruff, input="\n".join(parts), capture_output=True, text=True, check=True, cwd=FILE.parent)
-    return made.stdout
+    return "\n".join(parts)
 
 
 if __name__ == "__main__":
     FILE.write_text(text(), "utf-8")
+    subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", str(FILE)], check=True)

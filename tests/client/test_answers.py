@@ -16,7 +16,7 @@ from scalemgr.client.errors import (
     Unanswered,
     Unreachable,
 )
-from scalemgr.client.requests import RequestSettings
+from scalemgr.client.patience import RequestSettings
 from scalemgr.client.session import Reply
 from scalemgr.wire.codes import RetCode
 
@@ -71,6 +71,17 @@ def test_questionsHaveNone() -> None:
     wire = connected()
     wire.ask(command="GetAccountByLogin", data={"login": 1001})
     assert "idempotency_key" not in wire.request()["data"]
+
+
+def test_aboutAKey() -> None:
+    """To ask how far a request is, is a question: its key is that request's, and none is made for it."""
+    wire = connected()
+    wire.ask("a", "GetRequest", {"extID": "7"})
+    wire.ask("b", "GetRequest", {"idempotency_key": "k"})
+    assert [request["data"] for request in wire.requests()] == [{"extID": "7"}, {"idempotency_key": "k"}]
+    wire.lose()
+    wire.advance(60)
+    assert isinstance(wire.told["a"], Unreachable)
 
 
 @pytest.mark.parametrize("how", ["argument", "data"])

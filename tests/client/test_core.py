@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scalemgr.client.errors import OutcomeUnknown, Refused
-from scalemgr.client.requests import backoffS
+from scalemgr.client.patience import backoffS
 from scalemgr.client.session import ClientSession, Event, Reply, WireError
 
 from .wires import Wire

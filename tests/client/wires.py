@@ -6,11 +6,11 @@ import json
 from random import Random
 from typing import Any
 
-from scalemgr.client.asking import Asked
+from scalemgr.client.asking import Asked, Told
 from scalemgr.client.core import Core
 from scalemgr.client.errors import ClientError
 from scalemgr.client.following import EVENTS, Follower
-from scalemgr.client.requests import RequestSettings, Told
+from scalemgr.client.patience import RequestSettings
 from scalemgr.client.session import Event, Reply
 
 from ..helpers import Daemon, Session, token

@@ -54,7 +54,7 @@ class Service:
                 os.dup2(copy, 3 + n)
                 os.close(copy)
 
-        words = ("-c", _HAND_OVER, str(len(self._doors)), *TWISTD, "scalemgr", "--demo", *arguments)
+        words = ("-c", _HAND_OVER, str(len(self._doors)), *TWISTD, "scalemgr", "--demo", "--web", "", *arguments)
         return subprocess.Popen(
             [sys.executable, *words],
             cwd=self._folder,
@@ -169,12 +169,15 @@ def test_aRestartRefusesNoConnection(tmp_path: Path, service: Callable[..., Serv
 
 
 def test_systemdIsTold(service: Callable[..., Service]) -> None:
-    """It is told when the daemon serves, that it lives, and when it stops: each with a word for people."""
+    """It is told when the daemon serves, that it lives, when it reads its configuration again, and when it stops."""
     where = door()
     under = service(where)
     with under.running("--listen", f"tcp:{where.getsockname()[1]}:interface=127.0.0.1") as process:
         for _ in range(3):
             under.hear("WATCHDOG=1")
+        process.send_signal(signal.SIGHUP)
+        under.hear("RELOADING=1")
+        under.hear("READY=1")
         process.send_signal(signal.SIGTERM)
         under.hear("STOPPING=1")
 

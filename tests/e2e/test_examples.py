@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,3 +34,21 @@ def test_backOffice(tmp_path: Path) -> None:
         assert again.stdout.splitlines()[10:] == lines[10:]
     audit = verify(tmp_path / "ledger")
     assert audit.differences == []
+
+
+def test_deposit(tmp_path: Path) -> None:
+    """The ten lines that a newcomer writes book a deposit once, however often they are run."""
+    script = (ROOT / "examples" / "deposit.py").read_text()
+    assert len([line for line in script.splitlines()[1:] if line.strip()]) <= 10
+    command = [sys.executable, "-W", "error", str(ROOT / "examples" / "deposit.py")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with daemon(tmp_path, "--demo", "--listen", LOOPBACK) as (_, port):
+        address = f"tcp:127.0.0.1:{port}"
+        said = [
+            subprocess.run(
+                [*command, address], capture_output=True, text=True, env=environment, timeout=60, check=False
+            )
+            for _ in range(2)
+        ]
+        assert [(run.returncode, run.stderr) for run in said] == [(0, ""), (0, "")]
+        assert said[0].stdout == said[1].stdout == "booked: order 1, 250.00\n"

@@ -8,6 +8,7 @@ import re
 import resource
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,9 @@ import pytest
 from twisted.internet.address import IPv4Address
 
 from scalemgr.service import ManagerService
+from scalemgr.web.site import CONNECTIONS_MAX
 
+from ..certificates import Authority
 from ..web.house import Samples, samples
 from .daemons import LOOPBACK, TWIST, DaemonProcess, daemon, deposit
 
@@ -150,6 +153,48 @@ def test_takenPort(tmp_path: Path) -> None:
         said = refused.end(0)
     assert refused.process.returncode == 1
     assert f"scalemgr: cannot listen on '{endpoint}'" in said
+    assert "Traceback" not in said
+
+
+def test_siteBehindTls(tmp_path: Path) -> None:
+    """The site speaks TLS as the doors do, and tells when the certificate ends; there, too, one connection too many is
+    closed, and nothing is made of it."""
+    authority = Authority()
+    file = authority.server(days=(-1.0, 10.0)).write(tmp_path / "server.pem")
+    endpoint = f"ssl:0:interface=127.0.0.1:privateKey={file}:certKey={file}"
+    context = ssl.create_default_context(cadata=authority.own.pem().decode())
+    with daemon(tmp_path, "--demo", "--listen", LOOPBACK, "--web", endpoint) as (running, _):
+        found = re.search(r"console at https://127\.0\.0\.1:(\d+)/", running.said)
+        assert found is not None
+        port = int(found.group(1))
+
+        def secure() -> dict[str, Any]:
+            connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=context)
+            connection.request("GET", "/status")
+            answer = connection.getresponse()
+            status: dict[str, Any] = json.loads(answer.read())
+            connection.close()
+            return status
+
+        status = secure()
+        assert 9 * 86400 < status["certificate_expires"] - status["now"] < 10 * 86400
+        idle = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(CONNECTIONS_MAX)]
+        with socket.create_connection(("127.0.0.1", port), 10) as more:
+            try:
+                assert more.recv(1) == b""
+            except ConnectionResetError:
+                pass
+        for peer in idle:
+            peer.close()
+
+        def again() -> bool:
+            try:
+                return secure()["ready"] is True
+            except OSError:
+                return False
+
+        assert eventually(again)
+        said = running.end()
     assert "Traceback" not in said
 
 

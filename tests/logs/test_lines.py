@@ -116,9 +116,17 @@ def test_failure() -> None:
     assert read["failure"].startswith("Traceback (most recent call last):\n")
     first, *rest = asText(event).splitlines()
     assert first == "2025-11-22 18:40:00.250Z critical it failed"
-    assert rest[0] == "    Traceback (most recent call last):"
-    assert all(line.startswith("    ") and line.isprintable() for line in rest)
-    assert "    2025-11-22 forged\\x1b[1m" in rest
+    assert rest[0] == "\tTraceback (most recent call last):"
+    assert all(line.startswith("\t") and line[1:].isprintable() for line in rest)
+    assert "\t2025-11-22 forged\\x1b[1m" in rest
+
+
+def test_failureOfAnotherProcess() -> None:
+    """What another process says of its failure stands where that of this one would."""
+    event = emitted("it failed", log_traceback="Traceback\n  here\nKeyError: 'k'\n")
+    assert json.loads(asJson(event))["failure"] == "Traceback\n  here\nKeyError: 'k'\n"
+    assert asText(event).splitlines()[1:] == ["\tTraceback", "\t  here", "\tKeyError: 'k'"]
+    assert "failure" not in json.loads(asJson(emitted("fine", log_traceback=None)))
 
 
 def test_failureWithoutWords() -> None:

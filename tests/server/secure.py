@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,18 @@ class SecureSession:
     @ivar failed: what its own TLS says went wrong.
     @ivar heard: bytes that came, as they were on the wire, since the handshake began.
     @param session: an earlier one, to be resumed.
+    @param garble: what becomes of bytes on their way to the daemon.
     """
 
     def __init__(
-        self, daemon: Daemon, door: Speaker, context: ssl.SSLContext, session: ssl.SSLSession | None = None
+        self,
+        daemon: Daemon,
+        door: Speaker,
+        context: ssl.SSLContext,
+        session: ssl.SSLSession | None = None,
+        garble: Callable[[bytes], bytes] = bytes,
     ) -> None:
+        self._garble = garble
         self._daemon = daemon
         self.wire = Wire()
         self.wrapper = door.wrap(daemon.clock, daemon.factory).buildProtocol(None)
@@ -96,7 +104,7 @@ class SecureSession:
         elif self._going and not self._lost and self.wire.producerState == "producing":
             going, self._going = self._going, b""
             self.said += going
-            self.wrapper.dataReceived(going)
+            self.wrapper.dataReceived(self._garble(going))
             return True
         return bool(came)
 

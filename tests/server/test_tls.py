@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from random import Random
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from scalemgr.server.tls import Terms
+from scalemgr.server.tls import Files, Terms, load
 
 from ..certificates import Authority, clientContext
-from ..helpers import token
+from ..helpers import LIMITS, token
 from .secure import AUTHORITY, Doorway, SecureSession, speaker
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -133,6 +134,8 @@ def test_optional(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:.*TLSv1.*deprecated:DeprecationWarning")
 def test_oldVersions(doorway: Doorway, tmp_path: Path, version: ssl.TLSVersion) -> None:
     """TLS 1.0 and 1.1 are refused, also to who has a good certificate."""
+    if not getattr(ssl, f"HAS_{version.name}"):
+        pytest.skip(f"this Python's OpenSSL cannot offer {version.name}")
     file = AUTHORITY.client().write(tmp_path / "client.pem")
     # OpenSSL's own level of security, and the ciphers, would refuse them, too: here nothing but the version does.
     doorway.door.loaded.context.set_cipher_list(b"ALL:@SECLEVEL=0")
@@ -173,6 +176,37 @@ def test_clientThatDoesNotBelieveUs(doorway: Doorway, tmp_path: Path) -> None:
     assert "CERTIFICATE_VERIFY_FAILED" in session.failed
     assertNothingHeard(doorway, session)
     assert doorway.said[0].endswith("the client does not know the authority of this server's certificate")
+
+
+def test_clientThatFindsUsExpired(doorway: Doorway, tmp_path: Path) -> None:
+    """So is it of one that has expired, which the operator has been warned of."""
+    file = AUTHORITY.server(days=OLD).write(tmp_path / "old.pem")
+    loaded = load(Files(file, file), doorway.terms, doorway.daemon.clock.seconds())
+    assert "has expired" in loaded.warnings[0]
+    doorway.door.loaded = loaded
+    assertNothingHeard(doorway, doorway.connect(doorway.context(AUTHORITY.client())))
+    assert doorway.said[0].endswith("the client finds that this server's certificate has expired")
+
+
+def test_garbledHandshakes(doorway: Doorway) -> None:
+    """Whatever is wrong with what a peer sends in its handshake, it is let go of, and no failure of ours is logged."""
+    chance = Random(1)
+    context = doorway.context(AUTHORITY.client())
+
+    def garble(data: bytes) -> bytes:
+        garbled = bytearray(data)
+        for place in chance.sample(range(len(data)), chance.randint(1, 3)):
+            garbled[place] ^= chance.randrange(1, 256)
+        return bytes(garbled)
+
+    for _ in range(300):
+        session = SecureSession(doorway.daemon, doorway.door, context, garble=garble).pump()
+        if not session.isLost:
+            # It waits for more.
+            doorway.daemon.clock.advance(LIMITS.authSeconds)
+            session.pump()
+        assert session.lines() == []
+    assert doorway.daemon.factory.sessions() == 0
 
 
 def test_scannersDoNotFloodTheLog(doorway: Doorway) -> None:

@@ -55,8 +55,9 @@ class Visitor:
     """A connection to the site."""
 
     def __init__(self, house: Windowed, peer: str = "127.0.0.1") -> None:
-        self.channel = house.eyes.site.buildProtocol(IPv4Address("TCP", peer, 40_000))
-        self.transport = StringTransport()
+        address = IPv4Address("TCP", peer, 40_000)
+        self.channel = house.eyes.site.buildProtocol(address)
+        self.transport = StringTransport(peerAddress=address)
         self.channel.makeConnection(self.transport)
 
     def say(self, data: bytes) -> None:

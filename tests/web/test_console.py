@@ -167,13 +167,16 @@ def test_statementsAreByWhatOneMaySee(house: Windowed) -> None:
 
 
 def test_statementThatNobodyWaitsFor(house: Windowed) -> None:
-    """A browser that goes before its statement is made takes the question with it."""
+    """A browser that goes before its statement is made takes the question with it: the ledger is told to let it be."""
+    asked: list[bool] = []
+    house.daemon.ledger.statement = lambda *of: asked.append(of[-1].isOver)  # type: ignore[method-assign]
     house.daemon.queryThread.held = True
     visitor = Visitor(house)
     visitor.say(b"GET /statement?login=1001 HTTP/1.1\r\nHost: localhost\r\n\r\n")
     visitor.lose()
     house.daemon.queryThread.release()
     house.daemon.settle()
+    assert asked == [True]
     assert visitor.answers() == []
 
 

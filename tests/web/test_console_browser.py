@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from resource import RLIMIT_FSIZE, prlimit
 
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
@@ -199,6 +200,29 @@ def test_lostAndFound(tmp_path: Path, chromium: Chrome, plugins: Path) -> None:
         chromium.get("about:blank")
     # That nobody was there, the browser has written down; and nothing else.
     assert all("net::ERR_" in line["message"] for line in chromium.get_log("browser"))
+
+
+def test_ledgerStuck(tmp_path: Path, chromium: Chrome) -> None:
+    """While the ledger cannot be written the page says so, and why; with room again all is well again, by itself."""
+    arguments = ("--demo", "--ledger", "sqlite:ledger", "--listen", LOOPBACK, "--web", LOOPBACK)
+    resize(chromium, 1280, 800)
+    with daemon(tmp_path, *arguments) as (running, port), Office(port) as office:
+        chromium.get(f"http://127.0.0.1:{site(running)}/")
+        live(chromium)
+        pid = running.process.pid
+        hard = prlimit(pid, RLIMIT_FSIZE)[1]
+        prlimit(pid, RLIMIT_FSIZE, (4096, hard))
+        answer = office.answer(office.tell("BalanceInSync", login=1001, amount=1, comment="during"))
+        assert answer["status"] == 500
+        shows(chromium, "#state", "Ledger stuck")
+        shows(chromium, "#trouble", "Ledger: the last commit failed:")
+        shows(chromium, "#tile-commit .more", "the latest one failed")
+        assert "Ledger stuck" in chromium.title
+        prlimit(pid, RLIMIT_FSIZE, (hard, hard))
+        live(chromium)
+        assert text(chromium, "#trouble") == ""
+        assert chromium.get_log("browser") == []
+        chromium.get("about:blank")
 
 
 def test_signIn(tmp_path: Path, chromium: Chrome) -> None:

@@ -8,7 +8,8 @@ import pytest
 from twisted.logger import LogEvent
 
 from scalemgr.finance.records import BROADCAST
-from scalemgr.web.stream import EVENTS_A_TICK, LISTENERS_MAX, LOOK_BACK, ROWS, TICK_S, UNREAD_S_MAX, Wanted
+from scalemgr.web.listener import EVENTS_A_TICK, LOOK_BACK, ROWS, UNREAD_S_MAX, Wanted
+from scalemgr.web.stream import LISTENERS_MAX, TICK_S
 
 from ..helpers import booked, token
 from .consoles import Listening, Message
@@ -83,6 +84,7 @@ def test_statusOnceASecond(house: Windowed) -> None:
     assert [bool(message.data["rows"]["hour"]) for message in told].count(True) == 1
     page.lose()
     assert len(house.clock.getDelayedCalls()) == before
+    assert not house.daemon.events._readers
 
 
 def test_filter(house: Windowed) -> None:
@@ -225,7 +227,7 @@ def test_tooLongIsCounted(house: Windowed, monkeypatch: pytest.MonkeyPatch) -> N
     """An event that is too long for a page is counted, and not sent; nor is it when a page looks back."""
     page = Listening(house)
     page.heard()
-    monkeypatch.setattr("scalemgr.web.stream.LINE_BYTES_MAX", 240)
+    monkeypatch.setattr("scalemgr.web.listener.LINE_BYTES_MAX", 240)
     session = house.daemon.staff()
     booked(house.daemon, session, comment="x" * 200)
     assert page.entries() == [7]
@@ -252,6 +254,20 @@ def test_whoDoesNotReadGetsANumber(house: Windowed) -> None:
     assert more.data == {"count": 200 - EVENTS_A_TICK}
     assert [message.data["seq"] for message in entries] == list(range(206 - EVENTS_A_TICK, 206))
     assert status.event == "status"
+    page.lose()
+
+
+def test_nothingOvertakes(house: Windowed) -> None:
+    """What comes when a browser reads again is sent after what had to wait, even if that is not sent yet."""
+    page = Listening(house)
+    page.heard()
+    producer = page.visitor.transport.producer
+    producer.pauseProducing()
+    deposits(house, 2)
+    producer.resumeProducing()
+    deposits(house, 2)
+    house.clock.advance(TICK_S)
+    assert page.entries() == list(range(6, 14))
     page.lose()
 
 

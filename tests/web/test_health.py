@@ -21,7 +21,7 @@ def wrong(house: Windowed) -> dict[str, str]:
     assert told.headers["content-type"] == "application/json"
     assert house.ask("/readyz", headers={"Accept": "application/json"}).json == told.json
     checks = told.json["checks"]
-    assert [check["name"] for check in checks] == ["draining", "ledger", "views", "certificate"]
+    assert [check["name"] for check in checks] == ["work", "ledger", "views", "certificate"]
     lines = [f"{'ok ' if check['ok'] else 'NOT'} {check['name']}: {check['why']}" for check in checks]
     found = {check["name"]: check["why"] for check in checks if not check["ok"]}
     assert answer.text.splitlines() == ["not ready" if found else "ready", *lines]
@@ -29,6 +29,8 @@ def wrong(house: Windowed) -> dict[str, str]:
     assert told.json["ready"] == (not found)
     status = house.ask("/status").json
     assert (status["ready"], status["checks"]) == (told.json["ready"], checks)
+    metrics = house.metrics()
+    assert [metrics["scalemgr_ready", (check["name"],)] for check in checks] == [check["ok"] for check in checks]
     assert house.ask("/livez").text == "ok\n"
     return found
 
@@ -161,7 +163,7 @@ def test_draining() -> None:
     """A daemon that stops is not ready, and still tells how it is."""
     house = Windowed()
     house.daemon.dispatcher.stopping = True
-    assert wrong(house) == {"draining": "it stops, and takes no new work"}
+    assert wrong(house) == {"work": "it stops, and takes no new work"}
     assert house.metrics()["scalemgr_draining", ()] == 1
     assert house.ask("/status").json["draining"] is True
     house.close()

@@ -1,96 +1,13 @@
 // The tiles: a number that is big, what it means, and how it was in the last hour.
 
+import { Spark } from "./spark.js";
 import { $, bytes, clock, count, figure, inBytes, lasting, make, say, tone } from "./words.js";
 
-const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 300, HEIGHT = 40;
-const HOUR_S = 3600, SHORTEST_S = 60, EVERY_S = 1;
+const HOUR_S = 3600;
+const SHORTEST_S = 60;
+const EVERY_S = 1;
 // So many rows of the hour are fewer than ten minutes.
 const YOUNG = 60;
-
-const draw = (tag, attributes, ...children) => {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-};
-
-// One line over the last hour, or as much of it as there has been.
-class Spark {
-  // title: what it is, in words; peak: the same on the picture, in short.
-  constructor(title, column, unit, peak = "peak") {
-    this.title = title;
-    this.column = column;
-    this.unit = unit;
-    this.peak = peak;
-    this.area = draw("path", { class: "area" });
-    this.stroke = draw("path", { class: "stroke" });
-    this.here = draw("path", { class: "here" });
-    this.svg = draw("svg", {
-      class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img",
-    }, this.area, this.stroke, this.here);
-    this.from = make("span");
-    this.most = make("span");
-    this.node = make("div", { class: "picture" }, make("div", { class: "scale", "aria-hidden": "true" }, this.from, this.most),
-      this.svg);
-    this.points = [];
-    this.pointed = null;
-    this.svg.addEventListener("pointermove", (event) => this.point(event));
-    this.svg.addEventListener("pointerleave", () => this.point(null));
-  }
-
-  show(rows, index, start, end) {
-    const at = index[this.column], time = index.time;
-    const known = rows.filter((row) => row[at] !== null);
-    const most = known.reduce((high, row) => Math.max(high, row[at]), 0);
-    const least = this.column === "seq" && known.length ? known[0][at] : 0;
-    const x = (row) => (WIDTH * (row[time] - start)) / (end - start);
-    const y = (row) => HEIGHT - 1 - ((HEIGHT - 4) * (row[at] - least)) / Math.max(most - least, 1e-9);
-    // Where there was nothing to measure, there is no line.
-    let line = "", area = "", begun = null, last = null;
-    const close = () => {
-      if (begun !== null) area += `L${last} ${HEIGHT}L${begun} ${HEIGHT}Z`;
-      begun = null;
-    };
-    for (const row of rows) {
-      if (row[at] === null) {
-        close();
-        continue;
-      }
-      const spot = `${x(row).toFixed(1)} ${y(row).toFixed(1)}`;
-      last = x(row).toFixed(1);
-      line += begun === null ? `M${spot}h0.01` : `L${spot}`;
-      area += begun === null ? `M${spot}` : `L${spot}`;
-      begun ??= last;
-    }
-    close();
-    this.stroke.setAttribute("d", line);
-    this.area.setAttribute("d", area);
-    this.points = known.map((row) => [x(row), row[time], row[at]]);
-    const latest = known.length ? known[known.length - 1][at] : null;
-    const words = `${this.title}, in the last ${lasting(end - start)}: `
-      + (known.length ? `now ${figure(latest)}${this.unit}, at most ${figure(most)}${this.unit}` : "nothing to show");
-    if (this.svg.getAttribute("aria-label") !== words) this.svg.setAttribute("aria-label", words);
-    this.ends = [`${lasting(end - start)} ago`, known.length ? `${this.peak} ${figure(most)}${this.unit}` : ""];
-    this.scale();
-  }
-
-  point(event) {
-    const box = this.svg.getBoundingClientRect();
-    const x = event === null ? null : (WIDTH * (event.clientX - box.left)) / box.width;
-    this.pointed = x === null || !this.points.length ? null
-      : this.points.reduce((best, spot) => (Math.abs(spot[0] - x) < Math.abs(best[0] - x) ? spot : best));
-    this.scale();
-  }
-
-  scale() {
-    const spot = this.pointed;
-    this.here.setAttribute("d", spot ? `M${spot[0].toFixed(1)} 0V${HEIGHT}` : "");
-    const [from, most] = spot ? [clock(spot[1]), `${figure(spot[2])}${this.unit}`] : (this.ends ?? ["", ""]);
-    say(this.from, from);
-    say(this.most, most);
-  }
-}
 
 class Tile {
   constructor(id, title, spark = null) {
@@ -98,9 +15,13 @@ class Tile {
     this.unit = make("span", { class: "unit" });
     this.more = make("p", { class: "more" });
     this.spark = spark;
-    this.node = make("article", { class: "tile", id: `tile-${id}`, "aria-labelledby": `tile-${id}-title` },
+    this.node = make(
+      "article",
+      { class: "tile", id: `tile-${id}`, "aria-labelledby": `tile-${id}-title` },
       make("h2", { id: `tile-${id}-title` }, title),
-      make("p", { class: "value" }, this.value, " ", this.unit), this.more);
+      make("p", { class: "value" }, this.value, " ", this.unit),
+      this.more,
+    );
     this.node.append(spark ? spark.node : make("div", { class: "picture bare" }));
     $("tiles").append(this.node);
   }
@@ -119,7 +40,11 @@ export class Numbers {
   constructor() {
     this.tiles = {
       rate: new Tile("rate", "Answers", spark("Answers a second", "answers", "/s")),
-      latency: new Tile("latency", "Latency, p99", spark("The time that 99 of 100 answers do not exceed", "p99_ms", " ms")),
+      latency: new Tile(
+        "latency",
+        "Latency, p99",
+        spark("The time that 99 of 100 answers do not exceed", "p99_ms", " ms"),
+      ),
       waiters: new Tile("waiters", "Waiting for an event", spark("Requests that wait", "waiters", "")),
       timeouts: new Tile("timeouts", "Time-outs, last hour", spark("Time-outs a second", "timeouts", "/s")),
       head: new Tile("head", "Head of the log", spark("Entries booked a second", "booked", "/s", "booked, peak")),
@@ -127,7 +52,11 @@ export class Numbers {
       sessions: new Tile("sessions", "Sessions", spark("Sessions", "sessions", "")),
       ledger: new Tile("ledger", "Ledger"),
     };
-    this.meter = make("meter", { min: 0, max: 1, "aria-label": "Part of the ledger's and the free space that is free" });
+    this.meter = make("meter", {
+      min: 0,
+      max: 1,
+      "aria-label": "Part of the ledger's and the free space that is free",
+    });
     this.tiles.ledger.node.querySelector(".picture").append(this.meter);
     this.minute = [];
     this.hour = [];
@@ -183,28 +112,52 @@ export class Numbers {
     const { tiles } = this;
     const last = this.minute.length ? this.minute[this.minute.length - 1] : null;
     const { minute } = now.rates;
-    tiles.rate.show(last ? figure(last[this.index.answers]) : "–", "a second",
+    tiles.rate.show(
+      last ? figure(last[this.index.answers]) : "–",
+      "a second",
       minute ? `last minute ${figure(minute.answers)}/s · failed ${figure(minute.failed)}/s` : "no measurement yet",
-      minute?.failed ? "warn" : "good");
+      minute?.failed ? "warn" : "good",
+    );
     const p99 = minute?.p99_ms ?? null;
-    tiles.latency.show(figure(p99), p99 === null ? "" : "ms",
-      p99 === null ? "nothing was answered in the last minute" : `median ${figure(minute.p50_ms)} ms · last minute`, p99 > 1000 ? "warn" : "good");
+    tiles.latency.show(
+      figure(p99),
+      p99 === null ? "" : "ms",
+      p99 === null ? "nothing was answered in the last minute" : `median ${figure(minute.p50_ms)} ms · last minute`,
+      p99 > 1000 ? "warn" : "good",
+    );
     const { waiters } = now;
     const first = waiters.oldest[0];
-    tiles.waiters.show(count(waiters.count), "",
-      waiters.count ? `oldest ${lasting(waiters.oldest_s)}${first?.order ? `, order ${first.order}` : ""}` : "nobody waits",
-      waiters.oldest_s > 2 ? "warn" : "good");
+    tiles.waiters.show(
+      count(waiters.count),
+      "",
+      waiters.count
+        ? `oldest ${lasting(waiters.oldest_s)}${first?.order ? `, order ${first.order}` : ""}`
+        : "nobody waits",
+      waiters.oldest_s > 2 ? "warn" : "good",
+    );
     const late = this.total(this.index.timeouts);
     const { timeouts } = now.totals;
-    tiles.timeouts.show(count(late), "",
-      `since the start: ${count(timeouts.void)} void, ${count(timeouts.pending)} pending`, late ? "warn" : "good");
-    tiles.head.show(count(now.seq), "", now.views.behind ? `views are ${count(now.views.behind)} behind` : "views are up with it",
-      now.views.failing ? "bad" : "good");
+    tiles.timeouts.show(
+      count(late),
+      "",
+      `since the start: ${count(timeouts.void)} void, ${count(timeouts.pending)} pending` +
+        (timeouts.question ? `, ${count(timeouts.question)} of questions` : ""),
+      late ? "warn" : "good",
+    );
+    tiles.head.show(
+      count(now.seq),
+      "",
+      now.views.behind ? `views are ${count(now.views.behind)} behind` : "views are up with it",
+      now.views.failing ? "bad" : "good",
+    );
     this.commit(now);
     const { sessions, totals } = now;
     const refused = Object.values(totals.refused_connections).reduce((sum, one) => sum + one, 0);
-    tiles.sessions.show(count(sessions.count), "",
-      `${inBytes(sessions.unread_bytes)} unread · ${count(refused)} refused · ${count(totals.slow_readers)} cut off`);
+    tiles.sessions.show(
+      count(sessions.count),
+      "",
+      `${inBytes(sessions.unread_bytes)} unread · ${count(refused)} refused · ${count(totals.slow_readers)} cut off`,
+    );
     this.ledger(now.ledger);
   }
 
@@ -212,10 +165,15 @@ export class Numbers {
     const { commit } = now;
     const failing = commit.failing || commit.under_way_s > 5;
     const when = commit.last === null ? "–" : lasting(Math.max(0, now.now - commit.last));
-    const how = commit.under_way_s > 5 ? `at one for ${lasting(commit.under_way_s)}`
-      : commit.last === null ? "none since the start" : `took ${lasting(commit.seconds)}`;
-    this.tiles.commit.show(when, commit.last === null ? "" : "ago",
-      `${how} · ${count(now.queue)} queued · ${count(commit.failures)} failed`, failing ? "bad" : "good");
+    let how = commit.last === null ? "none since the start" : `took ${lasting(commit.seconds)}`;
+    if (commit.failing) how = "the latest one failed";
+    if (commit.under_way_s > 5) how = `at one for ${lasting(commit.under_way_s)}`;
+    this.tiles.commit.show(
+      when,
+      commit.last === null ? "" : "ago",
+      `${how} · ${count(now.queue)} queued · ${count(commit.failures)} failed`,
+      failing ? "bad" : "good",
+    );
   }
 
   ledger(ledger) {
@@ -223,8 +181,12 @@ export class Numbers {
     const [value, unit] = ledger.free_bytes === null ? ["in memory", ""] : bytes(size);
     const free = ledger.free_bytes === null ? "nothing of it stays" : `${inBytes(ledger.free_bytes)} free`;
     const little = ledger.free_bytes !== null && ledger.free_bytes < 1024 ** 3;
-    this.tiles.ledger.show(value, unit, ledger.folder ? `${free} · ${ledger.folder}` : free,
-      ledger.refusal ? "bad" : little ? "warn" : "good");
+    this.tiles.ledger.show(
+      value,
+      unit,
+      ledger.folder ? `${free} · ${ledger.folder}` : free,
+      ledger.refusal ? "bad" : little ? "warn" : "good",
+    );
     this.meter.hidden = ledger.free_bytes === null;
     if (ledger.free_bytes !== null) this.meter.value = ledger.free_bytes / (ledger.free_bytes + size || 1);
   }
@@ -244,14 +206,29 @@ export class Numbers {
       const key = Math.ceil(row[time] / 300);
       parts.set(key, [...(parts.get(key) ?? []), row]);
     }
-    const most = (rows, at) => rows.reduce((high, row) => (row[at] === null ? high : Math.max(high ?? 0, row[at])), null);
+    const most = (rows, at) =>
+      rows.reduce((high, row) => (row[at] === null ? high : Math.max(high ?? 0, row[at])), null);
     const mean = (rows, at) => rows.reduce((sum, row) => sum + row[at], 0) / rows.length;
     const lines = [...parts.values()].reverse().map((rows) => {
       const last = rows[rows.length - 1];
-      const values = [figure(mean(rows, answers)), figure(mean(rows, booked)), figure(most(rows, p50_ms)), figure(most(rows, p99_ms)),
-        count(most(rows, waiters)), count(this.total(timeouts, rows)), count(last[seq])];
-      return make("tr", null, make("td", null, clock(last[time])), ...values.map((value) => make("td", { class: "number" }, value)));
+      const values = [
+        figure(mean(rows, answers)),
+        figure(mean(rows, booked)),
+        figure(most(rows, p50_ms)),
+        figure(most(rows, p99_ms)),
+        count(most(rows, waiters)),
+        count(this.total(timeouts, rows)),
+        count(last[seq]),
+      ];
+      return make(
+        "tr",
+        null,
+        make("td", null, clock(last[time])),
+        ...values.map((value) => make("td", { class: "number" }, value)),
+      );
     });
-    $("hour").querySelector("tbody").replaceChildren(...lines);
+    $("hour")
+      .querySelector("tbody")
+      .replaceChildren(...lines);
   }
 }

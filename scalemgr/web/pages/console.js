@@ -10,7 +10,10 @@ const AGAIN_MS = 3000;
 
 const numbers = new Numbers();
 const statement = new Statement();
-const events = new Events((filter) => listen(filter), (login) => statement.of(login));
+const events = new Events(
+  (filter) => listen(filter),
+  (login) => statement.of(login),
+);
 
 let source = null;
 // The last entry that we know of, by the browser's memory or ours.
@@ -32,12 +35,13 @@ function connect(filter = events.filter) {
   const query = new URLSearchParams(Object.entries({ ...filter, after: seen }).filter(([, value]) => value));
   const opened = new EventSource(`/stream?${query}`);
   source = opened;
-  const hear = (name, act) => opened.addEventListener(name, (event) => {
-    if (opened !== source) return;
-    if (event.lastEventId) seen = event.lastEventId;
-    heard();
-    act(event.data);
-  });
+  const hear = (name, act) =>
+    opened.addEventListener(name, (event) => {
+      if (opened !== source) return;
+      if (event.lastEventId) seen = event.lastEventId;
+      heard();
+      act(event.data);
+    });
   hear("hello", (data) => hello(JSON.parse(data)));
   hear("history", (data) => numbers.history(JSON.parse(data)));
   hear("status", (data) => status(JSON.parse(data)));
@@ -116,7 +120,10 @@ function status(now) {
   state(now);
   numbers.status(now);
   waiting(now, since);
-  say($("about"), `scalemgr ${now.version} · up ${lasting(now.uptime_s)}, since ${moment(now.since)} UTC · log ${now.epoch}`);
+  say(
+    $("about"),
+    `scalemgr ${now.version} · up ${lasting(now.uptime_s)}, since ${moment(now.since)} UTC · log ${now.epoch}`,
+  );
 }
 
 function state(now) {
@@ -131,8 +138,10 @@ function state(now) {
   } else {
     pill("state", "good", "✓", "Ready");
   }
-  trouble(wrong.map((check) => `${check.name[0].toUpperCase()}${check.name.slice(1)}: ${check.why}.`).join(" "),
-    wrong.length === 1 && now.draining ? "warn" : "bad");
+  trouble(
+    wrong.map((check) => `${check.name[0].toUpperCase()}${check.name.slice(1)}: ${check.why}.`).join(" "),
+    wrong.length === 1 && now.draining ? "warn" : "bad",
+  );
 }
 
 function pill(id, mood, sign, words) {

@@ -2,7 +2,8 @@
 
 import { $, amount, cell, clock, count, inBytes, lasting, make, moment, movement, say, theirs } from "./words.js";
 
-const ROWS_MAX = 200, NEWS_MAX = 6;
+const ROWS_MAX = 200;
+const NEWS_MAX = 6;
 const WHAT = { "user:event": "Account", "group:event": "Group" };
 const CHANGED = [" opened", " changed", " deleted"];
 
@@ -53,7 +54,8 @@ export class Events {
     const held = this.held;
     this.held = null;
     $("pause").setAttribute("aria-pressed", "false");
-    if (this.missed > held.length) this.add(this.note(`${count(this.missed - held.length)} more came while this was paused`));
+    if (this.missed > held.length)
+      this.add(this.note(`${count(this.missed - held.length)} more came while this was paused`));
     held.forEach((line) => this.add(line));
     this.missed = 0;
     this.told();
@@ -77,7 +79,9 @@ export class Events {
   }
 
   gap(from, to) {
-    this.add(this.note(`entries ${count(from)} to ${count(to)} went by while the connection was lost; they are in the log`));
+    this.add(
+      this.note(`entries ${count(from)} to ${count(to)} went by while the connection was lost; they are in the log`),
+    );
   }
 
   // -- drawing -----------------------------------------------------------------------------------------
@@ -97,7 +101,9 @@ export class Events {
     this.fresh = [];
     // What comes by itself is to be noticed; what was there before, or comes in crowds, is not news.
     const news = this.rows.children.length > 0 && lines.length <= NEWS_MAX;
-    const drawn = lines.map((line) => (typeof line === "string" ? this.row(JSON.parse(line), line, news) : line)).reverse();
+    const drawn = lines
+      .map((line) => (typeof line === "string" ? this.row(JSON.parse(line), line, news) : line))
+      .reverse();
     this.rows.prepend(...drawn);
     while (this.rows.children.length > ROWS_MAX) this.rows.lastElementChild.remove();
     this.told();
@@ -109,8 +115,12 @@ export class Events {
     $("events-empty").hidden = shown;
     const { login, order } = this.filter;
     const of = [login && `login ${login}`, order && `order ${order}`].filter(Boolean).join(", ");
-    say($("events-empty"), of ? `Nothing about ${of} in the latest entries; what comes appears here at once.`
-      : "Nothing yet. A deposit made now appears here at once.");
+    say(
+      $("events-empty"),
+      of
+        ? `Nothing about ${of} in the latest entries; what comes appears here at once.`
+        : "Nothing yet. A deposit made now appears here at once.",
+    );
     const paused = this.held === null ? "" : `paused, ${count(this.missed)} new`;
     say($("events-count"), [of, paused].filter(Boolean).join(" · "));
     say($("pause"), this.held === null ? "Pause" : "Go on");
@@ -122,13 +132,25 @@ export class Events {
 
   row(event, line, news) {
     const { data } = event;
-    const shown = make("button", { type: "button", class: "plain", "aria-expanded": "false",
-      title: "the event as it was sent" }, count(event.seq));
-    const row = make("tr", { role: "row", class: news ? "fresh" : null, "data-seq": event.seq },
+    const shown = make(
+      "button",
+      { type: "button", class: "plain", "aria-expanded": "false", title: "the event as it was sent" },
+      count(event.seq),
+    );
+    const row = make(
+      "tr",
+      { role: "row", class: news ? "fresh" : null, "data-seq": event.seq },
       cell(shown, "nowrap quiet", "entry"),
-      cell(make("time", { datetime: new Date(event.time * 1000).toISOString(), title: `${moment(event.time)} UTC` },
-        clock(event.time)), "nowrap quiet"),
-      ...this.what(event, data));
+      cell(
+        make(
+          "time",
+          { datetime: new Date(event.time * 1000).toISOString(), title: `${moment(event.time)} UTC` },
+          clock(event.time),
+        ),
+        "nowrap quiet",
+      ),
+      ...this.what(event, data),
+    );
     shown.addEventListener("click", () => this.toggle(row, shown, line));
     return row;
   }
@@ -143,22 +165,36 @@ export class Events {
       cell(text, "text"),
     ];
     if (event.event === "trade:event") {
-      return about(movement(data.cmd, event.type, data.state), amount(data.profit, data.digits ?? 2, "always").replace("−", "-"),
-        theirs(data.comment ?? ""));
+      return about(
+        movement(data.cmd, event.type, data.state),
+        amount(data.profit, data.digits ?? 2, "always").replace("−", "-"),
+        theirs(data.comment ?? ""),
+      );
     }
     if (event.event === "balance:event") {
-      const digits = Math.max(2, ...[data.balance, data.credit].map((value) => (String(value).split(".")[1] ?? "").length));
+      const digits = Math.max(
+        2,
+        ...[data.balance, data.credit].map((value) => (String(value).split(".")[1] ?? "").length),
+      );
       const credit = data.credit ? `, credit ${amount(data.credit, digits)}` : "";
       const cells = about("Balance", "", `now ${amount(data.balance, digits)}${credit}`);
       cells.forEach((one) => one.classList.add("quiet"));
       return cells;
     }
     const what = (WHAT[event.event] ?? event.event) + (CHANGED[event.type] ?? "");
-    return about(what, "", theirs([data.group, data.name].filter((text) => typeof text === "string" && text).join(" · ")));
+    return about(
+      what,
+      "",
+      theirs([data.group, data.name].filter((text) => typeof text === "string" && text).join(" · ")),
+    );
   }
 
   login(login) {
-    const button = make("button", { type: "button", class: "plain", title: "the statement of this account" }, String(login));
+    const button = make(
+      "button",
+      { type: "button", class: "plain", title: "the statement of this account" },
+      String(login),
+    );
     button.addEventListener("click", () => this.statement(login));
     return button;
   }
@@ -167,7 +203,10 @@ export class Events {
     const open = button.getAttribute("aria-expanded") === "true";
     button.setAttribute("aria-expanded", String(!open));
     if (open) row.nextElementSibling.remove();
-    else row.after(make("tr", { class: "raw", role: "row" }, make("td", { colspan: 7, role: "cell" }, make("pre", null, line))));
+    else
+      row.after(
+        make("tr", { class: "raw", role: "row" }, make("td", { colspan: 7, role: "cell" }, make("pre", null, line))),
+      );
   }
 }
 
@@ -183,37 +222,66 @@ function fill(body, items, keyOf, cellsOf) {
     taken.set(like, (taken.get(like) ?? 0) + 1);
     const key = `${like}/${taken.get(like)}`;
     const cells = cellsOf(item);
-    const row = old.get(key) ?? make("tr", { "data-key": key, role: "row" }, ...cells.map(([, kind, name]) => cell("", kind, name)));
+    const row =
+      old.get(key) ??
+      make("tr", { "data-key": key, role: "row" }, ...cells.map(([, kind, name]) => cell("", kind, name)));
     cells.forEach(([text], at) => say(row.children[at], text));
     return row;
   });
-  if (rows.length !== body.children.length || rows.some((row, at) => body.children[at] !== row)) body.replaceChildren(...rows);
+  if (rows.length !== body.children.length || rows.some((row, at) => body.children[at] !== row))
+    body.replaceChildren(...rows);
   body.closest(".scroll").hidden = !rows.length;
 }
 
 export function waiting(now, since) {
   const { waiters, sessions } = now;
   const who = new Map(sessions.listed.map((session) => [session.number, session.principal]));
-  fill($("waiting-rows"), waiters.oldest, (one) => `${one.session}/${one.order}/${one.kind}`, (one) => [
-    [one.order ? String(one.order) : "–", "nowrap", "order"],
-    [who.get(one.session) || `session ${one.session}`, "what"],
-    [one.kind, "nowrap", "kind"],
-    [lasting(one.age_s), "number main"],
-  ]);
+  fill(
+    $("waiting-rows"),
+    waiters.oldest,
+    (one) => `${one.session}/${one.order}/${one.kind}`,
+    (one) => [
+      [one.order ? String(one.order) : "–", "nowrap", "order"],
+      [who.get(one.session) || `session ${one.session}`, "what"],
+      [one.kind, "nowrap", "kind"],
+      [lasting(one.age_s), "number main"],
+    ],
+  );
   const some = waiters.oldest.length;
   $("waiting-empty").hidden = some > 0;
-  say($("waiting-empty"), waiters.count ? "Who they are is told to those who may see every group." : "Nobody waits for an event.");
-  say($("waiting-count"), some && some < waiters.count ? `${count(some)} oldest of ${count(waiters.count)}` : waiters.count ? count(waiters.count) : "");
+  say(
+    $("waiting-empty"),
+    waiters.count ? "Who they are is told to those who may see every group." : "Nobody waits for an event.",
+  );
+  say(
+    $("waiting-count"),
+    some && some < waiters.count
+      ? `${count(some)} oldest of ${count(waiters.count)}`
+      : waiters.count
+        ? count(waiters.count)
+        : "",
+  );
 
-  fill($("sessions-rows"), sessions.listed, (one) => one.number, (one) => [
-    [one.principal ? `${one.principal} (${one.role.toLowerCase()})` : "not known yet", "what"],
-    [one.peer || "–", "peer", "from"],
-    [count(one.in_flight), "number", "in flight"],
-    [one.buffered_bytes ? inBytes(one.buffered_bytes) : "0", "number", "unread"],
-    [since(one.since, now.now), "number", "since"],
-  ]);
+  fill(
+    $("sessions-rows"),
+    sessions.listed,
+    (one) => one.number,
+    (one) => [
+      [one.principal ? `${one.principal} (${one.role.toLowerCase()})` : "not known yet", "what"],
+      [one.peer || "–", "peer", "from"],
+      [count(one.in_flight), "number", "in flight"],
+      [one.buffered_bytes ? inBytes(one.buffered_bytes) : "0", "number", "unread"],
+      [since(one.since, now.now), "number", "since"],
+    ],
+  );
   const listed = sessions.listed.length;
   $("sessions-empty").hidden = listed > 0;
-  say($("sessions-empty"), sessions.count ? "Who they are is told to those who may see every group." : "Nobody is connected.");
-  say($("sessions-count"), listed && listed < sessions.count ? `first ${count(listed)} of ${count(sessions.count)}` : count(sessions.count));
+  say(
+    $("sessions-empty"),
+    sessions.count ? "Who they are is told to those who may see every group." : "Nobody is connected.",
+  );
+  say(
+    $("sessions-count"),
+    listed && listed < sessions.count ? `first ${count(listed)} of ${count(sessions.count)}` : count(sessions.count),
+  );
 }

@@ -51,7 +51,9 @@ export class Statement {
     $("statement-said").classList.remove("wrong");
     let status, told;
     try {
-      const answer = await fetch(`/statement?${new URLSearchParams(query)}`, { headers: { Accept: "application/json" } });
+      const answer = await fetch(`/statement?${new URLSearchParams(query)}`, {
+        headers: { Accept: "application/json" },
+      });
       status = answer.status;
       told = await answer.json();
     } catch {
@@ -68,8 +70,10 @@ export class Statement {
     $("statement-found").hidden = true;
     $("statement-said").classList.add("wrong");
     $("statement-said").hidden = false;
-    const words = told.reason === "RET_USER_NOT_FOUND" ? `There is no account ${this.query.login}, or it is not for you to see.`
-      : told.message ?? told.error ?? "It was refused, without a word.";
+    const words =
+      told.reason === "RET_USER_NOT_FOUND"
+        ? `There is no account ${this.query.login}, or it is not for you to see.`
+        : (told.message ?? told.error ?? "It was refused, without a word.");
     say($("statement-said"), words);
   }
 
@@ -80,19 +84,30 @@ export class Statement {
     const money = (value, sign = "auto") => amount(value, digits, sign).replace("−", "-");
     const rows = told.rows;
     const empty = told.count === 0;
-    say($("statement-said"), empty ? `No movements on account ${told.login}${this.query.from || this.query.to ? " in this time" : ""}.`
-      : `Account ${told.login}: ${count(told.count)} ${told.count === 1 ? "movement" : "movements"}.`);
+    say(
+      $("statement-said"),
+      empty
+        ? `No movements on account ${told.login}${this.query.from || this.query.to ? " in this time" : ""}.`
+        : `Account ${told.login}: ${count(told.count)} ${told.count === 1 ? "movement" : "movements"}.`,
+    );
     $("statement-sums").replaceChildren(...sums(told, money));
-    $("statement-rows").replaceChildren(...rows.map((row) => make("tr", { role: "row" },
-      cell(count(row[at.seq]), "nowrap quiet", "entry"),
-      cell(moment(row[at.time]), "nowrap"),
-      cell(movement(row[at.cmd], row[at.type]), "what"),
-      cell(String(row[at.order]), "nowrap", "order"),
-      moved(row[at.amount], money, "main"),
-      moved(row[at.credit_amount], money, row[at.amount] ? "" : "main", "credit"),
-      cell(money(row[at.balance]), "number", "balance after"),
-      cell(money(row[at.credit]), row[at.credit] ? "number" : "number none", "credit after"),
-      cell(theirs(row[at.comment] ?? ""), row[at.comment] ? "text" : "text none"))));
+    $("statement-rows").replaceChildren(
+      ...rows.map((row) =>
+        make(
+          "tr",
+          { role: "row" },
+          cell(count(row[at.seq]), "nowrap quiet", "entry"),
+          cell(moment(row[at.time]), "nowrap"),
+          cell(movement(row[at.cmd], row[at.type]), "what"),
+          cell(String(row[at.order]), "nowrap", "order"),
+          moved(row[at.amount], money, "main"),
+          moved(row[at.credit_amount], money, row[at.amount] ? "" : "main", "credit"),
+          cell(money(row[at.balance]), "number", "balance after"),
+          cell(money(row[at.credit]), row[at.credit] ? "number" : "number none", "credit after"),
+          cell(theirs(row[at.comment] ?? ""), row[at.comment] ? "text" : "text none"),
+        ),
+      ),
+    );
     $("statement-box").hidden = empty;
     $("statement-box").scrollTop = 0;
     $("statement-found").hidden = false;
@@ -120,15 +135,27 @@ function moved(value, money, kind, name = null) {
 function sums(told, money) {
   const credit = told.opening_credit || told.closing_credit;
   const both = (balance, of) => money(balance) + (credit ? `, credit ${money(of)}` : "");
-  return [["Account", String(told.login)], ["Group", told.group], ["Currency", told.currency],
-    ["Before", both(told.opening_balance, told.opening_credit)], ["After", both(told.closing_balance, told.closing_credit)],
+  return [
+    ["Account", String(told.login)],
+    ["Group", told.group],
+    ["Currency", told.currency],
+    ["Before", both(told.opening_balance, told.opening_credit)],
+    ["After", both(told.closing_balance, told.closing_credit)],
     ["As of entry", count(told.seq)],
   ].map(([name, value]) => make("div", null, make("dt", null, name), make("dd", null, value)));
 }
 
 // As many decimals as the currency has, or as are there, for the server knows more currencies than the browser.
 function decimals(told, at) {
-  const { minimumFractionDigits: usual } = new Intl.NumberFormat("en", { style: "currency", currency: told.currency }).resolvedOptions();
+  const { minimumFractionDigits: usual } = new Intl.NumberFormat("en", {
+    style: "currency",
+    currency: told.currency,
+  }).resolvedOptions();
   const values = told.rows.flatMap((row) => [row[at.amount], row[at.credit_amount], row[at.balance], row[at.credit]]);
-  return Math.max(usual, ...[told.opening_balance, told.closing_balance, ...values].map((value) => (String(value).split(".")[1] ?? "").length));
+  return Math.max(
+    usual,
+    ...[told.opening_balance, told.closing_balance, ...values].map(
+      (value) => (String(value).split(".")[1] ?? "").length,
+    ),
+  );
 }

@@ -30,7 +30,9 @@ export const inBytes = (value) => bytes(value).join(" ");
 // An amount: how many decimals, the currency says.
 export function amount(value, digits, sign = "auto") {
   return new Intl.NumberFormat("en", {
-    minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: sign,
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+    signDisplay: sign,
   }).format(value);
 }
 
@@ -85,19 +87,26 @@ const JOINERS = "\u200c\u200d";
 const LONG = 160;
 
 function pieces(text) {
-  return text.split(UNSEEN).filter((part) => part !== "").map((part) => {
-    if (!UNSEEN.test(part) || JOINERS.includes(part)) return part;
-    const code = `U+${part.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
-    return make("span", { class: "point" }, code);
-  });
+  return text
+    .split(UNSEEN)
+    .filter((part) => part !== "")
+    .map((part) => {
+      if (!UNSEEN.test(part) || JOINERS.includes(part)) return part;
+      const code = `U+${part.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+      return make("span", { class: "point" }, code);
+    });
 }
 
 // As an element of its own, so that its direction is its own, too; what is long is opened by who wants it.
 export function theirs(text) {
   const letters = Array.from(String(text));
   if (letters.length <= LONG) return make("bdi", null, ...pieces(letters.join("")));
-  const start = make("summary", null, make("bdi", null, ...pieces(letters.slice(0, LONG - 40).join("")), "…"),
-    ` (${letters.length} characters)`);
+  const start = make(
+    "summary",
+    null,
+    make("bdi", null, ...pieces(letters.slice(0, LONG - 40).join("")), "…"),
+    ` (${letters.length} characters)`,
+  );
   return make("details", null, start, make("bdi", null, ...pieces(letters.join(""))));
 }
 
