@@ -21,7 +21,7 @@ from ..torture.outbox.scene import Campaign, command, run
 from ..torture.outbox.strikes import Plan
 from ..torture.verdict import Verdict
 
-PLAN = Plan(payments=120, kills=1, payerKills=1, pauseS=0.02)
+PLAN = Plan(payments=120, kills=1, payerKills=1)
 
 
 class Done(NamedTuple):

@@ -28,9 +28,9 @@ from .payments import Payment, read
 
 __all__ = ["KINDS", "PayerSettings", "main"]
 
-# How often it tries again what was not booked in time, and how often it looks whether the outbox is done.
+# How often it tries again what was not booked in time, and how often it looks whether it may go on.
 _TRIES = 100
-_LOOKS = 1200
+_LOOKS = 6000
 _LOOK_S = 0.05
 
 
@@ -50,6 +50,8 @@ class PayerSettings(Struct, frozen=True):
     @ivar deadlineS: how long it waits for a payment until it asks again itself, in seconds.
     @ivar window: how many payments are under way at a time.
     @ivar pauseS: how long it rests between two payments, each of so many times, in seconds.
+    @ivar free: how many payments it may make at once.
+    @ivar gate: a file; when it is there, it may make the others. So it is not done before it was killed.
     """
 
     payments: str
@@ -62,6 +64,8 @@ class PayerSettings(Struct, frozen=True):
     deadlineS: float
     window: int
     pauseS: float
+    free: int
+    gate: str
 
 
 class Payer:
@@ -84,14 +88,18 @@ class Payer:
             "onOutcome": self._late,
         }
 
-    def payments(self) -> list[Payment]:
-        """What is to be paid."""
-        payments = read(Path(self.settings.payments))
-        if self.isCareful:
-            return payments
-        before = chain.from_iterable(noted(Path(path)) for path in self.settings.before)
-        told = {note.reference for note in before if isinstance(note, Told)}
-        return [payment for payment in payments if payment.reference not in told]
+    def payments(self) -> tuple[list[Payment], list[Payment]]:
+        """What is to be paid: at once, and when the gate is open."""
+        payments, told = read(Path(self.settings.payments)), set()
+        if not self.isCareful:
+            before = chain.from_iterable(noted(Path(path)) for path in self.settings.before)
+            told = {note.reference for note in before if isinstance(note, Told)}
+        free, rest = payments[: self.settings.free], payments[self.settings.free :]
+        return [one for one in free if one.reference not in told], [one for one in rest if one.reference not in told]
+
+    def isOpen(self) -> bool:
+        """Is the gate open?"""
+        return Path(self.settings.gate).exists()
 
     def asked(self, payment: Payment) -> dict[str, Any]:
         """A payment as a deposit."""
@@ -129,16 +137,21 @@ class Payer:
 
 
 def _blocking(payer: Payer) -> None:
-    with Client(**payer.words) as client:
+    with Client(**payer.words) as client, ThreadPoolExecutor(payer.settings.window) as pool:
         payer.began(client.unfinished() if payer.isCareful else ())
-        with ThreadPoolExecutor(payer.settings.window) as pool:
-            for _ in pool.map(lambda payment: _payBlocking(payer, client, payment), payer.payments()):
-                pass
-        for _ in range(_LOOKS):
-            if not payer.isCareful or not client.unfinished():
-                return
-            time.sleep(_LOOK_S)
-    raise GivenUp("the outbox has what is not certain still")
+        free, rest = payer.payments()
+        list(pool.map(lambda payment: _payBlocking(payer, client, payment), free))
+        _wait(payer.isOpen)
+        list(pool.map(lambda payment: _payBlocking(payer, client, payment), rest))
+        _wait(lambda: not payer.isCareful or not client.unfinished())
+
+
+def _wait(isSo: Callable[[], bool]) -> None:
+    for _ in range(_LOOKS):
+        if isSo():
+            return
+        time.sleep(_LOOK_S)
+    raise GivenUp("the gate does not open, or the outbox has what is not certain still")
 
 
 def _payBlocking(payer: Payer, client: Client, payment: Payment) -> None:
@@ -162,14 +175,22 @@ _Sleep = Callable[[float], Awaitable[Any]]
 
 
 async def _awaiting(payer: Payer, client: Any, gather: _Gather, sleep: _Sleep) -> None:
+    async def isOpen() -> bool:
+        return payer.isOpen()
+
+    async def isClean() -> bool:
+        return not payer.isCareful or not await client.unfinished()
+
     payer.began(await client.unfinished() if payer.isCareful else ())
-    rest = iter(payer.payments())
-    await gather([_payAwaiting(payer, client, rest, sleep) for _ in range(payer.settings.window)])
-    for _ in range(_LOOKS):
-        if not payer.isCareful or not await client.unfinished():
-            return
-        await sleep(_LOOK_S)
-    raise GivenUp("the outbox has what is not certain still")
+    for payments, isSo in zip(payer.payments(), (isOpen, isClean), strict=True):
+        rest = iter(payments)
+        await gather([_payAwaiting(payer, client, rest, sleep) for _ in range(payer.settings.window)])
+        for _ in range(_LOOKS):
+            if await isSo():
+                break
+            await sleep(_LOOK_S)
+        else:
+            raise GivenUp("the gate does not open, or the outbox has what is not certain still")
 
 
 async def _payAwaiting(payer: Payer, client: Any, rest: Iterator[Payment], sleep: _Sleep) -> None:

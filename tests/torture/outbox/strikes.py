@@ -6,10 +6,13 @@ from random import Random
 
 from msgspec import Struct
 
-__all__ = ["Plan", "Strike", "drawn"]
+__all__ = ["FREE", "Plan", "Strike", "drawn"]
 
-# Up to which share of the list somebody is killed; the rest is for whoever is started last.
+# Up to which share of the list somebody is killed.
 _STRUCK = 0.85
+
+#: The share of the list that the client may pay before everybody was killed.
+FREE = 0.9
 
 
 class Plan(Struct, frozen=True):
@@ -39,7 +42,7 @@ class Strike(Struct, frozen=True):
     @ivar afterS: and so many seconds have passed.
     @ivar daemon: is the daemon killed?
     @ivar payer: is the client killed?
-    @ivar isHeld: is the client held first until something is booked that it was not told?
+    @ivar isHeld: is the client held first, if that can be, when something is booked that it was not told?
     @ivar pauseS: how long those who were killed are not there, in seconds.
     """
 
@@ -52,21 +55,23 @@ class Strike(Struct, frozen=True):
 
 
 def drawn(plan: Plan, random: Random) -> list[Strike]:
-    """All of them, in their order, spread over the list. The first one on the client is held; later ones perhaps."""
+    """All of them, in their order, spread over the list. The first, when much is to come, is on the client, which is
+    held; later it is perhaps."""
     both = min(plan.kills, plan.payerKills // 2)
     whom = [(True, True)] * both + [(True, False)] * (plan.kills - both) + [(False, True)] * (plan.payerKills - both)
     random.shuffle(whom)
-    strikes: list[Strike] = []
-    for n, (daemon, payer) in enumerate(whom):
-        isFirst = not any(strike.payer for strike in strikes)
-        strikes.append(
-            Strike(
-                at=int(plan.payments * _STRUCK * (n + random.random()) / len(whom)),
-                afterS=random.uniform(0, 0.01),
-                daemon=daemon,
-                payer=payer,
-                isHeld=payer and (isFirst or random.random() < 0.5),
-                pauseS=random.choice((0.0, random.uniform(0, 0.5))),
-            )
+    if plan.payerKills:
+        first = random.choice([one for one in whom if one[1]])
+        whom.remove(first)
+        whom.insert(0, first)
+    return [
+        Strike(
+            at=int(plan.payments * _STRUCK * (n + random.random() / 2) / len(whom)),
+            afterS=random.uniform(0, 0.01),
+            daemon=daemon,
+            payer=payer,
+            isHeld=payer and (n == 0 or random.random() < 0.5),
+            pauseS=random.choice((0.0, random.uniform(0, 0.5))),
         )
-    return strikes
+        for n, (daemon, payer) in enumerate(whom)
+    ]

@@ -14,7 +14,7 @@ from scalemgr.client.outbox import OutboxFile
 from .kept import Kept, kept
 from .notes import Began, Doubt, Notes, Reader, Told, noted
 from .payments import DIGITS, drawn, read, write
-from .strikes import Plan
+from .strikes import FREE, Plan
 from .strikes import drawn as drawnStrikes
 
 LOGINS = {currency: [1000 + n] for n, currency in enumerate(DIGITS)}
@@ -35,16 +35,18 @@ def test_listIsDrawn(tmp_path: Path) -> None:
     assert read(tmp_path / "list.csv") == payments
 
 
-@pytest.mark.parametrize("plan", [Plan(), Plan(100, 2, 1), Plan(100, 0, 1), Plan(100, 1, 0), Plan(100, 1, 8)])
+@pytest.mark.parametrize(
+    "plan", [Plan(), Plan(100, 2, 1), Plan(100, 0, 1), Plan(100, 1, 0), Plan(100, 1, 8), Plan(100, 0, 0)]
+)
 def test_strikesAreDrawn(plan: Plan) -> None:
-    """As often as planned, in order, while there is something left to pay; the client is held at its first."""
+    """As often as planned, in order, while something is left to pay; the client, if at all, first, and held."""
     strikes = drawnStrikes(plan, Random(1))
     assert strikes == drawnStrikes(plan, Random(1))
     assert sum(strike.daemon for strike in strikes) == plan.kills
     assert sum(strike.payer for strike in strikes) == plan.payerKills
     assert [strike.at for strike in strikes] == sorted(strike.at for strike in strikes)
-    assert all(strike.at < 0.9 * plan.payments for strike in strikes)
-    assert [strike.isHeld for strike in strikes if strike.payer][:1] == [True] * (plan.payerKills > 0)
+    assert all(strike.at < int(FREE * plan.payments) for strike in strikes)
+    assert [strike.isHeld for strike in strikes][:1] == [plan.payerKills > 0] * (len(strikes) > 0)
     assert not any(strike.isHeld and not strike.payer for strike in strikes)
 
 
