@@ -19,6 +19,7 @@ test: $(VENV)/.test
 torture: $(VENV)/.test
 	SCALEMGR_MODEL_EXAMPLES=3000 $(RUN) -m pytest -q tests/model
 	$(RUN) -m tests.torture --kills 200
+	$(RUN) -m tests.torture.outbox
 
 # How fast it is: two minutes, a table; BENCH=--help tells more.
 bench: $(VENV)/.run

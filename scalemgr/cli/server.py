@@ -138,10 +138,18 @@ def _endedAtOnce() -> Iterator[None]:
 
 
 def _file(options: argparse.Namespace, name: str) -> Path | None:
-    """A file of TLS, as it was said; or, where TLS is spoken, as the environment has it."""
-    said: Path | None = getattr(options, name)
-    found = os.environ.get(f"SCALEMGR_{name.upper()}") if options.server.startswith("tls:") else None
-    return Path(found) if said is None and found else said
+    """
+    A file of TLS, as it was said; or, where TLS is spoken, as the environment has it.
+
+    @raise Stop: if it cannot be read. The client would try again and again: files change when certificates are renewed.
+    """
+    file: Path | None = getattr(options, name)
+    if file is None and options.server.startswith("tls:"):
+        found = os.environ.get(f"SCALEMGR_{name.upper()}")
+        file = Path(found) if found else None
+    if file is not None and not os.access(file, os.R_OK):
+        raise Stop(f"{file} does not exist, or cannot be read", Status.WORDS)
+    return file
 
 
 def tokenOf(file: Path | None) -> str | Callable[[], str] | None:

@@ -63,7 +63,8 @@ class Keeping:
         settled = self._requests.takeToSettle()
         if settled:
             rows = [row for row, _ in settled]
-            self._outbox.settle(settled, lambda error: self._settled(rows, error))
+            canWait = not self._requests.isAwaited(rows)
+            self._outbox.settle(settled, lambda error: self._settled(rows, error), canWait=canWait)
 
     def look(self, done: Callable[[list[Intent] | Exception], None]) -> None:
         """What is in it that is not certain, after all that was given to it so far."""

@@ -18,6 +18,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -33,6 +34,8 @@ __all__ = ["DONE_MAX", "Outbox", "OutboxFile"]
 
 #: How many of those that are done are kept to be looked at.
 DONE_MAX = 1000
+#: How long an outcome that nobody waits for may wait for the next intent, in seconds.
+WAIT_S = 0.2
 
 _APPLICATION = 0x73636F62
 _SCHEMA = """
@@ -164,6 +167,7 @@ class _Keep(Struct, frozen=True):
 class _Settle(Struct, frozen=True):
     settled: list[tuple[int, str]]
     done: Callable[[Exception | None], None]
+    canWait: bool
 
 
 class _Look(Struct, frozen=True):
@@ -202,9 +206,16 @@ class Outbox:
         """Keep intents (command, key, data); C{done} is told their rows once they are durable, or why they are not."""
         self._work.put(_Keep(intents, done))
 
-    def settle(self, settled: list[tuple[int, str]], done: Callable[[Exception | None], None]) -> None:
-        """Note outcomes (row, outcome); C{done} is told once they are durable, or why they are not."""
-        self._work.put(_Settle(settled, done))
+    def settle(
+        self, settled: list[tuple[int, str]], done: Callable[[Exception | None], None], *, canWait: bool
+    ) -> None:
+        """
+        Note outcomes (row, outcome).
+
+        @param done: is told once they are durable, or why they are not.
+        @param canWait: has it time for a moment, for what else there may be to write?
+        """
+        self._work.put(_Settle(settled, done, canWait))
 
     def stop(self, stopped: Callable[[None], None]) -> None:
         """Let go of the file, when all that was given so far is done, and tell."""
@@ -236,13 +247,15 @@ def _run(
 
 
 def _all(queue: SimpleQueue[_Work]) -> list[_Work]:
-    """All that is waiting; at least one."""
+    """All that is waiting; at least one. If that can wait, with what comes next, if that is soon: one fsync less."""
     work = [queue.get()]
-    try:
+    with suppress(Empty):
         while True:
             work.append(queue.get_nowait())
-    except Empty:
-        return work
+    if all(isinstance(item, _Settle) and item.canWait for item in work):
+        with suppress(Empty):
+            work.append(queue.get(timeout=WAIT_S))
+    return work
 
 
 def _results(

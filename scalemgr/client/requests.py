@@ -165,6 +165,10 @@ class Requests:
                 told = Told(asked, told.waiter, OutcomeUnknown(asked.command, asked.key, reason, asked.order))
             self._told.append(told)
 
+    def isAwaited(self, rows: Iterable[int]) -> bool:
+        """Is anybody told only when the outbox has noted these?"""
+        return any(self._settling.get(row) is not None for row in rows)
+
     @property
     def isSettling(self) -> bool:
         """Has the outbox something to do that somebody waits for?"""

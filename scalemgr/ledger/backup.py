@@ -285,7 +285,6 @@ def _copy(
             (epoch or name, nowMs or createdMs, nextOrder + skip),
         )
         connection.execute("DETACH source")
-        connection.execute("PRAGMA journal_mode=DELETE")
     os.fsync(file)
     return Copy(partial, epoch or name, head, nextOrder + skip, 0)
 

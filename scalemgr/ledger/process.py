@@ -5,8 +5,8 @@ started again, and questions wait meanwhile. L{projecting} is what runs there.
 
 Between the two is a pair of sockets that carries one JSON array a packet. To it: C{["begin", made]} first; C{["wake",
 head]}; C{["want", seq]}; C{["suspect", seen, anew]}; C{["stop", head]}. From it: C{["state", reached, made, failing]};
-C{["log", level, text]}; C{["refused", why]}, then it ends. However the daemon ends, the system closes its socket,
-and the other end ends, too.
+C{["log", level, text, traceback]}; C{["refused", why]}, then it ends. However the daemon ends, the system closes its
+socket, and the other end ends, too.
 """
 
 from __future__ import annotations
@@ -200,8 +200,8 @@ class ProcessProjector(Projector):
                 self._set(*rest)
                 self._tellHead()
         elif kind == "log":
-            level, text = rest
-            _log.emit(LogLevel.lookupByName(level), "{text}", text=text)
+            level, text, traceback = rest
+            _log.emit(LogLevel.lookupByName(level), "{log_text}", log_text=text, log_traceback=traceback or None)
         else:
             _log.error("views: they cannot be made now: {why}", why=rest[0])
 

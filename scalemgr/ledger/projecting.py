@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from msgspec import Struct
-from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, globalLogBeginner
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogBeginner
 from zope.interface import implementer
 
 from .errors import LedgerRefused
@@ -22,8 +22,9 @@ from .projector import ThreadProjector
 
 __all__ = ["main"]
 
-# With their escapes they fit in a packet.
+# With their escapes both together fit in a packet.
 _TEXT_MAX = 4000
+_TRACEBACK_MAX = 6000
 
 
 @implementer(ILogObserver)
@@ -34,8 +35,10 @@ class _Told(Struct, frozen=True):
 
     def __call__(self, event: LogEvent) -> None:
         level = event.get("log_level", LogLevel.info)
-        text = eventAsText(event, includeTimestamp=False, includeSystem=False)
-        self.line.say("log", level.name, text[:_TEXT_MAX])
+        failure = event.get("log_failure")
+        # How it ended is what one looks for.
+        traceback = "" if failure is None else failure.getTraceback()[-_TRACEBACK_MAX:]
+        self.line.say("log", level.name, formatEvent(event)[:_TEXT_MAX], traceback)
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ For machines, one JSON object::
      "where": "scalemgr.service.ManagerService", "address": "tcp 127.0.0.1:8080"}
 
 C{where} is the logger's namespace. The event's own fields follow, as far as they are texts, numbers, booleans or null;
-none takes the place of the four before them. If something has failed, C{failure} is the traceback. A line is ASCII.
+none takes the place of the four before them. If something has failed, C{failure} is the traceback: of C{log_failure},
+or, of a failure in another process, what C{log_traceback} says. A line is ASCII.
 
 For people::
 
@@ -84,8 +85,8 @@ def asJson(event: LogEvent) -> str:
                 members[name] = value
             elif isinstance(value, float):
                 members[name] = value if isfinite(value) else str(value)
-    if failure is not None:
-        members["failure"] = _traceback(failure)
+    if traceback := _traceback(event, failure):
+        members["failure"] = traceback
     # The standard one takes any text, also half a surrogate pair, and any integer.
     return json.dumps(members) + "\n"
 
@@ -96,9 +97,7 @@ def asText(event: LogEvent, *, colours: bool = False) -> str:
     message = printable(_message(event, failure), MESSAGE_CHARACTERS_MAX)
     trace = "".join(f" {name}={printable(str(event[name]), FIELD_CHARACTERS_MAX)}" for name in _TRACE if name in event)
     line = textLine(_time(event, " "), levelOf(event), f"{message}{trace}", colours=colours)
-    if failure is not None:
-        line += "".join(f"\t{printable(part)}\n" for part in _traceback(failure).splitlines())
-    return line
+    return line + "".join(f"\t{printable(part)}\n" for part in _traceback(event, failure).splitlines())
 
 
 def textLine(time: str, level: LogLevel, message: str, *, colours: bool) -> str:
@@ -138,9 +137,10 @@ def _failureOf(event: LogEvent) -> Failure | None:
     return found if isinstance(found, Failure) else None
 
 
-def _traceback(failure: Failure) -> str:
+def _traceback(event: LogEvent, failure: Failure | None) -> str:
+    """The traceback of what has failed; empty: nothing has."""
     try:
-        text = failure.getTraceback()
+        text = event.get("log_traceback") or "" if failure is None else failure.getTraceback()
     except Exception as e:  # what an exception says of itself is anybody's code
         return f"there is no traceback: {type(e).__name__}"
     if len(text) <= _TRACEBACK_CHARACTERS_MAX:

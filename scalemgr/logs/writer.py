@@ -46,14 +46,28 @@ class Descriptor:
         stream.flush()
         self._number = stream.fileno()
         self._encoding = stream.encoding
+        # Of a text that was written in part, the rest.
+        self._rest = b""
 
     def write(self, text: str, /) -> None:
+        """
+        Write all of a text, or keep what is left of it, so that no line is cut.
+
+        @raise OSError: nothing of it was written.
+        """
         data = text.encode(self._encoding, "backslashreplace")
-        while data:
-            data = data[os.write(self._number, data) :]
+        self._rest += data
+        try:
+            self.flush()
+        except OSError:
+            before = len(self._rest) - len(data)
+            if before >= 0:
+                self._rest = self._rest[:before]
+                raise
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        while self._rest:
+            self._rest = self._rest[os.write(self._number, self._rest) :]
 
 
 class Writer:
@@ -125,8 +139,13 @@ class Writer:
         missing = [self._leftOut(lost)] if lost else []
         try:
             self._stream.write("".join(lines + missing))
-            self._stream.flush()
         except Exception:
             # A full disk, a reader that has gone away: there is nobody left who could be told, until it works again.
             with self._changed:
                 self._lost += len(lines) + lost
+            return
+        try:
+            self._stream.flush()
+        except Exception:  # noqa: S110
+            # What the stream has taken is its to write: with the next line, or never.
+            pass

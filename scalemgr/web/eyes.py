@@ -37,7 +37,7 @@ class Eyes:
         self.health = Health(seen)
         self.history = History(seen.house.clock, seen.timer, self._now)
         self.status = Status(seen, self.health, self.history)
-        self.metrics = Metrics(seen)
+        self.metrics = Metrics(seen, self.health)
         front = Front()
         front.putChild(b"livez", Live())
         front.putChild(b"readyz", Ready(self.health, self.guard))

@@ -24,6 +24,7 @@ from prometheus_client.utils import floatToGoString
 
 from .. import __version__
 from ..runtime.measures import Histogram
+from .health import Health
 from .seen import Seen
 
 __all__ = ["CONTENT_TYPE", "INVALID", "Metrics"]
@@ -37,8 +38,9 @@ INVALID = "invalid"
 class Metrics(Collector):
     """The page, and what is on it."""
 
-    def __init__(self, seen: Seen) -> None:
+    def __init__(self, seen: Seen, health: Health) -> None:
         self._seen = seen
+        self._health = health
         self._registry = CollectorRegistry()
         self._registry.register(self)
         for collector in (ProcessCollector(registry=None), PlatformCollector(registry=None)):
@@ -50,6 +52,8 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """What there is, as of now."""
+        checks = {check.name: int(check.ok) for check in self._health.checks()}
+        yield _gauge("ready", "1: this check is well; 0: it is not, and the daemon is not ready.", checks, "check")
         yield from self._ofRequests()
         yield from self._ofWaiting()
         yield from self._ofLedger()

@@ -165,6 +165,14 @@ def test_noAddress(said: Say, address: str) -> None:
     assert "expected an address such as" in err
 
 
+def test_noFiles(said: Say) -> None:
+    """Files of TLS that there are not are status 2 at once, and not a server that cannot be reached."""
+    for word in ("--ca", "--certificate", "--private-key"):
+        status, _, err = said("call", "Ping", "--server", "tls:localhost:1", word, "nowhere.pem")
+        assert status == 2
+        assert "nowhere.pem does not exist" in err
+
+
 def test_tokens(said: Say, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token comes from a file or the environment; none, or a wrong one, is status 4, and it is never shown."""
     said("token", "--new-key", "--id", "crm", "--role", "manager")

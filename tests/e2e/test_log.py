@@ -16,7 +16,7 @@ from time import monotonic, sleep
 import pytest
 
 from ..helpers import SECRET, token
-from .daemons import LOOPBACK, ROOT, TWISTD, DaemonProcess, daemon
+from .daemons import LOOPBACK, ROOT, TWISTD, DaemonProcess, daemon, hangUp
 
 LOUD = '[log]\nlevel = "debug"\nrequests = "all"\n'
 ACCOUNT = {"group": "g", "name": "n", "leverage": 1, "enable": 1, "email": ""}
@@ -85,6 +85,21 @@ def test_nobodyReads(tmp_path: Path) -> None:
             assert len(conversation(port, *many[start : start + 50])) == 50
         running.process.send_signal(signal.SIGTERM)
         running.process.wait(30)
+
+
+def test_readAgain(tmp_path: Path) -> None:
+    """On SIGHUP the log has the requests, and the level, that the configuration says then."""
+    with daemon(tmp_path, *configured(tmp_path, '[log]\nrequests = "all"'), program=TWISTD) as (running, port):
+        conversation(port, b'{"command":"Nothing","extID":"first"}')
+        configured(tmp_path, '[log]\nrequests = "none"\nlevel = "debug"')
+        said = hangUp(running, "the configuration was read again")
+        conversation(port, b'{"command":"Nothing","extID":"second"}')
+        whole = running.end()
+    assert "log.level" in said
+    assert "first" in whole
+    assert "second" not in whole
+    # Twisted's own last words are for who debugs.
+    assert "Main loop terminated" in whole
 
 
 def test_tac(tmp_path: Path) -> None:

@@ -131,6 +131,16 @@ def test_nowhere(folder: Path, tmp_path: Path) -> None:
     assert {p.name for p in tmp_path.iterdir()} == {folder.name}
 
 
+def test_anotherLogMeanwhile(folder: Path, tmp_path: Path) -> None:
+    """If the log gets another name while it is copied, what was read may be of either: there is no copy."""
+    made(folder, 10)
+    log = SqliteLog(folder / "log.db")
+    with pytest.raises(LedgerRefused, match="has become another log meanwhile"):
+        backUp(folder, tmp_path / "copy.db", tell=lambda done, total: log.renew())
+    log.close()
+    assert not (tmp_path / "copy.db").exists()
+
+
 @pytest.mark.parametrize("audit", [True, False])
 def test_gapIsFound(folder: Path, tmp_path: Path, audit: bool) -> None:
     """A log in which a page is missing is not called a backup, audited or not."""

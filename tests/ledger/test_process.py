@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.logger import LogLevel
+from twisted.python.failure import Failure
 
 from scalemgr.finance.settle import Replay
 from scalemgr.interfaces import Progress
@@ -20,7 +23,8 @@ from scalemgr.ledger import process
 from scalemgr.ledger.audit import verify
 from scalemgr.ledger.errors import LedgerRefused
 from scalemgr.ledger.log import SqliteLog
-from scalemgr.ledger.process import ProcessProjector
+from scalemgr.ledger.process import Line, ProcessProjector
+from scalemgr.ledger.projecting import _Told
 from scalemgr.ledger.sqlite import SqliteLedger
 from scalemgr.ledger.url import ledgerAt
 from scalemgr.wire.errors import LedgerFailed
@@ -269,3 +273,21 @@ def test_no_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             pass
     with opened(folder) as ledger:
         assert commit(populate(ledger), deposit(1))
+
+
+def test_whatItLogs() -> None:
+    """What the process says of a failure arrives whole enough: in one packet, the end of its traceback apart."""
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, its:
+        told = _Told(Line(its))
+        told({"log_level": LogLevel.warn, "log_format": "a {what}", "what": "disk"})
+        try:
+            raise OSError("\u6f22" * 100_000 + " at last")
+        except OSError:
+            told({"log_level": LogLevel.critical, "log_format": "\u6f22" * 100_000, "log_failure": Failure()})
+        line = Line(ours)
+        assert line.hear() == ["log", "warn", "a disk", ""]
+        kind, level, text, traceback = line.hear() or []
+    assert (kind, level) == ("log", "critical")
+    assert text.startswith("\u6f22" * 1000)
+    assert traceback.endswith(" at last\n")

@@ -121,6 +121,14 @@ def test_failure() -> None:
     assert "\t2025-11-22 forged\\x1b[1m" in rest
 
 
+def test_failureOfAnotherProcess() -> None:
+    """What another process says of its failure stands where that of this one would."""
+    event = emitted("it failed", log_traceback="Traceback\n  here\nKeyError: 'k'\n")
+    assert json.loads(asJson(event))["failure"] == "Traceback\n  here\nKeyError: 'k'\n"
+    assert asText(event).splitlines()[1:] == ["\tTraceback", "\t  here", "\tKeyError: 'k'"]
+    assert "failure" not in json.loads(asJson(emitted("fine", log_traceback=None)))
+
+
 def test_failureWithoutWords() -> None:
     """A failure of which nothing is said says itself what it is; one that cannot is a line all the same."""
 

@@ -151,6 +151,25 @@ def test_encoding() -> None:
         assert ours.read1() == "Zoë \\u6f22\n".encode("latin-1")
 
 
+def test_wholeLines() -> None:
+    """Where there is no room for all of it, a text is not written at all, or goes on where it was cut off."""
+    reader, end = os.pipe()
+    with open(reader, "rb") as ours, open(end, "w", encoding="ascii") as its:
+        os.set_blocking(end, False)
+        os.set_blocking(reader, False)
+        to = Descriptor(its)
+        first = "".join(f"{n:09}\n" for n in range(10_000))
+        to.write(first)
+        with pytest.raises(BlockingIOError):
+            to.write("lost\n")
+        heard = ours.read()
+        assert 0 < len(heard) < len(first)
+        to.flush()
+        heard += ours.read()
+        to.write("next\n")
+        assert (heard + ours.read()).decode() == first + "next\n"
+
+
 def test_whatWasPrintedBeforeComesFirst() -> None:
     """Past the stream, but not before what it still holds."""
     reader, end = os.pipe()

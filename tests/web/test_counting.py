@@ -223,7 +223,7 @@ COUNTERS = """requests timeouts replays conflicts commit_failures events connect
 refused_tokens projector_restarts"""
 HISTOGRAMS = "request_seconds wait_seconds batch_requests commit_seconds"
 GAUGES = """waiters oldest_waiter_seconds queue log_seq views_behind sessions unread_bytes ledger_bytes
-ledger_free_bytes certificate_expires_seconds draining info"""
+ledger_free_bytes certificate_expires_seconds draining ready info"""
 
 
 def test_everySeriesIsThere() -> None:

@@ -29,6 +29,8 @@ def wrong(house: Windowed) -> dict[str, str]:
     assert told.json["ready"] == (not found)
     status = house.ask("/status").json
     assert (status["ready"], status["checks"]) == (told.json["ready"], checks)
+    metrics = house.metrics()
+    assert [metrics["scalemgr_ready", (check["name"],)] for check in checks] == [check["ok"] for check in checks]
     assert house.ask("/livez").text == "ok\n"
     return found
 
