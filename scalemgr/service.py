@@ -42,7 +42,7 @@ from .reloading import Apply, IReloadable, Reloading
 from .runtime.clocks import WallClock
 from .server.auth import Keys
 from .server.discovery import Broken
-from .server.protocol import LINGER_S
+from .server.leaving import LINGER_S
 from .speakers import Speakers
 from .systemd import Systemd, Watchdog
 from .windows import Windows

@@ -20,7 +20,8 @@ from .dispatch import Dispatcher
 from .gate import Gate, hostOf
 from .limits import SessionLimits, Unread
 from .outbox import Outbox
-from .protocol import ManagerProtocol, SessionSeen
+from .protocol import ManagerProtocol
+from .seen import SessionSeen
 from .sparing import Sparing
 
 __all__ = ["ManagerFactory", "TurnedAway"]
@@ -117,7 +118,6 @@ class ManagerFactory(ServerFactory):
         if session in self._sessions:
             del self._sessions[session]
             self.gate.leave(session.peer)
-        self.unread.forget(session)
         self._waiters.forget(session)
         self._allGone()
 

@@ -39,7 +39,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import __version__
-from ..server.protocol import SessionSeen
+from ..server.seen import SessionSeen
 from .health import Health
 from .history import COLUMNS, History, Row
 from .seen import Seen

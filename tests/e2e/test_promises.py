@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.task import deferLater
 
-from scalemgr.server import protocol
+from scalemgr.server import leaving
 from scalemgr.service import ManagerService
 
 from ..helpers import token
@@ -86,7 +86,7 @@ async def test_whoHasClosedItsSideIsNotWaitedFor(
     connect: Connect, service: ManagerService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A peer that closed its side, got its answer and left is gone at once: a stop need not wait for it."""
-    monkeypatch.setattr(protocol, "LINGER_S", 10 * PATIENCE_S)
+    monkeypatch.setattr(leaving, "LINGER_S", 10 * PATIENCE_S)
     client = await connect(token())
     asked = client.call(1, "Ping")
     assert ITCPTransport.providedBy(client.transport)

@@ -287,7 +287,7 @@ class Client:
         assert not any(self._waiting.values()), f"not answered: {dict(self._waiting)}"
         assert not self._questions, f"not answered: {list(self._questions)}"
         assert not self.replaying, "the replay does not end"
-        assert not protocol._inFlight, "the session waits for answers that were sent"
-        assert protocol._underWay == 0, "the session has lost count of its answers"
-        assert not protocol._lines
-        assert not protocol._pile
+        assert not protocol._inFlight._named, "the session waits for answers that were sent"
+        assert protocol._inFlight.count == 0, "the session has lost count of its answers"
+        assert not protocol._in.waiting
+        assert not protocol._out._pile

@@ -10,7 +10,9 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
-from scalemgr.server.protocol import LINGER_S, STRANGER_REFUSALS_MAX, ManagerProtocol
+from scalemgr.server.leaving import LINGER_S
+from scalemgr.server.patience import STRANGER_REFUSALS_MAX
+from scalemgr.server.protocol import ManagerProtocol
 
 from ..helpers import LIMITS, Daemon, token
 

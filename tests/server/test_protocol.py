@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from scalemgr.server.protocol import LINGER_S
+from scalemgr.server.leaving import LINGER_S
 
 from ..helpers import Daemon, Session, thirdParty, token
 

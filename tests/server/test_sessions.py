@@ -6,7 +6,7 @@ import pytest
 from twisted.logger import LogEvent, capturedLogs, eventAsText
 
 from scalemgr.server.auth import Principal
-from scalemgr.server.protocol import STRANGER_REFUSALS_MAX
+from scalemgr.server.patience import STRANGER_REFUSALS_MAX
 from scalemgr.wire.codes import SessionType
 
 from ..helpers import NOW_MS, Daemon, Session, inShort, ofDeposits, thirdParty, token

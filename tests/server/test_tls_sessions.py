@@ -13,7 +13,7 @@ from twisted.logger import capturedLogs
 from scalemgr.finance.masks import Mask
 from scalemgr.server.auth import Principal
 from scalemgr.server.bearers import Bearer, Bearers
-from scalemgr.server.protocol import LINGER_S
+from scalemgr.server.leaving import LINGER_S
 from scalemgr.wire.codes import SessionType
 
 from ..certificates import clientContext
