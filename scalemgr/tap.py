@@ -28,8 +28,8 @@ from .logs.places import CannotLog, Surroundings, findLog
 from .logs.requests import RequestLines
 from .process import Process
 from .runtime.clocks import makeSteady
+from .server.catalogue import CommandClash, checkCommands
 from .server.discovery import findCommands
-from .server.dispatch import CommandClash, checkCommands
 from .server.keys import KeyRefused
 from .service import ManagerService
 from .systemd import Systemd
