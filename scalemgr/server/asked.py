@@ -17,7 +17,9 @@ __all__ = ["Asked", "ISession"]
 class ISession(ISubscriber, Protocol):
     """What dispatch needs of a session. (Not zope's: it stays inside this folder.)"""
 
-    principal: Principal | None
+    @property
+    def principal(self) -> Principal | None:
+        """Who it speaks for, if it has shown a valid token."""
 
     def authenticated(self, principal: Principal) -> None:
         """It has shown a valid token."""
