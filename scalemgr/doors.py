@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import Any
@@ -16,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .config import ConfigError, Settings
+from .demo import EXAMPLE
 from .reloading import Apply
 from .server.tls import Speaker
 from .speakers import Speakers
@@ -122,6 +124,19 @@ class Doors:
     def __iter__(self) -> Iterator[Door]:
         """Those that are open."""
         return iter(self._doors)
+
+    def announce(self, log: Logger) -> None:
+        """
+        Tell an operator what is open, and in a demo how to try it.
+
+        @param log: the daemon's, which says so of itself.
+        """
+        for door in self._doors:
+            log.info("listening on {door}", door=str(door))
+            address = door.port.getHost()
+            if self._demo and door.speaker is None and isinstance(address, (IPv4Address, IPv6Address)):
+                line, host, port = shlex.quote(EXAMPLE), address.host, address.port
+                log.info("try it: printf '%s\\r\\n' {line} | nc {host} {port}", line=line, host=host, port=port)
 
     def addresses(self) -> list[IAddress]:
         """Where connections come in."""

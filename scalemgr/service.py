@@ -11,15 +11,12 @@ sessions are closed; the site, which could be asked until now, is closed; the le
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from msgspec.structs import replace
 from twisted.application.service import IServiceCollection, Service
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IAddress
@@ -31,17 +28,17 @@ from . import __version__
 from .activation import HandedOver
 from .believing import Believing
 from .config import Settings
-from .demo import EXAMPLE, provide
+from .demo import provide
 from .doors import Doors, StartFailed
-from .interfaces import ICommand, IWatcher
 from .joining import Rooms
 from .ledger.errors import LedgerRefused
 from .ledger.url import folderOf, ledgerAt
 from .openfiles import raiseLimit
+from .process import Process
 from .reloading import Apply, IReloadable, Reloading
 from .runtime.clocks import WallClock
 from .server.auth import Keys
-from .server.discovery import Broken
+from .server.discovery import Found
 from .server.leaving import LINGER_S
 from .speakers import Speakers
 from .systemd import Systemd, Watchdog
@@ -56,15 +53,9 @@ class ManagerService(Service):
     scalemgr.
 
     @param reactor: given by C{tap.py}, and taken from nowhere else.
+    @param found: the commands, and the drop-ins that could not be imported.
     @param keys: which tokens are believed; C{None} in a demo without a key.
     @param base: the folder that relative paths in the settings start from.
-    @param read: reads the settings again; C{None}: they stay as they are.
-    @param onHangUp: has something called when the process is told to read its configuration again (SIGHUP).
-    @param parts: what else can have other settings while it runs.
-    @param watchers: are told of each request that was answered.
-    @param systemd: is told how far the daemon is; C{None}: nobody is.
-    @param handedOver: descriptors of sockets that listen already.
-    @param observer: what the application that this becomes a part of logs to; C{None}: whatever else it finds.
     """
 
     name = "scalemgr"
@@ -74,44 +65,31 @@ class ManagerService(Service):
         self,
         reactor: Any,
         settings: Settings,
-        commands: Iterable[ICommand],
-        broken: Iterable[Broken],
+        found: Found,
         keys: Keys | None,
         base: Path,
         *,
         demo: bool = False,
-        read: Callable[[], Settings] | None = None,
-        onHangUp: Callable[[Callable[[], object]], None] | None = None,
-        parts: Iterable[IReloadable] = (),
-        watchers: Iterable[IWatcher] = (),
-        observer: ILogObserver | None = None,
-        systemd: Systemd | None = None,
-        handedOver: Iterable[int] = (),
+        process: Process = Process(),  # noqa: B008 - it is frozen
     ) -> None:
         self._reactor = reactor
         self._clock = WallClock(reactor)
         self._settings = settings
-        self._commands = list(commands)
-        self._broken = list(broken)
+        self._found = found
         self._keys = keys
         self._base = base
         self._demo = demo
-        self._read = read
-        self._onHangUp = onHangUp
-        self._parts = list(parts)
+        self._process = process
         self._reloading: Reloading | None = None
-        self._ignoreHangUps: Callable[[], None] | None = None
         self.speakers = Speakers(self._clock, settings.tls, base)
-        self._listening = HandedOver(reactor, handedOver)
+        self._listening = HandedOver(reactor, process.handedOver)
         self._doors = Doors(self._listening, self.speakers, demo=demo)
         self._windows = Windows(self._listening, self.speakers, demo=demo)
-        self._watchers = watchers
-        self._observer = observer
-        self._systemd = Systemd({}, 0, reactor.seconds) if systemd is None else systemd
+        self._systemd = process.systemd or Systemd({}, 0, reactor.seconds)
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
-        if self._observer is not None and isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self._observer)
+        if self._process.observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._process.observer)
         super().setServiceParent(parent)
 
     # -- start ------------------------------------------------------------------------------------------
@@ -140,10 +118,11 @@ class ManagerService(Service):
             rooms.forgetting.start()
         if rooms.eyes is not None:
             rooms.eyes.start()
-        if self._read is not None:
-            self._reloading = Reloading(settings, self._read, self._changeable(), rooms.inHelpers)
-            if self._onHangUp is not None:
-                self._onHangUp(self.reload)
+        read, onHangUp = self._process.read, self._process.onHangUp
+        if read is not None:
+            self._reloading = Reloading(settings, read, self._changeable(), rooms.inHelpers)
+            if onHangUp is not None:
+                onHangUp(self.reload)
         self._announce(url)
         self._watchdog = Watchdog(self._reactor, self._systemd, rooms.runtime, self._status)
         # Before the reactor runs, nobody is answered.
@@ -165,12 +144,12 @@ class ManagerService(Service):
             self._reactor,
             self._clock,
             settings,
-            self._commands,
+            self._found.commands,
             self._ledger,
             self._keys,
             demo=self._demo,
             certificateExpires=self.speakers.certificateExpires,
-            watchers=self._watchers,
+            watchers=self._process.watchers,
         )
         # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
         self._doors.open(settings.listen, rooms.factory, allowPlain=settings.access.allow_plain)
@@ -187,7 +166,27 @@ class ManagerService(Service):
         """All that can have other settings from now on, in the order in which it gets them."""
         rooms = self._rooms
         believing = [] if self._keys is None else [Believing(self._keys, rooms.auth, rooms.factory, self._base)]
-        return [*believing, rooms, self._doors, self._windows, self.speakers, self, *self._parts]
+        return [*believing, rooms, self._doors, self._windows, self.speakers, self, *self._process.parts]
+
+    def _tellBroken(self) -> None:
+        for broken in self._found.broken:
+            self._log.failure(
+                "the plugin module {module} cannot be imported, its commands are missing: {why}",
+                broken.failure,
+                module=broken.module,
+                why=broken.failure.getErrorMessage(),
+            )
+
+    def _announce(self, url: str) -> None:
+        if url.startswith("sqlite:"):
+            url = f"in {folderOf(url, self._base).absolute()}"
+        count = len(self._found.commands)
+        self._log.info("scalemgr {version}: ledger {url}, {count} commands", version=__version__, url=url, count=count)
+        self._log.info("the log is {epoch} and has {seq} entries", epoch=self._ledger.epoch, seq=self._ledger.book.seq)
+        if self._demo:
+            self._log.warn("DEMO: anybody on this machine is a manager of this ledger")
+        self._windows.announce(self._log)
+        self._doors.announce(self._log)
 
     # -- other settings ---------------------------------------------------------------------------------
 
@@ -210,37 +209,6 @@ class ManagerService(Service):
             raiseLimit(settings.limits.sessions)
 
         return apply
-
-    def _tellBroken(self) -> None:
-        for broken in self._broken:
-            self._log.failure(
-                "the plugin module {module} cannot be imported, its commands are missing: {why}",
-                broken.failure,
-                module=broken.module,
-                why=broken.failure.getErrorMessage(),
-            )
-
-    def _announce(self, url: str) -> None:
-        if url.startswith("sqlite:"):
-            url = f"in {folderOf(url, self._base).absolute()}"
-        count = len(self._commands)
-        self._log.info("scalemgr {version}: ledger {url}, {count} commands", version=__version__, url=url, count=count)
-        self._log.info("the log is {epoch} and has {seq} entries", epoch=self._ledger.epoch, seq=self._ledger.book.seq)
-        if self._demo:
-            self._log.warn("DEMO: anybody on this machine is a manager of this ledger")
-        for url in self._windows.urls():
-            self._log.info("console at {url}", url=url)
-        for door in self._doors:
-            self._log.info("listening on {door}", door=str(door))
-            address = door.port.getHost()
-            if self._demo and door.speaker is None and isinstance(address, (IPv4Address, IPv6Address)):
-                line = shlex.quote(EXAMPLE)
-                self._log.info(
-                    "try it: printf '%s\\r\\n' {line} | nc {host} {port}",
-                    line=line,
-                    host=address.host,
-                    port=address.port,
-                )
 
     # -- stop -------------------------------------------------------------------------------------------
 

@@ -26,9 +26,10 @@ from .ledger.errors import LedgerRefused
 from .ledger.url import probe
 from .logs.places import CannotLog, Surroundings, findLog
 from .logs.requests import RequestLines
+from .process import Process
 from .runtime.clocks import makeSteady
+from .server.catalogue import CommandClash, checkCommands
 from .server.discovery import findCommands
-from .server.dispatch import CommandClash, checkCommands
 from .server.keys import KeyRefused
 from .service import ManagerService
 from .systemd import Systemd
@@ -95,8 +96,6 @@ class Options(_Options):
             settings = replace(settings, ledger="demo:")
         if self["listen"]:
             settings = replace(settings, listen=self["listen"])
-        if self["web"] is not None:
-            settings = replace(settings, web=replace(settings.web, listen=self["web"]))
         if self["ledger"] is not None:
             settings = replace(settings, ledger=self["ledger"])
         if self["web"] is not None:
@@ -126,8 +125,9 @@ def _onHangUp(reactor: Any, call: Callable[[], object]) -> None:
 
 def makeService(options: Options, reactor: Any = None) -> IService:
     """The daemon, ready to start. Without a reactor it is the one that runs, and SIGHUP is heeded."""
+    settings = options.settings
     try:
-        log = findLog(options.parent, options.settings, Surroundings(sys.argv, sys.stdout, os.environ, time.time))
+        log = findLog(options.parent, settings, Surroundings(sys.argv, sys.stdout, os.environ, time.time))
     except CannotLog as e:
         raise SystemExit(f"scalemgr: {e}") from None
     onHangUp = None
@@ -141,20 +141,15 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         if log is not None:
             reactor.callWhenRunning(log.start)
             reactor.addSystemEventTrigger("after", "shutdown", log.stop)
-    requests = RequestLines(log, options.settings, time.time, reactor.seconds)
-    return ManagerService(
-        reactor,
-        options.settings,
-        options.found.commands,
-        options.found.broken,
-        options.tokenKeys,
-        options.base,
-        demo=bool(options["demo"]),
+    requests = RequestLines(log, settings, time.time, reactor.seconds)
+    process = Process(
         read=options.read,
         onHangUp=onHangUp,
-        parts=[requests] if log is None else [requests, log],
-        watchers=[requests],
+        parts=(requests,) if log is None else (requests, log),
+        watchers=(requests,),
         observer=log,
         systemd=Systemd(os.environ, os.getpid(), time.monotonic),
-        handedOver=inherited(reactor),
+        handedOver=tuple(inherited(reactor)),
     )
+    demo = bool(options["demo"])
+    return ManagerService(reactor, settings, options.found, options.tokenKeys, options.base, demo=demo, process=process)

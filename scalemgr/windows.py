@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
 
 from .config import Settings, Web
 from .doors import Door, Doors, StartFailed, isLocal, shown
@@ -62,9 +63,14 @@ class Windows:
         """Where it listens."""
         return self._doors.addresses()
 
-    def urls(self) -> list[str]:
-        """The same, for a browser."""
-        return [_url(door) for door in self._doors]
+    def announce(self, log: Logger) -> None:
+        """
+        Tell an operator where it is, for a browser.
+
+        @param log: the daemon's, which says so of itself.
+        """
+        for door in self._doors:
+            log.info("console at {url}", url=_url(door))
 
 
 def _url(door: Door) -> str:

@@ -30,6 +30,7 @@ TABLE = [
         "joining",
         "logs",
         "openfiles",
+        "process",
         "service",
         "systemd",
         "speakers",

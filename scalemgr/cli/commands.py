@@ -8,8 +8,8 @@ from typing import Any
 from ..commands.describe import Parameter, parameters
 from ..commands.markdown import document, examples
 from ..interfaces import ICommand
+from ..server.catalogue import CommandClash, checkCommands, packageOf
 from ..server.discovery import Broken, findCommands
-from ..server.dispatch import CommandClash, checkCommands, packageOf
 from ..wire.codes import SessionType
 from .ending import Status, Stop
 from .output import Output, addOutput

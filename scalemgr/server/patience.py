@@ -4,7 +4,7 @@ It has so many seconds to show a valid token, and so many lines that are refused
 whoever shows them. A missing token is logged once a session, and bad ones only so many times, so that neither can flood
 the log.
 
-It counts, and tells its session; what comes of it is the session's.
+It counts, and tells; what comes of it is decided where it is known who it is (L{Who}).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STRANGER_REFUSALS_MAX = 100
 
 
 class IStrange(Protocol):
-    """What this needs of its session. (Not zope's: it stays inside this folder.)"""
+    """What this needs of the one whom it is about. (Not zope's: it stays inside this folder.)"""
 
     def tell(self, why: str) -> None:
         """Log what it did wrong."""

@@ -1,8 +1,8 @@
 """A session: lines in, lines out, and how much of either. No business.
 
 This joins what a session is made of, each of which has a file: what comes in (L{Incoming}) and is under way
-(L{InFlight}), what goes out (L{Outgoing}) and what of that are events (L{Stream}), TLS (L{Secured}), what a
-stranger may do wrong (L{Patience}), and how it ends (L{Leaving}). Here is its life, and who is told of what.
+(L{InFlight}), what goes out (L{Outgoing}) and what of that are events (L{Stream}), who it is (L{Who}), and how it
+ends (L{Leaving}). Here is its life, and who is told of what.
 
 Flow control. A session's transport is not read while as many of its requests are under way as it may have,
 nor while it does not read what it was sent. What is sent to it meanwhile (the answers under way, and
@@ -32,7 +32,7 @@ from zope.interface import implementer
 
 from ..finance.channels import Channels
 from ..wire.codes import SessionType
-from ..wire.errors import ExtIDInUse, InvalidData, ManagerError, PermissionDenied
+from ..wire.errors import ExtIDInUse, InvalidData, ManagerError
 from ..wire.messages import BadLine, Json, decode, encode, marker, response
 from .auth import Principal
 from .gate import hostOf
@@ -41,10 +41,9 @@ from .inflight import NO_EXTID, InFlight
 from .leaving import Leaving
 from .limits import Turns
 from .outgoing import Outgoing
-from .patience import Patience
-from .secured import Secured
 from .seen import SessionSeen
 from .stream import Stream
+from .who import Who
 
 if TYPE_CHECKING:
     from .factory import ManagerFactory
@@ -58,7 +57,6 @@ class ManagerProtocol(LineReceiver):
     One connection.
 
     @ivar peer: where it is from.
-    @ivar principal: who it speaks for, if it has shown a valid token, or a certificate that names somebody.
     @ivar turns: when it may be made a big answer.
     @ivar write: sends whole lines, soon or when the peer reads; returns C{False} if that will never be: C{IStreamed}.
     """
@@ -74,7 +72,6 @@ class ManagerProtocol(LineReceiver):
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.principal: Principal | None = None
         self._inFlight = InFlight()
         # Will it ask no more? Is it that we ask it to go? With what to say last?
         self._peerDone = self._finishing = False
@@ -91,8 +88,7 @@ class ManagerProtocol(LineReceiver):
         self._in = Incoming(self, self._out, factory)
         self._stream = Stream(self, factory.events, factory.clock, factory.limits.bufferBytesMax)
         self.turns = Turns(factory.clock)
-        self._patience = Patience(self, factory)
-        self._secured = Secured(self.transport)
+        self._who = Who(self, self._stream, factory)
         self._leaving = Leaving(self, factory.clock)
         if ITCPTransport.providedBy(self.transport) and not isinstance(self.transport.getHost(), UNIXAddress):
             self.transport.setTcpNoDelay(True)
@@ -100,46 +96,27 @@ class ManagerProtocol(LineReceiver):
         self.transport.registerProducer(self._out, True)
         error = factory.admit(self)
         if error is not None:
-            if self._secured.isShaking:
+            if self._who.isShaking:
                 # To tell it would take a handshake, which is most of what a session costs.
-                self._break()
+                self.breakOff()
                 return
             # Not counted among the sessions, so it may not linger.
             self.write(response(NO_EXTID, error.status, encode(error.data())))
             self._close()
             self.transport.loseConnection()
             return
-        self._patience.begin()
-        if not self._secured.isShaking:
-            self._begin()
+        self._who.begin()
 
     def handshakeCompleted(self) -> None:
         """TLS stands: it may have shown who it is, and may be talked to."""
-        if not self._out.isOpen:
-            return
-        try:
-            self._secured.look(self.transport)
-        except ValueError as e:
-            self._handshakeFailed(f"the certificate that it has shown cannot be read: {e}")
-            self._break()
-            return
-        self.recognize()
-        self._begin()
-
-    def _handshakeFailed(self, why: str) -> None:
-        self.factory.refused["handshake"] += 1
-        self.tell(why)
-
-    def _begin(self) -> None:
-        if self.principal is None and self.factory.auth.anonymous is not None:
-            self.authenticated(self.factory.auth.anonymous)
+        if self._out.isOpen:
+            self._who.handshakeCompleted()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        why = self._secured.whyFailed(self.transport, reason) if self._out.isOpen else None
-        if why is not None:
-            self._handshakeFailed(f"the TLS handshake failed: {why}")
+        if self._out.isOpen:
+            self._who.lost(reason)
         self._out.drop()
-        self._patience.stop()
+        self._who.patience.stop()
         self._stream.close()
         self.turns.close()
         self._leaving.lost()
@@ -158,9 +135,10 @@ class ManagerProtocol(LineReceiver):
     def writeConnectionLost(self) -> None:
         """Our own direction is closed; what remains is to wait for the peer."""
 
-    def finish(self) -> None:
-        """Read no more; close when everything is answered."""
+    def finish(self, lastWord: ManagerError | None = None) -> None:
+        """Read no more; close when everything is answered, and with this as the last thing to say: C{ISomebody}."""
         self._peerDone = self._finishing = True
+        self._lastWord = self._lastWord or lastWord
         self._setReading()
         self._closeIfDone()
 
@@ -168,17 +146,17 @@ class ManagerProtocol(LineReceiver):
         if not self._out.isOpen or not self._peerDone or self._inFlight.count:
             return
         if self._lastWord is not None:
-            self._endWith(self._lastWord)
+            self.endWith(self._lastWord)
         elif self._finishing:
             self._leave()
         elif not self._in.waiting and not self._stream.isReplaying:
             # Lines that had to wait are answered first.
             if self.clearLineBuffer().strip():
-                self._endWith(InvalidData("the last line has no end"))
+                self.endWith(InvalidData("the last line has no end"))
             self._leave()
 
-    def _endWith(self, error: ManagerError) -> None:
-        """Say one last thing."""
+    def endWith(self, error: ManagerError) -> None:
+        """Say one last thing, and close: C{ISomebody}."""
         self._refuse(NO_EXTID, error)
         self._leave()
 
@@ -196,7 +174,7 @@ class ManagerProtocol(LineReceiver):
     def _close(self, lastLines: bytes = b"") -> None:
         """Nothing more is heard or said. A peer that does not take its leave is cut off."""
         self._out.stop()
-        self._patience.stop()
+        self._who.patience.stop()
         self._stream.close()
         self.turns.close()
         self._out.handOver(lastLines)
@@ -220,37 +198,45 @@ class ManagerProtocol(LineReceiver):
             self._stream.seq,
         )
 
-    def _break(self) -> None:
-        """End a handshake, without a word."""
+    def breakOff(self) -> None:
+        """End it, without a word: C{ISomebody}."""
         self._out.drop()
-        self._patience.stop()
+        self._who.patience.stop()
         self.cutOff()
 
     # -- who --------------------------------------------------------------------------------------------
 
+    @property
+    def principal(self) -> Principal | None:
+        """Who it speaks for: C{ISession} of dispatch."""
+        return self._who.principal
+
     def authenticated(self, principal: Principal) -> None:
-        """It has shown a valid token, or a certificate: C{ISession} of dispatch."""
-        self._secured.check(principal)
-        self._patience.known()
-        self.principal = principal
-        self._stream.authenticated(principal)
+        """It has shown a valid token: C{ISession} of dispatch."""
+        self._who.authenticated(principal)
+
+    def denied(self, why: str) -> None:
+        """A token was missing: C{ISession} of dispatch."""
+        self._who.denied(why)
+
+    def tokenRefused(self, why: str) -> None:
+        """A token is not accepted: C{ISession} of dispatch."""
+        self._who.tokenRefused(why)
 
     def recognize(self) -> bool:
         """
-        Be who its certificate says, by what is configured now: somebody, somebody else, or nobody.
+        Be who its certificate says, by what is configured now.
 
         @return: is it nobody any more?
         """
-        before = self._secured.bearer
-        if not self._out.isOpen or not self._secured.recognize(self.factory.bearers):
-            return False
-        if self.principal is not before:
-            return False  # It has shown a token since, which counts.
-        if self._secured.bearer is not None:
-            self.authenticated(self._secured.bearer)
-            return False
-        self.disbelieve()
-        return True
+        return self._out.isOpen and self._who.recognize()
+
+    def note(self, why: str, more: str) -> None:
+        """Log what it did, being a stranger: C{ISomebody}."""
+        peer = hostOf(self.peer)
+        self._log.info("session {number} from {peer}: {why}{more}", number=self.number, peer=peer, why=why, more=more)
+
+    # -- its events -------------------------------------------------------------------------------------
 
     def replayed(self) -> None:
         """It has what it asked to be sent again: C{IStreamed}."""
@@ -258,8 +244,7 @@ class ManagerProtocol(LineReceiver):
 
     def expired(self) -> None:
         """The time of what its last token gave it is up; the next valid one gives it again: C{IStreamed}."""
-        self.principal = None
-        self._patience.unknown()
+        self._who.expired()
         self._closeIfDone()
 
     def disbelieve(self) -> None:
@@ -274,41 +259,6 @@ class ManagerProtocol(LineReceiver):
     def subscribe(self, channels: Channels, after: int | None) -> None:
         """Choose; and, once this is answered, go back to an entry of the log: C{ISession} of dispatch."""
         self._stream.subscribe(channels, after)
-
-    def denied(self, why: str) -> None:
-        """A token was missing: C{ISession} of dispatch."""
-        nobody = self._secured.nobody
-        self._patience.denied(f"{why}; {nobody}" if nobody and self.principal is None else why)
-
-    def tokenRefused(self, why: str) -> None:
-        """A token is not accepted: C{ISession} of dispatch. So many of them end the session."""
-        if self._patience.tokenRefused(why) and self._lastWord is None:
-            # What is under way is answered first, so that nothing is left uncertain by it.
-            self._lastWord = PermissionDenied("too many tokens that are not valid")
-            self.finish()
-
-    def late(self, seconds: float) -> None:
-        """It has shown no valid token in this time: C{IStrange}."""
-        if self._secured.isShaking:
-            self._handshakeFailed(f"its TLS handshake is not over after {seconds:g} seconds")
-            self._break()
-            return
-        error = PermissionDenied(f"no valid __token within {seconds:g} seconds")
-        self.denied(error.message)
-        self._endWith(error)
-
-    def tell(self, why: str) -> None:
-        """Log what a stranger did: C{IStrange}."""
-        more = self.factory.sparing.more()
-        if more is not None:
-            peer = hostOf(self.peer)
-            self._log.info(
-                "session {number} from {peer}: {why}{more}", number=self.number, peer=peer, why=why, more=more
-            )
-
-    def _checkStranger(self) -> None:
-        if self.principal is None and self._patience.isOver():
-            self._endWith(PermissionDenied("too many lines without a valid __token"))
 
     # -- in ---------------------------------------------------------------------------------------------
 
@@ -334,8 +284,7 @@ class ManagerProtocol(LineReceiver):
             request = decode(line)
         except BadLine as e:
             self._refuse(e.extID, e.error)
-            self._patience.lineRefused()
-            self._checkStranger()
+            self._who.lineRefused()
             return
         try:
             again = self._inFlight.begin(request.extIDText, request.data.get("idempotency_key"))
@@ -348,7 +297,7 @@ class ManagerProtocol(LineReceiver):
 
     def lineLengthExceeded(self, line: bytes) -> None:
         if self._out.isOpen:
-            self._endWith(InvalidData(f"a line may have at most {self.factory.limits.lineBytesMax} bytes"))
+            self.endWith(InvalidData(f"a line may have at most {self.factory.limits.lineBytesMax} bytes"))
 
     def _setReading(self) -> None:
         """Pause or resume the transport, as it should be now."""
@@ -367,8 +316,8 @@ class ManagerProtocol(LineReceiver):
         self._inFlight.end(extIDText)
         self.write(response(extIDText, status, data, replayed=replayed))
         self._stream.answered()
-        if self._patience.refusals and self._out.isOpen:
-            self._checkStranger()
+        if self._who.patience.refusals and self._out.isOpen:
+            self._who.check()
         if not self._in.isReading:
             self._setReading()
         if self._peerDone:

@@ -26,7 +26,7 @@ from .daemons import LOOPBACK
 def service(tmp_path: Path) -> Iterator[ManagerService]:
     """A daemon on a fresh embedded ledger, listening on a free port."""
     settings = replace(Settings(), listen=[LOOPBACK], web=Web(listen=LOOPBACK), ledger="sqlite:ledger")
-    running = ManagerService(reactor, settings, findCommands().commands, [], Keys("HS256", [SECRET]), tmp_path)
+    running = ManagerService(reactor, settings, findCommands(), Keys("HS256", [SECRET]), tmp_path)
     running.startService()
     yield running
     pytest_twisted.blockon(running.stopService().addTimeout(PATIENCE_S, reactor))

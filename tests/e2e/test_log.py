@@ -93,11 +93,11 @@ def test_readAgain(tmp_path: Path) -> None:
         conversation(port, b'{"command":"Nothing","extID":"first"}')
         configured(tmp_path, '[log]\nrequests = "none"\nlevel = "debug"')
         said = hangUp(running, "the configuration was read again")
-        conversation(port, b'{"command":"Nothing","extID":"second"}')
+        conversation(port, b'{"command":"Nothing","extID":"another"}')
         whole = running.end()
     assert "log.level" in said
     assert "first" in whole
-    assert "second" not in whole
+    assert "another" not in whole
     # Twisted's own last words are for who debugs.
     assert "Main loop terminated" in whole
 

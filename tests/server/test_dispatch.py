@@ -11,8 +11,9 @@ from twisted.logger import LogEvent
 
 from scalemgr.commands.base import command
 from scalemgr.interfaces import IContext
+from scalemgr.server.catalogue import CommandClash, checkCommands
 from scalemgr.server.discovery import findCommands
-from scalemgr.server.dispatch import CommandClash, Dispatcher, checkCommands
+from scalemgr.server.dispatch import Dispatcher
 from scalemgr.wire.codes import RetCode
 from scalemgr.wire.errors import ADD_BALANCE_ERROR, ManagerError, NotPermitted, Refused
 
