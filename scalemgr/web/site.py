@@ -5,12 +5,16 @@ however slowly it drips, and as long for its answer to be taken; a request has L
 L{CONNECTIONS_MAX} connections: one more is closed, and so is, on an address that is not only this machine's own, one
 from where nobody may come from.
 
+However many requests come at once, on one connection or on many, one is answered in each turn of the reactor, so that
+deposits go on in between; and none while its peer has yet to read what it was answered before.
+
 No answer says which software this is, in which version; none is kept by whoever passes it on; and nobody who asks is
 written down.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -50,11 +54,16 @@ _HEADERS = {
 
 
 class _Channel(HTTPChannel):
-    """One connection."""
+    """
+    One connection.
+
+    @ivar peerReads: has what was written left for the peer, as far as it matters?
+    """
 
     site: WebSite
     # TCP, TLS, or a test's.
     transport: Any
+    peerReads = True
     _late: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
@@ -62,26 +71,31 @@ class _Channel(HTTPChannel):
         self.site.channels[self] = None
         self._hurry()
 
-    def allContentReceived(self) -> None:
-        # What it is answered may take its time.
-        self._calm()
-        super().allContentReceived()
-
     def requestDone(self, request: Request) -> None:
         # The next request may be here already, and be worked off in this.
         self._hurry()
         super().requestDone(request)
 
+    def pauseProducing(self) -> None:
+        self.peerReads = False
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self.peerReads = True
+        super().resumeProducing()
+        self.site.answerNext()
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._calm()
+        self.calm()
         super().connectionLost(reason)
         self.site.gone(self)
 
     def _hurry(self) -> None:
-        self._calm()
+        self.calm()
         self._late = self.site.timer.callLater(REQUEST_S, self.cutOff)
 
-    def _calm(self) -> None:
+    def calm(self) -> None:
+        """The request has been taken; what it is answered may take its time."""
         late, self._late = self._late, None
         if late is not None and late.active():
             late.cancel()
@@ -117,7 +131,12 @@ class _Request(Request):
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         if not self._isTooLarge:
-            super().requestReceived(command, path, version)
+            self.channel.site.asked(self.channel, lambda: self._begin(command, path, version))
+
+    def _begin(self, command: bytes, path: bytes, version: bytes) -> None:
+        """It is its turn."""
+        self.channel.calm()
+        super().requestReceived(command, path, version)
 
     def _check(self, size: int) -> None:
         if size > BODY_MAX and not self._isTooLarge:
@@ -146,6 +165,9 @@ class WebSite(Site):
         self.channels: dict[_Channel, None] = {}
         self._guard = guard
         self._gate = gate
+        # The requests that have come, of each connection one: what answers them.
+        self._asked: dict[_Channel, Callable[[], None]] = {}
+        self._isTurnTaken = False
         self._finished: Deferred[None] | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
@@ -164,9 +186,31 @@ class WebSite(Site):
         found: IResource = super().getResourceFor(request)
         return found
 
+    def asked(self, channel: _Channel, begin: Callable[[], None]) -> None:
+        """
+        A request has come, and waits for its turn.
+
+        @param begin: begins to answer it.
+        """
+        self._asked[channel] = begin
+        self.answerNext()
+
+    def answerNext(self) -> None:
+        """Answer who has waited for longest, and reads, unless somebody was answered in this turn of the reactor."""
+        channel = next((channel for channel in self._asked if channel.peerReads), None)
+        if channel is not None and not self._isTurnTaken:
+            self._isTurnTaken = True
+            self.timer.callLater(0, self._turnOver)
+            self._asked.pop(channel)()
+
+    def _turnOver(self) -> None:
+        self._isTurnTaken = False
+        self.answerNext()
+
     def gone(self, channel: _Channel) -> None:
         """A connection has ended."""
         self.channels.pop(channel, None)
+        self._asked.pop(channel, None)
         if self._finished is not None and not self.channels:
             finished, self._finished = self._finished, None
             finished.callback(None)

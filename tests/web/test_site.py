@@ -267,6 +267,55 @@ def test_answersMayTakeTheirTime() -> None:
     house.close()
 
 
+def test_oneAnswerATurn() -> None:
+    """However many requests come at once, on one connection and on others, each turn of the reactor answers one of
+    them, and every connection comes to its turn: deposits go on in between."""
+    house = Windowed()
+    greedy, modest = Visitor(house), Visitor(house)
+    greedy.channel.dataReceived(3 * (HEAD + b"\r\n"))
+    modest.channel.dataReceived(HEAD + b"\r\n")
+    answered = []
+    for _ in range(5):
+        answered.append((len(greedy.answers()), len(modest.answers())))
+        turn(house)
+    assert answered == [(1, 0), (1, 0), (0, 1), (1, 0), (0, 0)]
+    greedy.lose()
+    modest.lose()
+    house.close()
+
+
+def test_whoDoesNotReadIsNotAnsweredMore() -> None:
+    """While a peer has yet to read what it was answered, its next request waits, and no other; a peer that does not go
+    on reading is cut off, and one that leaves is forgotten."""
+    house = Windowed()
+    lazy, gone, other = Visitor(house), Visitor(house), Visitor(house)
+    for visitor in (lazy, gone):
+        visitor.transport.producer.pauseProducing()  # type: ignore[union-attr]
+        visitor.say(HEAD + b"\r\n")
+    other.say(HEAD + b"\r\n")
+    assert [len(visitor.answers()) for visitor in (lazy, gone, other)] == [0, 0, 1]
+    gone.lose()
+    house.clock.advance(REQUEST_S - 1)
+    lazy.transport.producer.resumeProducing()  # type: ignore[union-attr]
+    assert [answer.status for answer in lazy.answers()] == [200]
+    lazy.transport.producer.pauseProducing()  # type: ignore[union-attr]
+    lazy.say(HEAD + b"\r\n")
+    house.clock.advance(REQUEST_S)
+    assert lazy.transport.disconnected
+    for visitor in (lazy, other):
+        visitor.lose()
+    house.close()
+
+
+def turn(house: Windowed) -> None:
+    """What the reactor does in one turn: not what is asked for in it."""
+    due = [call for call in house.clock.calls if call.getTime() <= house.clock.seconds()]
+    house.clock.calls[:] = [call for call in house.clock.calls if call not in due]
+    for call in due:
+        call.called = 1
+        call.func(*call.args, **call.kw)
+
+
 def test_connectionsAreBounded() -> None:
     """One connection too many is closed at once; when one goes there is room for another."""
     house = Windowed()
