@@ -173,7 +173,8 @@ def test_cookies() -> None:
 def test_proxyIsNobody() -> None:
     """Who comes through a proxy on this machine is not the operator, and needs a token."""
     house = Windowed()
-    for name in ("Forwarded", "X-Forwarded-For", "X-Real-IP"):
+    said = ("Forwarded", "X-Forwarded-For", "x-forwarded-proto", "X-Forwarded", "X-Real-IP", "Via", "CF-Connecting-IP")
+    for name in said:
         assert house.ask("/status", headers={name: "192.0.2.1"}).status == 401
         assert house.ask("/status", headers={name: "192.0.2.1", **bearer(token())}).status == 200
     house.close()
