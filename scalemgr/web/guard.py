@@ -28,7 +28,7 @@ from ..server.auth import Authenticator, Principal
 from ..server.gate import hostOf
 from ..server.sparing import Sparing
 from ..wire.codes import SessionType
-from ..wire.errors import TokenRefused
+from ..wire.errors import PermissionDenied, TokenRefused
 
 __all__ = ["COOKIE", "OPERATOR", "Guard", "ICookies"]
 
@@ -88,6 +88,13 @@ class Guard:
             if principal is not None and self._auth.isBelieved(principal):
                 return principal
         return OPERATOR if self.isLocal and not _isForwarded(request) else None
+
+    def isGood(self, principal: Principal) -> bool:
+        """Is what somebody was taken for him by still believed, and his time not up?"""
+        try:
+            return self._auth.isBelieved(self._auth.current(principal))
+        except PermissionDenied:
+            return False
 
     def mayOversee(self, principal: Principal | None) -> bool:
         """May he see what is about the house as a whole, of whatever group?"""
