@@ -3,7 +3,7 @@
 Everything is bounded. A connection has L{REQUEST_S} for each request, from when it may begin to when it is whole,
 however slowly it drips, and as long for its answer to be taken; a request has L{BODY_MAX} bytes at most; and there are
 L{CONNECTIONS_MAX} connections: one more is closed, and so is, on an address that is not only this machine's own, one
-from where nobody may come from.
+from where nobody may come from, or where half of them are from already: a load balancer is still answered then.
 
 However many requests come at once, on one connection or on many, one is answered in each turn of the reactor, so that
 deposits go on in between; and none while its peer has yet to read what it was answered before.
@@ -26,11 +26,11 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
 from ..server.factory import TurnedAway
-from ..server.gate import Gate
+from ..server.gate import Gate, hostOf, neighboursOf
 from .guard import Guard
 from .resources import Refusal
 
-__all__ = ["BODY_MAX", "CONNECTIONS_MAX", "REQUEST_S", "WebSite"]
+__all__ = ["BODY_MAX", "CONNECTIONS_MAX", "NEIGHBOURS_MAX", "REQUEST_S", "WebSite"]
 
 #: How long a connection may take for a request, and for the answer to leave, in seconds.
 REQUEST_S = 20.0
@@ -38,6 +38,8 @@ REQUEST_S = 20.0
 BODY_MAX = 16 * 1024
 #: How many connections there may be.
 CONNECTIONS_MAX = 128
+#: How many from one address, unless it is this machine's.
+NEIGHBOURS_MAX = CONNECTIONS_MAX // 2
 
 # How long one that is closed may take to read the rest, in seconds.
 _LINGER_S = 1.0
@@ -171,8 +173,14 @@ class WebSite(Site):
         self._finished: Deferred[None] | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        isWelcome = self._guard.isLocal or self._gate.isAllowed(addr)
+        isWelcome = self._guard.isLocal or (self._gate.isAllowed(addr) and self._isRoomFor(addr))
         return super().buildProtocol(addr) if isWelcome and len(self.channels) < CONNECTIONS_MAX else TurnedAway()
+
+    def _isRoomFor(self, addr: IAddress | None) -> bool:
+        """Is there room for one more from there?"""
+        neighbours = neighboursOf(hostOf(addr))
+        there = sum(neighboursOf(hostOf(channel.transport.getPeer())) == neighbours for channel in self.channels)
+        return there < NEIGHBOURS_MAX
 
     def log(self, request: object) -> None:
         """Nobody is written down."""

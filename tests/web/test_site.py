@@ -12,7 +12,7 @@ from scalemgr.server.auth import Keys, Principal
 from scalemgr.server.gate import GateRules, networks
 from scalemgr.web.guard import OPERATOR
 from scalemgr.web.resources import Page
-from scalemgr.web.site import BODY_MAX, CONNECTIONS_MAX, REQUEST_S
+from scalemgr.web.site import BODY_MAX, CONNECTIONS_MAX, NEIGHBOURS_MAX, REQUEST_S
 
 from ..helpers import LIMITS, NOW_MS, token
 from .house import Visitor, Windowed
@@ -326,6 +326,24 @@ def test_connectionsAreBounded() -> None:
     visitors.append(Visitor(house))
     assert not visitors[-1].transport.disconnected
     for visitor in visitors:
+        visitor.lose()
+    house.close()
+
+
+def test_oneStrangerDoesNotKeepOthersOut() -> None:
+    """On an address that others can reach, whoever holds all the connections that he can leaves room for who asks
+    whether the daemon is alive; on this machine's own all have one address, and it has all the room there is."""
+    house = Windowed()
+    house.eyes.guard.isLocal = False
+    stranger = [Visitor(house, "192.0.2.1") for _ in range(NEIGHBOURS_MAX)]
+    assert Visitor(house, "192.0.2.1").transport.disconnected
+    balancer = Visitor(house, "192.0.2.2")
+    balancer.say(b"GET /livez HTTP/1.1\r\n\r\n")
+    assert [answer.status for answer in balancer.answers()] == [200]
+    stranger.pop().lose()
+    stranger.append(Visitor(house, "192.0.2.1"))
+    assert not stranger[-1].transport.disconnected
+    for visitor in (*stranger, balancer):
         visitor.lose()
     house.close()
 
