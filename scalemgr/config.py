@@ -19,6 +19,7 @@ from msgspec.structs import asdict
 from .finance.caps import CapsOf, readCaps
 from .finance.money import DIGITS_MAX, Currencies
 from .server.bearers import Bearer, BearerRefused, Bearers
+from .server.files import readFile
 from .server.gate import networks
 from .server.tokens import ALGORITHMS
 
@@ -175,7 +176,7 @@ def load(path: Path) -> Settings:
     @raise ConfigError: with a sentence that names the file and the key.
     """
     try:
-        text = path.read_text("utf-8")
+        text = readFile(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as e:
         raise ConfigError(f"{path} cannot be read: {getattr(e, 'strerror', None) or e}") from e
     try:

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from msgspec import Struct
 from twisted.internet.interfaces import IAddress
 
-__all__ = ["Gate", "GateRules", "Network", "hostOf", "networks"]
+__all__ = ["Gate", "GateRules", "Network", "hostOf", "neighboursOf", "networks"]
 
 Network = IPv4Network | IPv6Network
 
@@ -92,6 +92,14 @@ def hostOf(peer: IAddress | None) -> str:
     return getattr(peer, "host", None) or "this machine"
 
 
+def neighboursOf(host: str) -> object:
+    """What is counted together with the address that L{hostOf} says: the same for all that one machine may have."""
+    try:
+        return _houseOf(_read(host))
+    except ValueError:
+        return host
+
+
 def _network(text: str) -> Network:
     try:
         return ip_network(text)
@@ -101,8 +109,10 @@ def _network(text: str) -> Network:
 
 def _addressOf(peer: IAddress | None) -> IPv4Address | IPv6Address | None:
     host = getattr(peer, "host", None)
-    if host is None:
-        return None
+    return None if host is None else _read(host)
+
+
+def _read(host: str) -> IPv4Address | IPv6Address:
     address = ip_address(host)
     # A door for both kinds shows IPv4 inside IPv6.
     return getattr(address, "ipv4_mapped", None) or address

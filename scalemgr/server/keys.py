@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from msgspec import Struct
 
+from .files import readFile
 from .tokens import Keys, isTokenId
 
 __all__ = ["SECRET_BYTES_MIN", "KeyFile", "KeyRefused", "loadKeys", "makeSecret", "sign"]
@@ -79,7 +81,7 @@ def loadKeys(algorithm: str, files: Iterable[KeyFile], audience: str = "", revok
 def _revoked(path: Path) -> frozenset[str]:
     """The ids in a file, one a line; empty lines and those that begin with # do not count."""
     try:
-        text = path.read_text("utf-8-sig")
+        text = StringIO(readFile(path).decode("utf-8-sig"), newline=None).read()
     except OSError as e:
         raise KeyRefused(f"the list of revoked tokens {path} cannot be read: {e.strerror}") from e
     except UnicodeDecodeError:
@@ -99,7 +101,7 @@ def _revoked(path: Path) -> frozenset[str]:
 
 def _load(algorithm: str, path: Path) -> bytes:
     try:
-        content = path.read_bytes().strip()
+        content = readFile(path).strip()
     except FileNotFoundError:
         hint = "; `scalemgr token --config FILE --new-key` makes one" if algorithm == "HS256" else ""
         raise KeyRefused(f"the key file {path} does not exist{hint}") from None

@@ -21,6 +21,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from .bearers import described
+from .files import readFile
 from .handshakes import ServerConnection, askForCertificates, newContext, reasonOf
 
 __all__ = ["WARN_BEFORE", "CertificateRefused", "Files", "Loaded", "Speaker", "Terms", "load"]
@@ -136,7 +137,7 @@ def load(files: Files, terms: Terms, now: float) -> Loaded:
 
 def _read(path: Path, what: str) -> bytes:
     try:
-        return path.read_bytes()
+        return readFile(path)
     except OSError as e:
         raise CertificateRefused(f"the {what} {path} cannot be read: {e.strerror or e}") from e
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -22,6 +21,7 @@ from twisted.logger import Logger
 from ..commands.base import STAFF
 from ..server.auth import Authenticator, Principal
 from ..server.factory import ManagerFactory
+from ..server.gate import neighboursOf
 from ..wire.errors import PermissionDenied, TokenRefused
 
 __all__ = ["BADGE_S_MAX", "Badges", "Entry", "NotNow"]
@@ -121,7 +121,7 @@ class Entry:
         self._factory = factory
         self._addressesMax = addressesMax
         # How many bad ones, and when the last one came; who has shown none for longest comes first.
-        self._bad: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._bad: OrderedDict[object, tuple[int, float]] = OrderedDict()
 
     def enter(self, token: str, address: str) -> str:
         """
@@ -132,7 +132,7 @@ class Entry:
         @raise PermissionDenied: if the token is not accepted, or not for this. Why is for the log.
         @raise NotNow: if too many were not; this one was not looked at.
         """
-        source = _source(address)
+        source = neighboursOf(address)
         count = self._countOf(source)
         try:
             principal = self._auth.principal(token)
@@ -153,7 +153,7 @@ class Entry:
         self._log.info("{id} looks at the console from {address}", id=principal.id, address=address)
         return self._badges.give(principal)
 
-    def _countOf(self, source: str) -> int:
+    def _countOf(self, source: object) -> int:
         count, last = self._bad.get(source, (0, 0.0))
         left = last + FORGIVEN_AFTER_S - self._timer.seconds()
         if not count or left <= 0:
@@ -161,12 +161,3 @@ class Entry:
         if count >= self._factory.limits.badTokensMax:
             raise NotNow(left)
         return count
-
-
-def _source(address: str) -> str:
-    """Who has one address of IPv6 has all of its network."""
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        return address
-    return ip.exploded[:19] if isinstance(ip, IPv6Address) else address

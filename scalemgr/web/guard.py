@@ -3,7 +3,8 @@
 On an address of this machine's own nobody shows a token: who can connect is the operator, who sees everything and
 changes nothing. Two things must then not be mistaken for him: a page of somebody else's in his browser, whose name was
 made to lead here (such a request's C{Host} is that name: it is refused with 421), and whoever comes through a proxy
-that runs here (such a request says C{Forwarded}: it needs a token, like everybody on other addresses).
+that runs here (such a request says so, in C{Forwarded} or what proxies say instead: it needs a token, like everybody on
+other addresses).
 
 On other addresses C{/livez} and C{/readyz} are open to all. The rest needs a token, the same as on the wire, as
 C{Authorization: Bearer ...}; or the cookie that the console gives to who has shown one. What is about the house as a
@@ -27,7 +28,7 @@ from ..server.auth import Authenticator, Principal
 from ..server.gate import hostOf
 from ..server.sparing import Sparing
 from ..wire.codes import SessionType
-from ..wire.errors import TokenRefused
+from ..wire.errors import PermissionDenied, TokenRefused
 
 __all__ = ["COOKIE", "OPERATOR", "Guard", "ICookies"]
 
@@ -42,8 +43,9 @@ OPERATOR = Principal(
 )
 
 _BEARER = b"bearer "
-# What proxies say of whom they speak for.
-_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
+# What proxies say of whom they speak for, or of themselves; and how more of that begins.
+_FORWARDED = frozenset({b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip"})
+_FORWARDED_BEGINS = b"x-forwarded"
 
 
 class ICookies(Protocol):
@@ -87,6 +89,13 @@ class Guard:
                 return principal
         return OPERATOR if self.isLocal and not _isForwarded(request) else None
 
+    def isGood(self, principal: Principal) -> bool:
+        """Is what somebody was taken for him by still believed, and his time not up?"""
+        try:
+            return self._auth.isBelieved(self._auth.current(principal))
+        except PermissionDenied:
+            return False
+
     def mayOversee(self, principal: Principal | None) -> bool:
         """May he see what is about the house as a whole, of whatever group?"""
         return principal is not None and principal.role in STAFF and principal.mask == EVERYTHING
@@ -111,7 +120,8 @@ class Guard:
 
 
 def _isForwarded(request: IRequest) -> bool:
-    return any(request.requestHeaders.hasHeader(name) for name in _FORWARDED)
+    names = (name.lower() for name, _ in request.requestHeaders.getAllRawHeaders())
+    return any(name in _FORWARDED or name.startswith(_FORWARDED_BEGINS) for name in names)
 
 
 def _isOurs(host: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -78,6 +78,7 @@ class Listener:
 
     @param timer: a clock that is never set.
     @param seesAll: is nothing withheld from its principal?
+    @param isGood: may its principal still be told anything? If not, it is ended before the next event is sent.
     """
 
     _log = Logger()
@@ -90,11 +91,13 @@ class Listener:
         principal: Principal,
         wanted: Wanted,
         seesAll: bool,
+        isGood: Callable[[], bool],
     ) -> None:
         self._request = request
         self._timer = timer
         self._events = events
         self._wanted = wanted
+        self._isGood = isGood
         self.interest = Interest(principal.mask, principal.events)
         self.seesAll = seesAll
         # What it gets first, until the log has been read up to where it came in; and what has come meanwhile.
@@ -193,6 +196,9 @@ class Listener:
         self._tell(told)
 
     def _tell(self, lines: Iterable[bytes]) -> None:
+        if not self._isGood():
+            self.end()
+            return
         self._write(b"".join(b"id: %d\nevent: entry\ndata: %b\n\n" % (_TOLD.decode(line).seq, line) for line in lines))
 
     def say(self, event: str, data: Mapping[str, Any] | Json) -> None:

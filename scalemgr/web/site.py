@@ -3,7 +3,10 @@
 Everything is bounded. A connection has L{REQUEST_S} for each request, from when it may begin to when it is whole,
 however slowly it drips, and as long for its answer to be taken; a request has L{BODY_MAX} bytes at most; and there are
 L{CONNECTIONS_MAX} connections: one more is closed, and so is, on an address that is not only this machine's own, one
-from where nobody may come from.
+from where nobody may come from, or where half of them are from already: a load balancer is still answered then.
+
+However many requests come at once, on one connection or on many, one is answered in each turn of the reactor, so that
+deposits go on in between; and none while its peer has yet to read what it was answered before.
 
 No answer says which software this is, in which version; none is kept by whoever passes it on; and nobody who asks is
 written down.
@@ -11,6 +14,7 @@ written down.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -22,11 +26,11 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
 from ..server.factory import TurnedAway
-from ..server.gate import Gate
+from ..server.gate import Gate, hostOf, neighboursOf
 from .guard import Guard
 from .resources import Refusal
 
-__all__ = ["BODY_MAX", "CONNECTIONS_MAX", "REQUEST_S", "WebSite"]
+__all__ = ["BODY_MAX", "CONNECTIONS_MAX", "NEIGHBOURS_MAX", "REQUEST_S", "WebSite"]
 
 #: How long a connection may take for a request, and for the answer to leave, in seconds.
 REQUEST_S = 20.0
@@ -34,6 +38,8 @@ REQUEST_S = 20.0
 BODY_MAX = 16 * 1024
 #: How many connections there may be.
 CONNECTIONS_MAX = 128
+#: How many from one address, unless it is this machine's.
+NEIGHBOURS_MAX = CONNECTIONS_MAX // 2
 
 # How long one that is closed may take to read the rest, in seconds.
 _LINGER_S = 1.0
@@ -50,11 +56,16 @@ _HEADERS = {
 
 
 class _Channel(HTTPChannel):
-    """One connection."""
+    """
+    One connection.
+
+    @ivar peerReads: has what was written left for the peer, as far as it matters?
+    """
 
     site: WebSite
     # TCP, TLS, or a test's.
     transport: Any
+    peerReads = True
     _late: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
@@ -62,26 +73,31 @@ class _Channel(HTTPChannel):
         self.site.channels[self] = None
         self._hurry()
 
-    def allContentReceived(self) -> None:
-        # What it is answered may take its time.
-        self._calm()
-        super().allContentReceived()
-
     def requestDone(self, request: Request) -> None:
         # The next request may be here already, and be worked off in this.
         self._hurry()
         super().requestDone(request)
 
+    def pauseProducing(self) -> None:
+        self.peerReads = False
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self.peerReads = True
+        super().resumeProducing()
+        self.site.answerNext()
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._calm()
+        self.calm()
         super().connectionLost(reason)
         self.site.gone(self)
 
     def _hurry(self) -> None:
-        self._calm()
+        self.calm()
         self._late = self.site.timer.callLater(REQUEST_S, self.cutOff)
 
-    def _calm(self) -> None:
+    def calm(self) -> None:
+        """The request has been taken; what it is answered may take its time."""
         late, self._late = self._late, None
         if late is not None and late.active():
             late.cancel()
@@ -117,7 +133,12 @@ class _Request(Request):
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         if not self._isTooLarge:
-            super().requestReceived(command, path, version)
+            self.channel.site.asked(self.channel, lambda: self._begin(command, path, version))
+
+    def _begin(self, command: bytes, path: bytes, version: bytes) -> None:
+        """It is its turn."""
+        self.channel.calm()
+        super().requestReceived(command, path, version)
 
     def _check(self, size: int) -> None:
         if size > BODY_MAX and not self._isTooLarge:
@@ -146,11 +167,20 @@ class WebSite(Site):
         self.channels: dict[_Channel, None] = {}
         self._guard = guard
         self._gate = gate
+        # The requests that have come, of each connection one: what answers them.
+        self._asked: dict[_Channel, Callable[[], None]] = {}
+        self._isTurnTaken = False
         self._finished: Deferred[None] | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        isWelcome = self._guard.isLocal or self._gate.isAllowed(addr)
+        isWelcome = self._guard.isLocal or (self._gate.isAllowed(addr) and self._isRoomFor(addr))
         return super().buildProtocol(addr) if isWelcome and len(self.channels) < CONNECTIONS_MAX else TurnedAway()
+
+    def _isRoomFor(self, addr: IAddress | None) -> bool:
+        """Is there room for one more from there?"""
+        neighbours = neighboursOf(hostOf(addr))
+        there = sum(neighboursOf(hostOf(channel.transport.getPeer())) == neighbours for channel in self.channels)
+        return there < NEIGHBOURS_MAX
 
     def log(self, request: object) -> None:
         """Nobody is written down."""
@@ -164,9 +194,31 @@ class WebSite(Site):
         found: IResource = super().getResourceFor(request)
         return found
 
+    def asked(self, channel: _Channel, begin: Callable[[], None]) -> None:
+        """
+        A request has come, and waits for its turn.
+
+        @param begin: begins to answer it.
+        """
+        self._asked[channel] = begin
+        self.answerNext()
+
+    def answerNext(self) -> None:
+        """Answer who has waited for longest, and reads, unless somebody was answered in this turn of the reactor."""
+        channel = next((channel for channel in self._asked if channel.peerReads), None)
+        if channel is not None and not self._isTurnTaken:
+            self._isTurnTaken = True
+            self.timer.callLater(0, self._turnOver)
+            self._asked.pop(channel)()
+
+    def _turnOver(self) -> None:
+        self._isTurnTaken = False
+        self.answerNext()
+
     def gone(self, channel: _Channel) -> None:
         """A connection has ended."""
         self.channels.pop(channel, None)
+        self._asked.pop(channel, None)
         if self._finished is not None and not self.channels:
             finished, self._finished = self._finished, None
             finished.callback(None)

@@ -7,8 +7,8 @@ Messages, each with a JSON object as its C{data}:
 - C{history}, then: the last minute and the last hour, as in C{/status}.
 - C{status}, at once and once a second: C{/status} without its history, but with the rows that were added to that,
   C{"rows": {"minute": [...], "hour": [...]}}, or null where there is none. It is made once for all who listen, and
-  not at all while nobody does. Who does not see everything is told numbers, and not who the others are. Its
-  C{id} is the entry up to which the page has been told of the log.
+  not at all while nobody does. Who does not see everything is told numbers, and which checks failed, but neither who
+  the others are nor why: that names folders. Its C{id} is the entry up to which the page has been told of the log.
 - C{entry}: an event of the log, the very line that sessions get; its C{id} is its C{seq}.
 - C{more}: C{{"count": n}}, n events are not sent, for they were too many at a time or too long for a page. Of many,
   the first and the latest are.
@@ -24,6 +24,7 @@ number, and after a while is let go. A browser comes back by itself.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
@@ -97,7 +98,9 @@ class Listeners:
 
         @param after: the last entry that the page knows of; C{None}: it knows none.
         """
-        listener = Listener(request, self._timer, self._events, principal, wanted, self._guard.mayOversee(principal))
+        seesAll = self._guard.mayOversee(principal)
+        isGood = partial(self._guard.isGood, principal)
+        listener = Listener(request, self._timer, self._events, principal, wanted, seesAll, isGood)
         self._open[listener] = request
         request.notifyFinish().addBoth(self._gone, listener)
         request.registerProducer(listener, True)
@@ -160,7 +163,10 @@ class Listeners:
                     **brief,
                     "waiters": {**waiters, "oldest": []},
                     "sessions": {**sessions, "listed": []},
-                    "ledger": {**brief["ledger"], "folder": ""},
+                    "ledger": {**brief["ledger"], "folder": "", "refusal": ""},
+                    "commit": {**brief["commit"], "failing": ""},
+                    "views": {**brief["views"], "failing": ""},
+                    "checks": [{**check, "why": ""} for check in brief["checks"]],
                 }
             )
         return told

@@ -56,13 +56,15 @@ class Visitor:
 
     def __init__(self, house: Windowed, peer: str = "127.0.0.1") -> None:
         address = IPv4Address("TCP", peer, 40_000)
+        self._clock = house.clock
         self.channel = house.eyes.site.buildProtocol(address)
         self.transport = StringTransport(peerAddress=address)
         self.channel.makeConnection(self.transport)
 
     def say(self, data: bytes) -> None:
-        """Bytes, as they are."""
+        """Bytes, as they are; and each request that they are gets its turn."""
         self.channel.dataReceived(data)
+        self._clock.advance(0)
 
     def answers(self) -> list[Answer]:
         """What it was sent since it was last asked, but for HEAD."""

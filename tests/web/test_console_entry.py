@@ -239,6 +239,18 @@ def test_oneAddressDoesNotBarAnother() -> None:
     entry.enter(token(), "2001:db8:1:2:ffff::7")
 
 
+def test_oneAddressInsideIPv6DoesNotBarAnother() -> None:
+    """A door for both kinds shows IPv4 inside IPv6, all of it in one network: each address is counted by itself there,
+    or five bad tokens would bar everybody."""
+    _, entry, _ = entrance()
+    for _ in range(3):
+        with pytest.raises(PermissionDenied):
+            entry.enter("x", "::ffff:192.0.2.1")
+    with pytest.raises(NotNow):
+        entry.enter(token(), "192.0.2.1")
+    entry.enter(token(), "::ffff:192.0.2.2")
+
+
 def test_waitingIsNotProlonged() -> None:
     """Who goes on while it has to wait neither waits longer for it nor gets in sooner."""
     clock, entry, _ = entrance(1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 from twisted.logger import LogEvent
 
 from scalemgr.finance.records import BROADCAST
 from scalemgr.web.listener import EVENTS_A_TICK, LOOK_BACK, ROWS, UNREAD_S_MAX, Wanted
 from scalemgr.web.stream import LISTENERS_MAX, TICK_S
 
-from ..helpers import booked, token
+from ..helpers import NOW_MS, booked, token
 from .consoles import Listening, Message
 from .house import Windowed
 
@@ -325,6 +326,8 @@ def test_whoDoesNotSeeAllIsToldNumbers(house: Windowed) -> None:
         assert [one["order"] for one in whole["waiters"]["oldest"]] == [1]
         assert (whole["ledger"]["folder"], part["ledger"]["folder"]) == ("/somewhere", "")
         assert part["sessions"]["listed"] == part["waiters"]["oldest"] == []
+        assert any(check["why"] for check in whole["checks"])
+        assert not any(check["why"] for check in part["checks"])
         assert (part["sessions"]["count"], part["waiters"]["count"]) == (1, 1)
         house.clock.advance(TICK_S)
     house.daemon.ledgerThread.release()
@@ -345,6 +348,28 @@ def test_endsWithItsToken(house: Windowed) -> None:
     assert page.visitor.transport.value() == b"0\r\n\r\n"
     page.lose()
     assert house.ask("/stream", headers=headers).status == 401
+
+
+def test_nothingAfterItsToken(house: Windowed) -> None:
+    """From the moment on that a token is revoked, or its time is up, a page is sent no event more: it is ended then,
+    not at the next tick."""
+    house.eyes.guard.isLocal = False
+    soon = NOW_MS // 1000 + 1
+    revoked, late, other = (Listening(house, **bearer(**of)) for of in ({"jti": "stolen"}, {"exp": soon}, {}))
+    for page in (revoked, late, other):
+        page.heard()
+    keys = house.daemon.auth._keys
+    assert keys is not None
+    house.daemon.auth.renew(replace(keys, revoked=frozenset({"stolen"})))
+    deposits(house, 1)
+    assert revoked.visitor.transport.value() == b"0\r\n\r\n"
+    assert len(late.entries()) == 2
+    house.clock.advance(TICK_S * 0.9)
+    deposits(house, 1)
+    assert late.visitor.transport.value() == b"0\r\n\r\n"
+    assert len(other.entries()) == 4
+    for page in (revoked, late, other):
+        page.lose()
 
 
 def test_strangersHearNothing(house: Windowed) -> None:

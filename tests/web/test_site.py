@@ -12,7 +12,7 @@ from scalemgr.server.auth import Keys, Principal
 from scalemgr.server.gate import GateRules, networks
 from scalemgr.web.guard import OPERATOR
 from scalemgr.web.resources import Page
-from scalemgr.web.site import BODY_MAX, CONNECTIONS_MAX, REQUEST_S
+from scalemgr.web.site import BODY_MAX, CONNECTIONS_MAX, NEIGHBOURS_MAX, REQUEST_S
 
 from ..helpers import LIMITS, NOW_MS, token
 from .house import Visitor, Windowed
@@ -173,7 +173,8 @@ def test_cookies() -> None:
 def test_proxyIsNobody() -> None:
     """Who comes through a proxy on this machine is not the operator, and needs a token."""
     house = Windowed()
-    for name in ("Forwarded", "X-Forwarded-For", "X-Real-IP"):
+    said = ("Forwarded", "X-Forwarded-For", "x-forwarded-proto", "X-Forwarded", "X-Real-IP", "Via", "CF-Connecting-IP")
+    for name in said:
         assert house.ask("/status", headers={name: "192.0.2.1"}).status == 401
         assert house.ask("/status", headers={name: "192.0.2.1", **bearer(token())}).status == 200
     house.close()
@@ -267,6 +268,55 @@ def test_answersMayTakeTheirTime() -> None:
     house.close()
 
 
+def test_oneAnswerATurn() -> None:
+    """However many requests come at once, on one connection and on others, each turn of the reactor answers one of
+    them, and every connection comes to its turn: deposits go on in between."""
+    house = Windowed()
+    greedy, modest = Visitor(house), Visitor(house)
+    greedy.channel.dataReceived(3 * (HEAD + b"\r\n"))
+    modest.channel.dataReceived(HEAD + b"\r\n")
+    answered = []
+    for _ in range(5):
+        answered.append((len(greedy.answers()), len(modest.answers())))
+        turn(house)
+    assert answered == [(1, 0), (1, 0), (0, 1), (1, 0), (0, 0)]
+    greedy.lose()
+    modest.lose()
+    house.close()
+
+
+def test_whoDoesNotReadIsNotAnsweredMore() -> None:
+    """While a peer has yet to read what it was answered, its next request waits, and no other; a peer that does not go
+    on reading is cut off, and one that leaves is forgotten."""
+    house = Windowed()
+    lazy, gone, other = Visitor(house), Visitor(house), Visitor(house)
+    for visitor in (lazy, gone):
+        visitor.transport.producer.pauseProducing()  # type: ignore[union-attr]
+        visitor.say(HEAD + b"\r\n")
+    other.say(HEAD + b"\r\n")
+    assert [len(visitor.answers()) for visitor in (lazy, gone, other)] == [0, 0, 1]
+    gone.lose()
+    house.clock.advance(REQUEST_S - 1)
+    lazy.transport.producer.resumeProducing()  # type: ignore[union-attr]
+    assert [answer.status for answer in lazy.answers()] == [200]
+    lazy.transport.producer.pauseProducing()  # type: ignore[union-attr]
+    lazy.say(HEAD + b"\r\n")
+    house.clock.advance(REQUEST_S)
+    assert lazy.transport.disconnected
+    for visitor in (lazy, other):
+        visitor.lose()
+    house.close()
+
+
+def turn(house: Windowed) -> None:
+    """What the reactor does in one turn: not what is asked for in it."""
+    due = [call for call in house.clock.calls if call.getTime() <= house.clock.seconds()]
+    house.clock.calls[:] = [call for call in house.clock.calls if call not in due]
+    for call in due:
+        call.called = 1
+        call.func(*call.args, **call.kw)
+
+
 def test_connectionsAreBounded() -> None:
     """One connection too many is closed at once; when one goes there is room for another."""
     house = Windowed()
@@ -276,6 +326,24 @@ def test_connectionsAreBounded() -> None:
     visitors.append(Visitor(house))
     assert not visitors[-1].transport.disconnected
     for visitor in visitors:
+        visitor.lose()
+    house.close()
+
+
+def test_oneStrangerDoesNotKeepOthersOut() -> None:
+    """On an address that others can reach, whoever holds all the connections that he can leaves room for who asks
+    whether the daemon is alive; on this machine's own all have one address, and it has all the room there is."""
+    house = Windowed()
+    house.eyes.guard.isLocal = False
+    stranger = [Visitor(house, "192.0.2.1") for _ in range(NEIGHBOURS_MAX)]
+    assert Visitor(house, "192.0.2.1").transport.disconnected
+    balancer = Visitor(house, "192.0.2.2")
+    balancer.say(b"GET /livez HTTP/1.1\r\n\r\n")
+    assert [answer.status for answer in balancer.answers()] == [200]
+    stranger.pop().lose()
+    stranger.append(Visitor(house, "192.0.2.1"))
+    assert not stranger[-1].transport.disconnected
+    for visitor in (*stranger, balancer):
         visitor.lose()
     house.close()
 

@@ -139,7 +139,7 @@ function state(now) {
     pill("state", "good", "✓", "Ready");
   }
   trouble(
-    wrong.map((check) => `${check.name[0].toUpperCase()}${check.name.slice(1)}: ${check.why}.`).join(" "),
+    wrong.map((check) => `${check.name[0].toUpperCase()}${check.name.slice(1)}: ${check.why || "it is not well"}.`).join(" "),
     wrong.length === 1 && now.draining ? "warn" : "bad",
   );
 }
