@@ -168,17 +168,53 @@ def test_voidAfterTheDeadlineIsTheEnd() -> None:
     wire = kept()
     wire.ask(deadlineS=1)
     wire.keep()
-    request = wire.request()
-    wire.lose()
+    wire.answer(wire.request(), 504, outcome="pending")
+    request = wire.nextRequest()
     wire.advance(1)
-    wire.connect()
-    request = wire.request()
     wire.answer(request, 504, outcome="void")
     wire.settle()
     (told,) = wire.outcomes
     assert isinstance(told.result, NotApplied)
     wire.advance(100)
     assert wire.requests() == []
+
+
+def test_voidIsNotOfWhatWasLost() -> None:
+    """An attempt of a connection that is gone may arrive after the next was withdrawn: it is asked until it is done."""
+    wire = kept()
+    wire.ask(deadlineS=1)
+    wire.keep()
+    wire.request()
+    wire.lose()
+    wire.advance(1)
+    wire.connect()
+    wire.answer(wire.request(), 504, outcome="void")
+    assert wire.settle() == []
+    wire.answer(wire.nextRequest(60), 200, order=7)
+    wire.settle()
+    assert wire.settled == [(1, "200")]
+
+
+def test_sameKeyAsWhatIsLeft() -> None:
+    """While the outbox asks for what is not certain, nobody is told that nothing was booked under its key."""
+    wire = kept()
+    wire.ask("before", key="k")
+    wire.core.lost("refused")
+    wire.core.requests.resume([intent(9, "k")], wire.now)
+    wire.keep()
+    wire.ask("after", key="k", deadlineS=1)
+    wire.ask("another", key="another", deadlineS=1)
+    wire.keep()
+    wire.advance(30)
+    wire.settle()
+    assert isinstance(wire.told["before"], OutcomeUnknown)
+    assert isinstance(wire.told["after"], OutcomeUnknown)
+    assert isinstance(wire.told["another"], NotApplied)
+    wire.connect()
+    for request in wire.requests():
+        wire.answer(request, 200, order=7)
+    wire.settle()
+    assert [row for row, _ in wire.settled] == [3, 9, 1, 2]
 
 
 def test_resumed() -> None:
