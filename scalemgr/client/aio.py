@@ -165,7 +165,7 @@ class AsyncClient(Commands, Awaiting):
         if self._keeping is None:
             raise ClientError("there is no outbox")
         found: asyncio.Future[list[Intent] | Exception] = loop.create_future()
-        self._keeping.look(found.set_result)
+        self._keeping.look(lambda result: None if found.done() else found.set_result(result))
         result = await found
         if isinstance(result, Exception):
             raise result

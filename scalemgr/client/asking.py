@@ -77,6 +77,7 @@ class Asked:
     @ivar row: its place in the outbox, or C{None}: it is not kept.
     @ivar sentAs: the extID of the attempt that was sent and is not answered, or C{None}.
     @ivar isDoubtful: did an attempt end without a certain answer?
+    @ivar isLost: may one be on its way still, on a connection that is gone, or of an earlier call with the same key?
     @ivar attempts: how many were answered with "not now".
     @ivar denials: how many tokens it was refused with.
     @ivar token: with what the last attempt was sent.
@@ -91,6 +92,7 @@ class Asked:
         "denials",
         "extID",
         "isDoubtful",
+        "isLost",
         "isOver",
         "key",
         "kind",
@@ -113,7 +115,7 @@ class Asked:
         self.extID: str | None = None
         self.row: int | None = None
         self.sentAs: str | None = None
-        self.isDoubtful = self.isOver = False
+        self.isDoubtful = self.isLost = self.isOver = False
         self.attempts = self.denials = self.order = 0
         self.token: str | None = None
         self.why = ""
@@ -122,6 +124,11 @@ class Asked:
     def mayBeBooked(self) -> bool:
         """Can it have been booked, for all that is known?"""
         return self.kind is not Kind.QUESTION and (self.sentAs is not None or self.isDoubtful)
+
+    def lose(self, why: str) -> None:
+        """An attempt may be on its way still, and arrive long after others were answered."""
+        self.isDoubtful = self.isLost = True
+        self.why = why
 
     def data(self, now: float) -> Json:
         """
@@ -140,7 +147,7 @@ class Asked:
     def refusal(self, reply: Reply) -> ClientError:
         """Why it is not asked again: with an answer that says that this attempt was not taken, or not for good."""
         refused = Refused(self.command, self.key, reply.status, reply.data)
-        if meaningOf(reply) is Meaning.REFUSED or not self.isDoubtful:
+        if meaningOf(reply) is Meaning.REFUSED or not self.isDoubtful or self.kind is Kind.QUESTION:
             return refused
         # Of an earlier attempt it says nothing.
         says = f"{refused.status} {refused.error}: {refused.message}"

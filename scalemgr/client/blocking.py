@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock, Thread, current_thread
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from .asking import Intent
 from .calling import Blocking, Token
 from .commands import Commands
 from .declared import answer, parameters
-from .errors import ClientClosed
+from .errors import ClientClosed, ClientError
 from .following import EVENTS, QUEUED_MAX, Follower
 from .keeping import Outcome
 from .session import Event, Reply
@@ -209,7 +209,16 @@ class _Engine:
             loop.close()
 
     def wait(self, coroutine: Coroutine[Any, Any, _Result], what: str) -> _Result:
-        """Run it in the thread, and wait. If that is interrupted, it is cancelled."""
+        """
+        Run it in the thread, and wait. If that is interrupted, it is cancelled.
+
+        @raise ClientError: if this is that thread, which would wait for itself.
+        """
+        if current_thread() is self._thread:
+            coroutine.close()
+            raise ClientError(
+                f"{what} was not sent: what is told of outcomes must not wait for the client that tells it"
+            )
         with self._lock:
             if self._isStopped or self._loop is None:
                 coroutine.close()
@@ -230,10 +239,17 @@ class _Engine:
                 self._isStopped = True
                 return
             self._isStopped = True
-            closing = asyncio.run_coroutine_threadsafe(self.client.close(), self._loop)
-        closing.result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+            closing = asyncio.run_coroutine_threadsafe(self._close(self._loop), self._loop)
+        # In the thread itself, where the garbage collector may come upon a client, it ends without being waited for.
+        if current_thread() is not self._thread:
+            closing.result()
+            self._thread.join()
+
+    async def _close(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            await self.client.close()
+        finally:
+            loop.call_soon(loop.stop)
 
 
 async def _next(batches: Any) -> list[Event]:

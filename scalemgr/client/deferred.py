@@ -302,6 +302,9 @@ class ManagerClient(Commands, Deferring, Service):
                 maybeDeferred(self._onOutcome, outcomeOf(told)).addErrback(
                     lambda failure: self._log.failure("the callback for outcomes failed", failure)
                 )
+        elif waiter.called:
+            # Cancelled by what another was told, or while the outbox noted what became of it.
+            return
         elif isinstance(result, ClientError):
             waiter.errback(result)
         else:

@@ -14,6 +14,9 @@
         OutboxInUse          another process, or another client, has the outbox
         ClientClosed         the client was closed before
 
+(Of an earlier call with the same key, which another client or another process made, C{NotApplied} says nothing, unless
+it is C{Refused} with an C{outcome}. The client itself, and an outbox, remember theirs: then it is C{OutcomeUnknown}.)
+
 So C{except NotApplied} is all that cannot have moved money, and C{except OutcomeUnknown} all that may have. The
 texts are for people: they say which request it was, under which key, and what to do. No token is ever in them.
 """

@@ -63,9 +63,13 @@ class OutboxFile:
     def __init__(self, path: Path) -> None:
         fresh = _create(path)
         self._path = path
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+        except sqlite3.Error as e:
+            raise ClientError(f"{path} cannot be used as an outbox: {e}") from None
         try:
             self._take(fresh)
+            (last,) = self._connection.execute("SELECT coalesce(max(row), 0) FROM intent").fetchone()
         except sqlite3.Error as e:
             self._connection.close()
             if "locked" in str(e):
@@ -74,7 +78,6 @@ class OutboxFile:
         except ClientError:
             self._connection.close()
             raise
-        (last,) = self._connection.execute("SELECT coalesce(max(row), 0) FROM intent").fetchone()
         self._row: int = last
 
     def _take(self, fresh: bool) -> None:
@@ -232,7 +235,8 @@ def _run(
     why: Exception | None = None
     try:
         file = OutboxFile(path)
-    except (ClientError, OSError) as e:
+    except Exception as e:
+        # Whatever it is: without this thread, those who ask would wait for ever.
         why = e
     tell(opened, _unfinished(file, why))
     stop: _Stop | None = None
@@ -268,7 +272,8 @@ def _results(
         settled = [outcome for item in work if isinstance(item, _Settle) for outcome in item.settled]
         try:
             rows = iter(file.write(intents, settled) if intents or settled else ())
-        except sqlite3.Error as e:
+        except Exception as e:
+            # Not only what SQLite says: there are texts that it cannot be given.
             why = e
     for item in work:
         if isinstance(item, _Keep):
@@ -285,5 +290,5 @@ def _unfinished(file: OutboxFile | None, why: Exception | None) -> list[Intent] 
         return why
     try:
         return file.unfinished()
-    except sqlite3.Error as e:
+    except Exception as e:
         return e

@@ -4,6 +4,9 @@ A request that has a key, or is a question, is sent again after a break at once,
 504) when the server says or a while later, each time a longer one. What nobody may send twice is sent once.
 
 With an outbox nothing is sent before it is on the disk, and what is there is asked until it is certain, whoever waits.
+
+What a caller is told is about its key: while an earlier call with the same key is in doubt, so are those that follow,
+until one of them has an answer that is about all of them: done, or refused for good.
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ _TURN_S = 0.05
 _TOKENS_MAX = 2
 # The longest that a server may tell a request to wait.
 _AFTER_MAX_S = 60.0
+# So many keys in doubt are remembered.
+_DOUBTS_MAX = 10_000
 
 
 class Requests:
@@ -57,6 +62,8 @@ class Requests:
         self._deadlines: list[tuple[float, int, Asked]] = []
         self._later: list[tuple[float, int, Asked]] = []
         self._told: list[Told] = []
+        # The keys whose callers wait no longer, and have no certain answer; the last of them.
+        self._doubts: dict[str, None] = {}
         self.tokenWanted = False
         # What the outbox is to keep, what it is at, and by row what waits for it to have noted that it is over.
         self._toKeep: list[Asked] = []
@@ -83,15 +90,17 @@ class Requests:
         @param key: its C{idempotency_key}; C{None}: C{data} has it, or one is made if the command takes one.
         @param deadlineS: how long its caller waits; C{None}: as is set.
         @raise BadParameters: if it cannot be sent as it is.
-        @raise NotApplied: if there are too many.
+        @raise NotApplied: if there are too many; C{OutcomeUnknown}, if an earlier call with its key is in doubt.
         @raise ClientClosed: if it is late.
         """
         if self._isClosed:
             raise ClientClosed(f"the client is closed; {command} was not sent")
         deadline = now + (self._settings.deadlineS if deadlineS is None else deadlineS)
         asked = askedOf(command, data, key, deadline, self._random, self._settings.lineBytesMax)
+        if asked.key in self._doubts:
+            asked.lose(_EARLIER)
         if len(self._open) >= self._settings.openMax:
-            raise NotApplied(command, asked.key, f"{len(self._open)} requests wait for their answers here already")
+            raise asked.failure(f"{len(self._open)} requests wait for their answers here already", isConnected=True)
         asked.waiter = waiter
         self._enter(asked, deadline)
         # Of a plugin's command, too, if it has a key. A password would be readable on the disk.
@@ -109,16 +118,30 @@ class Requests:
     def forget(self, asked: Asked) -> None:
         """Its caller does not wait any more. What the outbox has is asked for all the same."""
         asked.waiter = None
+        if asked.mayBeBooked and not asked.isOver:
+            self._doubt(asked)
         if asked.row is None:
             self._remove(asked)
+
+    def _doubt(self, asked: Asked) -> None:
+        """Its caller waits no longer, and it may be booked; if it has no key, nobody can ask for it again."""
+        if asked.key is not None:
+            self._doubts[asked.key] = None
+            if len(self._doubts) > _DOUBTS_MAX:
+                del self._doubts[next(iter(self._doubts))]
 
     # -- the outbox ---------------------------------------------------------------------------------------
 
     def resume(self, intents: list[Intent], now: float) -> None:
         """Ask again what the outbox has of before. L{takeTold} tells, without a waiter."""
         deadline = now + self._settings.deadlineS
+        keys = {intent.key for intent in intents}
+        for asked in self._open:
+            if asked.key in keys:
+                asked.lose(_EARLIER)
         for intent in intents:
             asked = askedAgain(intent, deadline)
+            self._doubt(asked)
             self._enter(asked, deadline)
             self._ready.append(asked)
 
@@ -134,15 +157,21 @@ class Requests:
         if asked.isOver:
             self._settle(row, "it was not sent: its caller did not wait", None)
         elif self._isClosed or asked.deadline is None or asked.deadline <= now:
-            self._finish(asked, asked.failure("the outbox was too slow to keep it", isConnected=True))
+            error = asked.failure("the outbox was too slow to keep it", isConnected=True)
+            if self._isClosed or not asked.mayBeBooked:
+                self._finish(asked, error)
+            else:
+                self._leave(asked, error)
+                self._ready.append(asked)
         else:
             self._ready.append(asked)
 
     def notKept(self, asked: Asked, why: str) -> None:
         """It could not be put on the disk."""
         self._keeping.discard(asked)
-        reason = f"the outbox could not keep it ({why}), so it was not sent"
-        self._finish(asked, NotApplied(asked.command, asked.key, reason))
+        self._finish(
+            asked, asked.failure(f"the outbox could not keep it ({why}), so it was not sent", isConnected=True)
+        )
 
     def takeToSettle(self) -> list[tuple[int, str]]:
         """(row, outcome) of what the outbox need not have repeated; then L{settled} is to be called with the rows."""
@@ -209,11 +238,10 @@ class Requests:
         inFlight, self._inFlight = self._inFlight, {}
         for asked in reversed(inFlight.values()):
             asked.sentAs = None
-            asked.why = f"the connection was lost: {why}"
+            asked.lose(f"the connection was lost: {why}")
             if asked.kind is Kind.ONCE:
                 self._finish(asked, OutcomeUnknown(asked.command, None, f"{asked.why}; it cannot be sent twice"))
             else:
-                asked.isDoubtful = True
                 self._ready.appendleft(asked)
         for asked in self._open:
             if not asked.isDoubtful:
@@ -303,6 +331,8 @@ class Requests:
             return
         asked.sentAs = None
         meaning = meaningOf(reply)
+        if meaning in (Meaning.DONE, Meaning.REFUSED) and asked.key is not None:
+            self._doubts.pop(asked.key, None)
         if meaning is Meaning.DENIED and asked.token != token:
             self._ready.append(asked)
         else:
@@ -321,9 +351,10 @@ class Requests:
             self._finish(asked, error)
 
     def _isVoid(self, asked: Asked, reply: Reply, now: float) -> None:
-        asked.isDoubtful = False
+        # Of this attempt, and of those that the server had then. One that has not arrived yet may be booked still.
+        asked.isDoubtful = asked.isLost
         asked.why = _words(reply)
-        if asked.kind is Kind.NAMED and asked.deadline is not None:
+        if asked.kind is Kind.NAMED and (asked.deadline is not None or asked.isLost):
             self._again(asked, now)
         else:
             self._finish(asked, asked.failure("the server withdrew it", isConnected=True))
@@ -371,6 +402,7 @@ class Requests:
 
     def _leave(self, asked: Asked, error: ClientError) -> None:
         """Its caller is told that it is not known, and waits no longer; the outbox does."""
+        self._doubt(asked)
         if asked.waiter is not None:
             self._told.append(Told(asked, asked.waiter, error))
         asked.waiter = asked.deadline = None
@@ -379,6 +411,8 @@ class Requests:
         if asked.isOver:
             return
         told = Told(asked, asked.waiter, result)
+        if isinstance(result, OutcomeUnknown):
+            self._doubt(asked)
         if asked.row is None:
             self._told.append(told)
         elif isinstance(result, Reply):
@@ -399,6 +433,8 @@ class Requests:
             # A late answer is nobody's, and does not count as being on its way.
             self._inFlight.pop(asked.sentAs, None)
 
+
+_EARLIER = "an earlier call with this key had no certain answer"
 
 _ANSWERS: Mapping[Meaning, Callable[[Requests, Asked, Reply, float], None]] = {
     Meaning.DONE: Requests._isDone,

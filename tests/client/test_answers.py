@@ -229,6 +229,54 @@ def test_voidAfterPendingIsVoid() -> None:
     assert isinstance(wire.told["it"], NotApplied)
 
 
+def test_voidIsNotOfWhatWasLost() -> None:
+    """What was sent on a connection that is gone may yet arrive: that a later attempt was withdrawn is no comfort."""
+    wire = connected()
+    wire.ask(deadlineS=1)
+    wire.request()
+    wire.lose()
+    wire.connect()
+    wire.answer(wire.request(), 504, outcome="void")
+    wire.advance(1)
+    assert isinstance(wire.told["it"], OutcomeUnknown)
+
+
+def test_sameKeyIsStillUnknown() -> None:
+    """Who asks again as he was told, and does not get through, is not told that nothing was booked."""
+    wire = Wire()
+    wire.connect()
+    wire.ask("first", key="k", deadlineS=1)
+    forgotten = wire.ask("forgotten", key="f", deadlineS=1)
+    wire.core.requests.forget(forgotten)
+    wire.advance(1)
+    wire.lose()
+    wire.ask("second", key="k", deadlineS=1)
+    wire.ask("third", key="f", deadlineS=1)
+    wire.ask("other", key="o", deadlineS=1)
+    wire.advance(1)
+    assert [type(wire.told[each]) for each in ("first", "second", "third")] == [OutcomeUnknown] * 3
+    assert isinstance(wire.told["other"], Unreachable)
+    wire.connect()
+    wire.requests()
+    wire.ask("fourth", key="k")
+    wire.answer(wire.request(), 200, order=1)
+    wire.lose()
+    wire.ask("fifth", key="k", deadlineS=1)
+    wire.advance(1)
+    assert isinstance(wire.told["fifth"], Unreachable)
+
+
+def test_questionIsNeverInDoubt() -> None:
+    """A question that was lost, and then is refused, books nothing."""
+    wire = connected()
+    wire.ask(command="GetAccountByLogin", data={"login": 1})
+    wire.request()
+    wire.lose()
+    wire.connect()
+    wire.answer(wire.request(), 404, error="RET_USER_NOT_FOUND")
+    assert isinstance(wire.told["it"], Refused)
+
+
 def test_busyAfterPendingIsStillUnknown() -> None:
     """503 says nothing of an earlier attempt."""
     wire = connected()

@@ -9,9 +9,11 @@ import pytest_twisted
 from twisted.application.service import IService, MultiService
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from scalemgr.client import Event, ManagerClient, Reply
+from scalemgr.client import Event, ManagerClient, Reply, Unreachable
 
 from .drivers import PATIENCE_S
 
@@ -61,6 +63,19 @@ async def test_cancelled(running: ManagerClient) -> None:
     with pytest.raises(CancelledError):
         await given
     assert (await within(other)).status == 200
+
+
+def test_cancelledByAnother() -> None:
+    """Who is cancelled by what another was told, at the same moment, is told nothing; others are all the same."""
+    clock = MemoryReactorClock()
+    client = ManagerClient(clock, "tcp:127.0.0.1:1")
+    first, second, third = (client.call("Ping", deadline=1) for _ in range(3))
+    first.addErrback(lambda _: second.cancel())
+    clock.advance(1)
+    for cancelled, error in ((second, CancelledError), (third, Unreachable)):
+        failures: list[Failure] = []
+        cancelled.addErrback(failures.append)
+        assert [failure.type for failure in failures] == [error]
 
 
 @pytest_twisted.ensureDeferred

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -166,17 +168,53 @@ def test_voidAfterTheDeadlineIsTheEnd() -> None:
     wire = kept()
     wire.ask(deadlineS=1)
     wire.keep()
-    request = wire.request()
-    wire.lose()
+    wire.answer(wire.request(), 504, outcome="pending")
+    request = wire.nextRequest()
     wire.advance(1)
-    wire.connect()
-    request = wire.request()
     wire.answer(request, 504, outcome="void")
     wire.settle()
     (told,) = wire.outcomes
     assert isinstance(told.result, NotApplied)
     wire.advance(100)
     assert wire.requests() == []
+
+
+def test_voidIsNotOfWhatWasLost() -> None:
+    """An attempt of a connection that is gone may arrive after the next was withdrawn: it is asked until it is done."""
+    wire = kept()
+    wire.ask(deadlineS=1)
+    wire.keep()
+    wire.request()
+    wire.lose()
+    wire.advance(1)
+    wire.connect()
+    wire.answer(wire.request(), 504, outcome="void")
+    assert wire.settle() == []
+    wire.answer(wire.nextRequest(60), 200, order=7)
+    wire.settle()
+    assert wire.settled == [(1, "200")]
+
+
+def test_sameKeyAsWhatIsLeft() -> None:
+    """While the outbox asks for what is not certain, nobody is told that nothing was booked under its key."""
+    wire = kept()
+    wire.ask("before", key="k")
+    wire.core.lost("refused")
+    wire.core.requests.resume([intent(9, "k")], wire.now)
+    wire.keep()
+    wire.ask("after", key="k", deadlineS=1)
+    wire.ask("another", key="another", deadlineS=1)
+    wire.keep()
+    wire.advance(30)
+    wire.settle()
+    assert isinstance(wire.told["before"], OutcomeUnknown)
+    assert isinstance(wire.told["after"], OutcomeUnknown)
+    assert isinstance(wire.told["another"], NotApplied)
+    wire.connect()
+    for request in wire.requests():
+        wire.answer(request, 200, order=7)
+    wire.settle()
+    assert [row for row, _ in wire.settled] == [3, 9, 1, 2]
 
 
 def test_resumed() -> None:
@@ -297,6 +335,18 @@ def test_notAnOutbox(tmp_path: Path) -> None:
         OutboxFile(tmp_path / "nowhere" / "outbox")
 
 
+def test_cannotBeOpened(tmp_path: Path) -> None:
+    """Whatever else is at its place, or was an outbox and is damaged or newer, is refused with a sentence."""
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere" / "outbox")
+    os.mkfifo(tmp_path / "fifo")
+    OutboxFile(tmp_path / "newer").close()
+    with closing(sqlite3.connect(tmp_path / "newer")) as newer:
+        newer.execute("ALTER TABLE intent RENAME TO another")
+    for name in ("", "dangling", "fifo", "newer"):
+        with pytest.raises(ClientError, match="cannot be used as an outbox"):
+            OutboxFile(tmp_path / name)
+
+
 # -- with a daemon ------------------------------------------------------------------------------------------------
 
 
@@ -319,6 +369,22 @@ def test_inUse(make: Make, port: int, tmp_path: Path) -> None:
     with pytest.raises(OutboxInUse):
         client.unfinished()
     file.close()
+
+
+@pytest.mark.parametrize("name", ["", "a\0b"])
+def test_cannotBeHad(make: Make, port: int, tmp_path: Path, name: str) -> None:
+    """Who asks with an outbox that cannot be had, for whatever reason, is told so, and does not wait for ever."""
+    client = make(f"tcp:127.0.0.1:{port}", outbox=tmp_path / name)
+    with pytest.raises(NotApplied, match="so it was not sent"):
+        client.command("BalanceInSync", login=1001, amount=1)
+
+
+def test_cannotBeWritten(make: Make, port: int, tmp_path: Path) -> None:
+    """A request that the file cannot be given is refused, and the next one is kept as if it had not been."""
+    client = make(f"tcp:127.0.0.1:{port}", outbox=tmp_path / "outbox")
+    with pytest.raises(NotApplied, match="so it was not sent"):
+        client.call("Plugin\ud800", {}, idempotency_key="k")
+    assert client.command("BalanceInSync", login=1001, amount=1).profit == 1.0
 
 
 def test_unfinishedIsFinished(make: Make, port: int, tmp_path: Path) -> None:
