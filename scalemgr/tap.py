@@ -19,20 +19,20 @@ from msgspec.structs import replace
 from twisted.application.service import IService
 from twisted.python.usage import Options as _Options
 
-from .activation import inherited
-from .believing import keysOf
 from .config import ConfigError, Settings, load
+from .daemon.activation import inherited
+from .daemon.believing import keysOf
+from .daemon.process import Process
+from .daemon.service import ManagerService
+from .daemon.systemd import Systemd
 from .ledger.errors import LedgerRefused
 from .ledger.url import probe
 from .logs.places import CannotLog, Surroundings, findLog
 from .logs.requests import RequestLines
-from .process import Process
 from .runtime.clocks import makeSteady
 from .server.catalogue import CommandClash, checkCommands
 from .server.discovery import findCommands
 from .server.keys import KeyRefused
-from .service import ManagerService
-from .systemd import Systemd
 
 __all__ = ["Options", "makeService"]
 

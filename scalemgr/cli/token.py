@@ -13,9 +13,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from ..believing import keyFilesOf
 from ..commands.base import FLAGS
 from ..config import AuthSettings, ConfigError, Settings, load
+from ..daemon.believing import keyFilesOf
 from ..finance.masks import Mask
 from ..server.auth import roleFrom
 from ..server.keys import KeyFile, KeyRefused, makeSecret, sign

@@ -3,7 +3,7 @@
 For machines, one JSON object::
 
     {"time": "2025-11-22T18:40:00.250Z", "level": "info", "message": "listening on tcp 127.0.0.1:8080",
-     "where": "scalemgr.service.ManagerService", "address": "tcp 127.0.0.1:8080"}
+     "where": "scalemgr.daemon.service.ManagerService", "address": "tcp 127.0.0.1:8080"}
 
 C{where} is the logger's namespace. The event's own fields follow, as far as they are texts, numbers, booleans or null;
 none takes the place of the four before them. If something has failed, C{failure} is the traceback: of C{log_failure},

@@ -13,9 +13,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 
 from scalemgr.config import Settings, Web
+from scalemgr.daemon.service import ManagerService
 from scalemgr.server.auth import Keys
 from scalemgr.server.discovery import findCommands
-from scalemgr.service import ManagerService
 
 from ..helpers import SECRET
 from .clients import PATIENCE_S, Client

@@ -18,7 +18,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.testing import MemoryReactorClock
 
-from scalemgr.activation import HandedOver
+from scalemgr.daemon.activation import HandedOver
 from scalemgr.demo import EXAMPLE
 
 from .daemons import ROOT

@@ -14,8 +14,8 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.task import deferLater
 
+from scalemgr.daemon.service import ManagerService
 from scalemgr.server import leaving
-from scalemgr.service import ManagerService
 
 from ..helpers import token
 from ..lines import LineClient

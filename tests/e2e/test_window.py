@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from twisted.internet.address import IPv4Address
 
-from scalemgr.service import ManagerService
+from scalemgr.daemon.service import ManagerService
 from scalemgr.web.site import CONNECTIONS_MAX
 
 from ..certificates import Authority

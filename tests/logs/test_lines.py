@@ -163,7 +163,7 @@ def test_legacyFailure() -> None:
         ("twisted.internet.protocol.Factory", LogLevel.warn, LogLevel.warn),
         ("log_legacy", LogLevel.info, LogLevel.debug),
         ("log_legacy", LogLevel.critical, LogLevel.critical),
-        ("scalemgr.service.ManagerService", LogLevel.info, LogLevel.info),
+        ("scalemgr.daemon.service.ManagerService", LogLevel.info, LogLevel.info),
         ("acme_scale", LogLevel.info, LogLevel.info),
         ("stdout", LogLevel.info, LogLevel.info),
     ],

@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 from zope.interface import implementer
 
+from scalemgr.daemon.joining import Watchers
 from scalemgr.interfaces import IContext, IWatcher, Told
-from scalemgr.joining import Watchers
 from scalemgr.wire.codes import RetCode
 from scalemgr.wire.errors import (
     InternalError,

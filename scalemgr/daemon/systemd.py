@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from .runtime.mainloop import TradingRuntime
+from ..runtime.mainloop import TradingRuntime
 
 __all__ = ["Systemd", "Watchdog"]
 

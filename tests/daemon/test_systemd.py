@@ -14,12 +14,12 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, globalLogPublisher
 
-from scalemgr.systemd import Systemd, Watchdog
+from scalemgr.daemon.systemd import Systemd, Watchdog
 from scalemgr.wire.errors import LedgerFailed
 
-from .helpers import Daemon, WatchedLedger
+from ..helpers import Daemon, WatchedLedger
 
-UNITS = Path(__file__).parent.parent / "etc"
+UNITS = Path(__file__).parent.parent.parent / "etc"
 
 
 class Manager:

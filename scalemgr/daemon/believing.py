@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .config import AuthSettings, Settings
+from ..config import AuthSettings, Settings
+from ..server.auth import Authenticator
+from ..server.factory import ManagerFactory
+from ..server.keys import KeyFile, loadKeys
+from ..server.tokens import Keys
 from .reloading import Apply
-from .server.auth import Authenticator
-from .server.factory import ManagerFactory
-from .server.keys import KeyFile, loadKeys
-from .server.tokens import Keys
 
 __all__ = ["Believing", "keyFilesOf", "keysOf"]
 

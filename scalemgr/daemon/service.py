@@ -3,7 +3,7 @@
 Starting: the doors, that of the site too, then the ledger, then the runtime. All of it happens before the reactor
 serves anybody, so what fails stops the start with one sentence and a status that is not 0.
 
-Running: on SIGHUP it reads its configuration again (L{scalemgr.reloading}).
+Running: on SIGHUP it reads its configuration again (L{scalemgr.daemon.reloading}).
 
 Stopping: the doors are shut; new work is refused with 503; what was taken is finished and answered; the
 sessions are closed; the site, which could be asked until now, is closed; the ledger is let go.
@@ -24,26 +24,26 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
-from . import __version__
+from .. import __version__
+from ..config import Settings
+from ..demo import provide
+from ..ledger.errors import LedgerRefused
+from ..ledger.url import folderOf, ledgerAt
+from ..runtime.clocks import WallClock
+from ..server.auth import Keys
+from ..server.discovery import Found
+from ..server.leaving import LINGER_S
+from ..wire.errors import LedgerFailed
 from .activation import HandedOver
 from .believing import Believing
-from .config import Settings
-from .demo import provide
 from .doors import Doors, StartFailed
 from .joining import Rooms
-from .ledger.errors import LedgerRefused
-from .ledger.url import folderOf, ledgerAt
 from .openfiles import raiseLimit
 from .process import Process
 from .reloading import Apply, IReloadable, Reloading
-from .runtime.clocks import WallClock
-from .server.auth import Keys
-from .server.discovery import Found
-from .server.leaving import LINGER_S
 from .speakers import Speakers
 from .systemd import Systemd, Watchdog
 from .windows import Windows
-from .wire.errors import LedgerFailed
 
 __all__ = ["ManagerService", "StartFailed"]
 

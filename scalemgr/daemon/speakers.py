@@ -19,9 +19,9 @@ from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from .config import ConfigError, Settings, Tls
+from ..config import ConfigError, Settings, Tls
+from ..server.tls import CertificateRefused, Files, Loaded, Speaker, Terms, load
 from .reloading import Apply
-from .server.tls import CertificateRefused, Files, Loaded, Speaker, Terms, load
 
 __all__ = ["Speakers"]
 

@@ -6,7 +6,7 @@ from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 
 from twisted.logger import Logger
 
-from .web.site import CONNECTIONS_MAX
+from ..web.site import CONNECTIONS_MAX
 
 __all__ = ["raiseLimit"]
 

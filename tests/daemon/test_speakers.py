@@ -11,10 +11,10 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, eventAsText
 
 from scalemgr.config import ConfigError, Settings, Tls
+from scalemgr.daemon.speakers import Speakers
 from scalemgr.server.tls import CertificateRefused, Files
-from scalemgr.speakers import Speakers
 
-from .certificates import Authority, Credential
+from ..certificates import Authority, Credential
 
 AUTHORITY = Authority()
 FIRST, SECOND = AUTHORITY.server(), AUTHORITY.server()

@@ -12,32 +12,32 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
-from .config import Settings, capsOf
-from .demo import ANONYMOUS
-from .finance.money import Currencies
-from .finance.questions import Bounds
-from .interfaces import ICommand, ILedger, IWatcher, Told
+from ..config import Settings, capsOf
+from ..demo import ANONYMOUS
+from ..finance.money import Currencies
+from ..finance.questions import Bounds
+from ..interfaces import ICommand, ILedger, IWatcher, Told
+from ..runtime.eventlog import EventLog
+from ..runtime.forgetting import Forgetting
+from ..runtime.mainloop import TradingRuntime
+from ..runtime.orders import InThread
+from ..runtime.ownthread import OwnThread
+from ..runtime.waiters import TimeoutBounds, Waiters
+from ..server.auth import Authenticator, Keys
+from ..server.bearers import Bearers
+from ..server.context import House
+from ..server.dispatch import Dispatcher
+from ..server.factory import ManagerFactory
+from ..server.gate import Gate, GateRules, networks
+from ..server.limits import Bounded, Lanes, SessionLimits
+from ..server.outbox import Outbox
+from ..server.rates import Rate, Rates
+from ..server.sparing import Sparing
+from ..web.counting import Counting
+from ..web.disk import Disk
+from ..web.eyes import Eyes
+from ..web.seen import Seen, noCertificate
 from .reloading import Apply
-from .runtime.eventlog import EventLog
-from .runtime.forgetting import Forgetting
-from .runtime.mainloop import TradingRuntime
-from .runtime.orders import InThread
-from .runtime.ownthread import OwnThread
-from .runtime.waiters import TimeoutBounds, Waiters
-from .server.auth import Authenticator, Keys
-from .server.bearers import Bearers
-from .server.context import House
-from .server.dispatch import Dispatcher
-from .server.factory import ManagerFactory
-from .server.gate import Gate, GateRules, networks
-from .server.limits import Bounded, Lanes, SessionLimits
-from .server.outbox import Outbox
-from .server.rates import Rate, Rates
-from .server.sparing import Sparing
-from .web.counting import Counting
-from .web.disk import Disk
-from .web.eyes import Eyes
-from .web.seen import Seen, noCertificate
 
 __all__ = ["Rooms", "Watchers"]
 

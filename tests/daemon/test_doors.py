@@ -12,10 +12,10 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, capturedLogs, eventAsText
 
 from scalemgr.config import ConfigError, Settings, Tls
-from scalemgr.doors import Doors, StartFailed
-from scalemgr.speakers import Speakers
+from scalemgr.daemon.doors import Doors, StartFailed
+from scalemgr.daemon.speakers import Speakers
 
-from .certificates import Authority
+from ..certificates import Authority
 
 # The reactor of these tests says of every IPv4 port that it is open to all.
 EVERYWHERE = "tcp:8080"

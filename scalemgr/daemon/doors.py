@@ -16,10 +16,10 @@ from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFacto
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .config import ConfigError, Settings
-from .demo import EXAMPLE
+from ..config import ConfigError, Settings
+from ..demo import EXAMPLE
+from ..server.tls import Speaker
 from .reloading import Apply
-from .server.tls import Speaker
 from .speakers import Speakers
 
 __all__ = ["Door", "Doors", "StartFailed", "isLocal", "shown"]

@@ -13,16 +13,16 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogEvent, LogLevel, capturedLogs, eventAsText
 
-from scalemgr.believing import Believing, keysOf
 from scalemgr.config import Access, AuthSettings, Caps, ConfigError, Limits, PrincipalSettings, Settings
-from scalemgr.joining import Rooms
+from scalemgr.daemon.believing import Believing, keysOf
+from scalemgr.daemon.joining import Rooms
+from scalemgr.daemon.reloading import NEEDS_RESTART, Apply, Reloading
 from scalemgr.ledger.memory import MemoryLedger
-from scalemgr.reloading import NEEDS_RESTART, Apply, Reloading
 from scalemgr.server.keys import KeyRefused
 
-from .helpers import SECRET, Daemon, Threads, builtIn, token
+from ..helpers import SECRET, Daemon, Threads, builtIn, token
 
-EXAMPLE = Path(__file__).parent.parent / "etc" / "scalemgr.toml"
+EXAMPLE = Path(__file__).parent.parent.parent / "etc" / "scalemgr.toml"
 OLD = Settings()
 NEW = replace(OLD, access=replace(OLD.access, bad_tokens=7))
 

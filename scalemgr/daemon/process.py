@@ -7,8 +7,8 @@ from collections.abc import Callable
 from msgspec import Struct
 from twisted.logger import ILogObserver
 
-from .config import Settings
-from .interfaces import IWatcher
+from ..config import Settings
+from ..interfaces import IWatcher
 from .reloading import IReloadable
 from .systemd import Systemd
 

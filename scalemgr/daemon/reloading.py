@@ -16,9 +16,9 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from .config import ConfigError, Settings
-from .runtime.orders import InThread
-from .server.keys import KeyRefused
+from ..config import ConfigError, Settings
+from ..runtime.orders import InThread
+from ..server.keys import KeyRefused
 
 __all__ = ["NEEDS_RESTART", "Apply", "IReloadable", "Reloading"]
 

@@ -8,11 +8,11 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
-from .config import Settings, Web
+from ..config import Settings, Web
+from ..web.eyes import Eyes
 from .doors import Door, Doors, StartFailed, isLocal, shown
 from .reloading import Apply
 from .speakers import Speakers
-from .web.eyes import Eyes
 
 __all__ = ["Windows"]
 
