@@ -54,11 +54,13 @@ class Asked(Struct, frozen=True):
         C{"done"}; C{"refused"}; or C{"unknown"}: there is none with this key, or it was withdrawn.
     @ivar order: its trade, or 0.
     @ivar data: of what is done, the event's C{data}; of what is refused, the refusal's.
+    @ivar seq: its entry of the log, or 0.
     """
 
     state: str
     order: int = 0
     data: Json | None = None
+    seq: int = 0
 
 
 class Refusal(Struct, frozen=True):

@@ -259,7 +259,7 @@ class UnderWay:
 
         def found(entry: Entry | None, works: list[Work]) -> Asked:
             if entry is not None:
-                return Asked("refused" if entry.event == REFUSAL else "done", entry.order, entry.data)
+                return Asked("refused" if entry.event == REFUSAL else "done", entry.order, entry.data, entry.seq)
             if name in self._doubtful:
                 return Asked(_PENDING, self._doubtful[name].order)
             for work in works:

@@ -4,6 +4,7 @@
 - C{/pages/...}: its style and its scripts. Nothing comes from anywhere else.
 - C{/stream?login=&order=&after=}: L{scalemgr.web.stream}.
 - C{/statement?login=&from=&to=&limit=&after_seq=&as_of=}: what C{GetStatement} answers, with its status.
+- C{/payment?id=&key=}, C{/entry?seq=}: L{scalemgr.web.payment}.
 - C{/login}, C{/logout}: L{scalemgr.web.forms}.
 
 Those two change who looks; nothing else changes anything. What is asked of the ledger goes the way that requests
@@ -12,7 +13,6 @@ go, so who may see what is decided where it always is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -21,19 +21,19 @@ from twisted.web.http import CACHED
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from ..commands.base import STAFF
 from ..finance.channels import NOTHING, Channels
 from ..server.auth import Principal
 from ..server.dispatch import Dispatcher
 from ..server.limits import Turns
-from ..wire.errors import PermissionDenied
 from ..wire.messages import Json
 from ..wire.messages import Request as Question
+from .data import Data, argument, isCount, number
 from .entry import Badges, Entry
 from .forms import PAGES, Form, Login, Logout, Room, shown
 from .guard import Guard
 from .listener import Wanted
-from .resources import said, saidAsJson
+from .payment import EntryOf, Payment
+from .resources import said
 from .stream import Listeners
 
 __all__ = ["STATEMENT_ROWS", "furnish"]
@@ -63,6 +63,8 @@ def furnish(
         b"pages": _Folder(),
         b"stream": _Stream(guard, listeners),
         b"statement": _Statement(guard, timer, dispatcher),
+        b"payment": Payment(guard, dispatcher),
+        b"entry": EntryOf(guard, dispatcher),
         b"login": Login(entry),
         b"logout": Logout(badges),
     }
@@ -116,27 +118,7 @@ class _File(Room):
         return self._content
 
 
-class _Data(Room):
-    """What the page asks for: of staff who are known."""
-
-    def __init__(self, guard: Guard) -> None:
-        super().__init__()
-        self._guard = guard
-
-    def answer(self, request: Request) -> Any:
-        principal = self._guard.principalOf(request)
-        if principal is None:
-            return saidAsJson(request, 401, _denied("show a token first"))
-        if principal.role not in STAFF:
-            return saidAsJson(request, 403, _denied("the console is for managers, dealers and admins"))
-        return self.told(request, principal)
-
-    def told(self, request: Request, principal: Principal) -> Any:
-        """What somebody is told who may know."""
-        raise NotImplementedError
-
-
-class _Stream(_Data):
+class _Stream(Data):
     """What happens, as it happens."""
 
     def __init__(self, guard: Guard, listeners: Listeners) -> None:
@@ -145,13 +127,13 @@ class _Stream(_Data):
 
     def told(self, request: Request, principal: Principal) -> Any:
         try:
-            wanted = Wanted(_number(request, b"login") or 0, _number(request, b"order") or 0)
-            after = _number(request, b"after")
+            wanted = Wanted(number(request, b"login") or 0, number(request, b"order") or 0)
+            after = number(request, b"after")
         except ValueError as e:
             return said(request, 400, str(e))
         # What a browser remembers of before it lost the connection is later than what the page knew when it began.
         seen = (request.getHeader(b"last-event-id") or b"").decode("latin-1")
-        if _isCount(seen):
+        if isCount(seen):
             after = int(seen)
         if self._listeners.isFull:
             request.setHeader(b"retry-after", b"10")
@@ -165,7 +147,7 @@ class _Stream(_Data):
         return NOT_DONE_YET
 
 
-class _Statement(_Data):
+class _Statement(Data):
     """One account's statement."""
 
     def __init__(self, guard: Guard, timer: IReactorTime, dispatcher: Dispatcher) -> None:
@@ -176,10 +158,10 @@ class _Statement(_Data):
     def told(self, request: Request, principal: Principal) -> Any:
         data: dict[str, Any] = {"limit": STATEMENT_ROWS}
         for name in ("login", "from", "to", "limit", "after_seq", "as_of"):
-            text = _argument(request, name.encode("ascii"))
+            text = argument(request, name.encode("ascii")).strip()
             if text:
                 # What is no number is refused in the command's own words.
-                data[name] = int(text) if _isCount(text) else text
+                data[name] = int(text) if isCount(text) else text
         if type(data["limit"]) is int:
             data["limit"] = min(data["limit"], STATEMENT_ROWS)
         visit = _Visit(self._timer, principal, request)
@@ -225,23 +207,3 @@ class _Visit:
         """It was answered, or the browser has gone."""
         self._open = False
         self.turns.close()
-
-
-def _denied(why: str) -> dict[str, Any]:
-    return PermissionDenied(why).data()
-
-
-def _argument(request: Request, name: bytes) -> str:
-    args: Mapping[bytes, list[bytes]] = request.args or {}
-    return args.get(name, [b""])[-1].decode("utf-8", "replace").strip()
-
-
-def _isCount(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 15
-
-
-def _number(request: Request, name: bytes) -> int | None:
-    text = _argument(request, name)
-    if text and not _isCount(text):
-        raise ValueError(f"{name.decode()}: expected a number of at most 15 digits")
-    return int(text) if text else None

@@ -8,7 +8,8 @@ other addresses).
 
 On other addresses C{/livez} and C{/readyz} are open to all. The rest needs a token, the same as on the wire, as
 C{Authorization: Bearer ...}; or the cookie that the console gives to who has shown one. What is about the house as a
-whole (C{/metrics}, C{/status}) is for one of the staff whose group mask covers everything.
+whole (C{/metrics}, C{/status}) is for one of the staff whose group mask covers everything; who asked for what, and what
+was refused, for one of those from whom no event is withheld either.
 
 Whoever shows a token that is not believed is told that and no more; why it was not is for the log, sparingly. No token
 is ever said again, there or here.
@@ -24,6 +25,7 @@ from twisted.web.iweb import IRequest
 
 from ..commands.base import FLAGS, STAFF
 from ..finance.masks import EVERYTHING
+from ..finance.records import BROADCAST
 from ..server.auth import Authenticator, Principal
 from ..server.gate import hostOf
 from ..server.sparing import Sparing
@@ -99,6 +101,10 @@ class Guard:
     def mayOversee(self, principal: Principal | None) -> bool:
         """May he see what is about the house as a whole, of whatever group?"""
         return principal is not None and principal.role in STAFF and principal.mask == EVERYTHING
+
+    def mayAudit(self, principal: Principal) -> bool:
+        """May he see who asked for what, by which key, and what was refused? Who oversees it all, less nothing."""
+        return self.mayOversee(principal) and principal.events == BROADCAST
 
     def isMeant(self, request: IRequest) -> bool:
         """Is the house that the request names one that this can be?"""

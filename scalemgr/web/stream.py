@@ -2,8 +2,8 @@
 
 Messages, each with a JSON object as its C{data}:
 
-- C{hello}, first: C{{"id": ..., "role": ..., "all": true, "local": true}}, who looks, whether that one sees everything,
-  and whether without having shown a token.
+- C{hello}, first: C{{"id": ..., "role": ..., "all": true, "audit": true, "local": true}}, who looks, whether that one
+  sees everything, and may know who asked for what, and whether without having shown a token.
 - C{history}, then: the last minute and the last hour, as in C{/status}.
 - C{status}, at once and once a second: C{/status} without its history, but with the rows that were added to that,
   C{"rows": {"minute": [...], "hour": [...]}}, or null where there is none. It is made once for all who listen, and
@@ -106,9 +106,8 @@ class Listeners:
         request.registerProducer(listener, True)
         request.write(b"retry: %d\n\n" % _RETRY_MS)
         role = SessionType(principal.role).name.removeprefix("SESSION_")
-        listener.say(
-            "hello", {"id": principal.id, "role": role, "all": listener.seesAll, "local": principal is OPERATOR}
-        )
+        hello = {"id": principal.id, "role": role, "all": seesAll, "audit": self._guard.mayAudit(principal)}
+        listener.say("hello", {**hello, "local": principal is OPERATOR})
         try:
             listener.say("history", self._history.told())
             listener.say("status", self._now({"minute": None, "hour": None})[listener.seesAll])

@@ -50,7 +50,7 @@ def test_firstWhoThenHowThenWhat(house: Windowed) -> None:
     assert page.headers["content-type"] == "text/event-stream"
     assert page.headers["cache-control"] == "no-store"
     hello, history, status, *entries = page.heard()
-    assert hello.data == {"id": "operator", "role": "ADMIN", "all": True, "local": True}
+    assert hello.data == {"id": "operator", "role": "ADMIN", "all": True, "audit": True, "local": True}
     assert history.event == "history"
     assert len(history.data["minute"]["rows"]) == 2
     assert status.event == "status"

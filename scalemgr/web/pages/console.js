@@ -1,8 +1,10 @@
 // The page: it listens, and shows what it hears. If it hears nothing it says so, and tries again by itself.
 
-import { Events, waiting } from "./events.js";
+import { Events } from "./events.js";
+import { Find } from "./find.js";
 import { Numbers } from "./charts.js";
 import { Statement } from "./statement.js";
+import { waiting } from "./tables.js";
 import { $, clock, lasting, moment, say, since, tone } from "./words.js";
 
 const PATIENCE_MS = 4000;
@@ -14,6 +16,7 @@ const events = new Events(
   (filter) => listen(filter),
   (login) => statement.of(login),
 );
+const find = new Find((login) => statement.of(login));
 
 let source = null;
 // The last entry that we know of, by the browser's memory or ours.
@@ -108,6 +111,7 @@ function hello(who) {
   // Who has shown a token may take it back.
   $("leave").hidden = who.local;
   $("leave").firstElementChild.title = `${who.id}, ${who.role.toLowerCase()}`;
+  find.hello(who);
 }
 
 function status(now) {
@@ -120,6 +124,7 @@ function status(now) {
   state(now);
   numbers.status(now);
   waiting(now, since);
+  find.known(now.sessions.listed);
   say(
     $("about"),
     `scalemgr ${now.version} · up ${lasting(now.uptime_s)}, since ${moment(now.since)} UTC · log ${now.epoch}`,

@@ -1,11 +1,11 @@
 // The list of events: at most two hundred rows, the newest first. Which of them come, the server decides.
 
-import { $, amount, cell, clock, count, inBytes, lasting, make, moment, movement, say, theirs } from "./words.js";
+import { opener } from "./asking.js";
+import { $, amount, cell, clock, count, happened, make, moment, say, theirs } from "./words.js";
 
 const ROWS_MAX = 200;
 const NEWS_MAX = 6;
-const WHAT = { "user:event": "Account", "group:event": "Group" };
-const CHANGED = [" opened", " changed", " deleted"];
+const COLUMNS = 7;
 
 export class Events {
   // choose: called with what is to be filtered for; statement: with a login that was chosen.
@@ -127,20 +127,15 @@ export class Events {
   }
 
   note(text) {
-    return make("tr", { class: "note", role: "row" }, make("td", { colspan: 7, role: "cell" }, text));
+    return make("tr", { class: "note", role: "row" }, make("td", { colspan: COLUMNS, role: "cell" }, text));
   }
 
   row(event, line, news) {
     const { data } = event;
-    const shown = make(
-      "button",
-      { type: "button", class: "plain", "aria-expanded": "false", title: "the event as it was sent" },
-      count(event.seq),
-    );
-    const row = make(
+    return make(
       "tr",
       { role: "row", class: news ? "fresh" : null, "data-seq": event.seq },
-      cell(shown, "nowrap quiet", "entry"),
+      cell(opener(event.seq, COLUMNS, line), "nowrap quiet", "entry"),
       cell(
         make(
           "time",
@@ -151,12 +146,11 @@ export class Events {
       ),
       ...this.what(event, data),
     );
-    shown.addEventListener("click", () => this.toggle(row, shown, line));
-    return row;
   }
 
   what(event, data) {
     const login = data.login ? this.login(data.login) : "";
+    const what = happened(event.event, event.type, data);
     const about = (what, money, text) => [
       cell(what, "what"),
       cell(login, login ? "nowrap" : "none", "login"),
@@ -166,7 +160,7 @@ export class Events {
     ];
     if (event.event === "trade:event") {
       return about(
-        movement(data.cmd, event.type, data.state),
+        what,
         amount(data.profit, data.digits ?? 2, "always").replace("−", "-"),
         theirs(data.comment ?? ""),
       );
@@ -177,11 +171,10 @@ export class Events {
         ...[data.balance, data.credit].map((value) => (String(value).split(".")[1] ?? "").length),
       );
       const credit = data.credit ? `, credit ${amount(data.credit, digits)}` : "";
-      const cells = about("Balance", "", `now ${amount(data.balance, digits)}${credit}`);
+      const cells = about(what, "", `now ${amount(data.balance, digits)}${credit}`);
       cells.forEach((one) => one.classList.add("quiet"));
       return cells;
     }
-    const what = (WHAT[event.event] ?? event.event) + (CHANGED[event.type] ?? "");
     return about(
       what,
       "",
@@ -198,90 +191,4 @@ export class Events {
     button.addEventListener("click", () => this.statement(login));
     return button;
   }
-
-  toggle(row, button, line) {
-    const open = button.getAttribute("aria-expanded") === "true";
-    button.setAttribute("aria-expanded", String(!open));
-    if (open) row.nextElementSibling.remove();
-    else
-      row.after(
-        make("tr", { class: "raw", role: "row" }, make("td", { colspan: 7, role: "cell" }, make("pre", null, line))),
-      );
-  }
-}
-
-// -- tables of what is now -----------------------------------------------------------------------------
-
-// Rows by a key: those that stay are kept, so that nothing flickers and a selection survives.
-function fill(body, items, keyOf, cellsOf) {
-  const old = new Map([...body.children].map((row) => [row.dataset.key, row]));
-  const taken = new Map();
-  const rows = items.map((item) => {
-    // Two may be alike in everything but their age.
-    const like = keyOf(item);
-    taken.set(like, (taken.get(like) ?? 0) + 1);
-    const key = `${like}/${taken.get(like)}`;
-    const cells = cellsOf(item);
-    const row =
-      old.get(key) ??
-      make("tr", { "data-key": key, role: "row" }, ...cells.map(([, kind, name]) => cell("", kind, name)));
-    cells.forEach(([text], at) => say(row.children[at], text));
-    return row;
-  });
-  if (rows.length !== body.children.length || rows.some((row, at) => body.children[at] !== row))
-    body.replaceChildren(...rows);
-  body.closest(".scroll").hidden = !rows.length;
-}
-
-export function waiting(now, since) {
-  const { waiters, sessions } = now;
-  const who = new Map(sessions.listed.map((session) => [session.number, session.principal]));
-  fill(
-    $("waiting-rows"),
-    waiters.oldest,
-    (one) => `${one.session}/${one.order}/${one.kind}`,
-    (one) => [
-      [one.order ? String(one.order) : "–", "nowrap", "order"],
-      [who.get(one.session) || `session ${one.session}`, "what"],
-      [one.kind, "nowrap", "kind"],
-      [lasting(one.age_s), "number main"],
-    ],
-  );
-  const some = waiters.oldest.length;
-  $("waiting-empty").hidden = some > 0;
-  say(
-    $("waiting-empty"),
-    waiters.count ? "Who they are is told to those who may see every group." : "Nobody waits for an event.",
-  );
-  say(
-    $("waiting-count"),
-    some && some < waiters.count
-      ? `${count(some)} oldest of ${count(waiters.count)}`
-      : waiters.count
-        ? count(waiters.count)
-        : "",
-  );
-
-  fill(
-    $("sessions-rows"),
-    sessions.listed,
-    (one) => one.number,
-    (one) => [
-      [one.principal ? `${one.principal} (${one.role.toLowerCase()})` : "not known yet", "what"],
-      [one.peer || "–", "peer", "from"],
-      [count(one.in_flight), "number", "in flight"],
-      [one.buffered_bytes ? inBytes(one.buffered_bytes) : "0", "number", "unread"],
-      [since(one.since, now.now), "number", "since"],
-    ],
-  );
-  const listed = sessions.listed.length;
-  $("sessions-empty").hidden = listed > 0;
-  say(
-    $("sessions-empty"),
-    sessions.count ? "Who they are is told to those who may see every group." : "Nobody is connected.",
-  );
-  say(
-    $("sessions-count"),
-    listed && listed < sessions.count ? `first ${count(listed)} of ${count(sessions.count)}` : count(sessions.count),
-  );
 }

@@ -1,8 +1,10 @@
 // One account's statement, a page at a time. All pages are as of one entry, whatever is booked meanwhile.
 
+import { ask, opener, refusal } from "./asking.js";
 import { $, amount, cell, count, make, moment, movement, say, theirs } from "./words.js";
 
 const DAY_S = 86400;
+const COLUMNS = 9;
 
 export class Statement {
   constructor() {
@@ -49,17 +51,7 @@ export class Statement {
     if (this.page > 0) query.as_of = this.asOf;
     say($("statement-said"), "Looking it up …");
     $("statement-said").classList.remove("wrong");
-    let status, told;
-    try {
-      const answer = await fetch(`/statement?${new URLSearchParams(query)}`, {
-        headers: { Accept: "application/json" },
-      });
-      status = answer.status;
-      told = await answer.json();
-    } catch {
-      status = 0;
-      told = { message: "The daemon did not answer. Try again when the connection is back." };
-    }
+    const [status, told] = await ask("/statement", query);
     // Only the answer to the latest question is of interest.
     if (number !== this.asked) return;
     if (status === 200) this.show(told);
@@ -73,7 +65,7 @@ export class Statement {
     const words =
       told.reason === "RET_USER_NOT_FOUND"
         ? `There is no account ${this.query.login}, or it is not for you to see.`
-        : (told.message ?? told.error ?? "It was refused, without a word.");
+        : refusal(told);
     say($("statement-said"), words);
   }
 
@@ -96,7 +88,7 @@ export class Statement {
         make(
           "tr",
           { role: "row" },
-          cell(count(row[at.seq]), "nowrap quiet", "entry"),
+          cell(opener(row[at.seq], COLUMNS), "nowrap quiet", "entry"),
           cell(moment(row[at.time]), "nowrap"),
           cell(movement(row[at.cmd], row[at.type]), "what"),
           cell(String(row[at.order]), "nowrap", "order"),

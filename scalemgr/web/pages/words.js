@@ -129,3 +129,13 @@ export function movement(cmd, type, state) {
   if (state === 18) return `${name}, declined`;
   return name + (CHANGES[type] ?? "");
 }
+
+const WHAT = { "user:event": "Account", "group:event": "Group" };
+const CHANGED = [" opened", " changed", " deleted"];
+
+// What an event is called.
+export function happened(event, type, data) {
+  if (event === "trade:event") return movement(data.cmd, type, data.state);
+  if (event === "balance:event") return "Balance";
+  return (WHAT[event] ?? event) + (CHANGED[type] ?? "");
+}
