@@ -5,7 +5,7 @@ for quotes). Symbols are remembered, to be told, and stay silent: they never cha
 never named an event gets all of them; the first that is named narrows that to those named.
 
 L{Interest} is what comes of it: the choice, within what its maker may see. It can be a key: readers with one
-interest get the same bytes.
+interest get the same bytes. L{Audit} is that of whoever may see what was refused, too; no session can choose it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from msgspec import Struct
 
 from ..wire.errors import InvalidData
 from .masks import Mask
-from .records import BROADCAST, Entry
+from .records import BROADCAST, REFUSAL, Entry
 
-__all__ = ["NAME_CHARACTERS_MAX", "NOTHING", "SYMBOLS_MAX", "Channels", "Interest"]
+__all__ = ["NAME_CHARACTERS_MAX", "NOTHING", "SYMBOLS_MAX", "Audit", "Channels", "Interest"]
 
 #: How many different symbols a session may be subscribed to.
 SYMBOLS_MAX = 1000
@@ -44,6 +44,13 @@ class Interest(Struct, frozen=True):
     def covers(self, entry: Entry) -> bool:
         """Is this one of them?"""
         return entry.event in self.events and self.mask.covers(entry.group)
+
+
+class Audit(Interest, frozen=True):
+    """The interest of somebody who may see everything: what was refused, too, which is of no group and no event."""
+
+    def covers(self, entry: Entry) -> bool:
+        return entry.event == REFUSAL or super().covers(entry)
 
 
 class Channels(Struct, frozen=True):

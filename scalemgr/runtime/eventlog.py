@@ -1,6 +1,10 @@
 """The log as it is told: each committed entry as an event, to everyone who may see it, in order.
 
-Who may see what, and wants to, is a reader's L{Interest}.
+Who may see what, and wants to, is a reader's L{Interest}. What was refused is no event, and is told to an L{Audit}
+only, as a line of the same form whose C{data} says who asked, by which key, and what the answer was::
+
+    {"event": "request:refused", "type": 10019, "data": {"login": 1001, "order": 0, "principal": "crm",
+     "key": "payout-77", "refusal": {"error": ..., "message": ..., ...}}, "seq": 12, "time": 1763836800.25}
 
 Live, or once more from any entry on (L{scalemgr.runtime.replay}): the same entry is the same line, byte for
 byte. What is told ends at C{head}: an entry that is committed, but of which nobody has been told yet, is not
@@ -14,13 +18,15 @@ from collections.abc import Iterable, Sequence
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from ..finance.channels import Interest
-from ..finance.records import BROADCAST, Entry
+from ..finance.channels import Audit, Interest
+from ..finance.records import BROADCAST, REFUSAL, Entry
 from ..interfaces import IEventReader, ILedger
-from ..wire.messages import event
+from ..wire.messages import Json, encode, event
 from .orders import InThread
 
 __all__ = ["EventLog"]
+
+_AUDITED = BROADCAST | {REFUSAL}
 
 
 class EventLog:
@@ -65,8 +71,10 @@ class EventLog:
         if not self._readers:
             return
         told = [e for e in entries if e.event in BROADCAST]
-        lines = [_line(e) for e in told]
         self.told += len(told)
+        if len(told) < len(entries) and any(isinstance(interest, Audit) for interest in self._readers):
+            told = [e for e in entries if e.event in _AUDITED]
+        lines = [_line(e) for e in told]
         # Many entries of a batch are of one kind, and whether somebody is sent that is found out once.
         kinds = [(e.event, e.group) for e in told]
         examples = dict(zip(kinds, told, strict=True))
@@ -104,4 +112,10 @@ class EventLog:
 
 
 def _line(entry: Entry) -> bytes:
-    return event(entry.event, entry.type, entry.data, entry.seq, entry.time_ms)
+    data = entry.data if entry.event != REFUSAL else _refused(entry)
+    return event(entry.event, entry.type, data, entry.seq, entry.time_ms)
+
+
+def _refused(entry: Entry) -> Json:
+    who, key = encode(entry.principal), encode(entry.key)
+    return Json(f'{{"login":{entry.login},"order":{entry.order},"principal":{who},"key":{key},"refusal":{entry.data}}}')

@@ -2,7 +2,7 @@
 
 - C{/}: the page; or, for somebody who has to say who they are, a form for a token.
 - C{/pages/...}: its style and its scripts. Nothing comes from anywhere else.
-- C{/stream?login=&order=&after=}: L{scalemgr.web.stream}.
+- C{/stream?login=&order=&refused=&after=}: L{scalemgr.web.stream}.
 - C{/statement?login=&from=&to=&limit=&after_seq=&as_of=}: what C{GetStatement} answers, with its status.
 - C{/payment?id=&key=}, C{/entry?seq=}: L{scalemgr.web.payment}.
 - C{/login}, C{/logout}: L{scalemgr.web.forms}.
@@ -128,6 +128,7 @@ class _Stream(Data):
     def told(self, request: Request, principal: Principal) -> Any:
         try:
             wanted = Wanted(number(request, b"login") or 0, number(request, b"order") or 0)
+            refused = number(request, b"refused") != 0
             after = number(request, b"after")
         except ValueError as e:
             return said(request, 400, str(e))
@@ -143,7 +144,7 @@ class _Stream(Data):
         request.setHeader(b"x-accel-buffering", b"no")
         if request.method == b"HEAD":
             return b""
-        self._listeners.open(request, principal, wanted, after)
+        self._listeners.open(request, principal, wanted, after, refused=refused)
         return NOT_DONE_YET
 
 

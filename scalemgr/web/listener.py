@@ -18,7 +18,6 @@ from ..finance.channels import Interest
 from ..interfaces import IEventReader
 from ..runtime.eventlog import EventLog
 from ..runtime.replay import PAGE
-from ..server.auth import Principal
 from ..wire.messages import Json, encode
 
 __all__ = ["EVENTS_A_TICK", "LOOK_BACK", "ROWS", "UNREAD_S_MAX", "Listener", "Wanted"]
@@ -77,7 +76,7 @@ class Listener:
     A reader of events whose lines become messages in the answer to a request.
 
     @param timer: a clock that is never set.
-    @param seesAll: is nothing withheld from its principal?
+    @param seesAll: may its principal see what is about the house as a whole?
     @param isGood: may its principal still be told anything? If not, it is ended before the next event is sent.
     """
 
@@ -88,7 +87,7 @@ class Listener:
         request: Request,
         timer: IReactorTime,
         events: EventLog,
-        principal: Principal,
+        interest: Interest,
         wanted: Wanted,
         seesAll: bool,
         isGood: Callable[[], bool],
@@ -98,7 +97,7 @@ class Listener:
         self._events = events
         self._wanted = wanted
         self._isGood = isGood
-        self.interest = Interest(principal.mask, principal.events)
+        self.interest = interest
         self.seesAll = seesAll
         # What it gets first, until the log has been read up to where it came in; and what has come meanwhile.
         self._earlier: deque[bytes] | None = deque(maxlen=ROWS)

@@ -9,7 +9,8 @@ Messages, each with a JSON object as its C{data}:
   C{"rows": {"minute": [...], "hour": [...]}}, or null where there is none. It is made once for all who listen, and
   not at all while nobody does. Who does not see everything is told numbers, and which checks failed, but neither who
   the others are nor why: that names folders. Its C{id} is the entry up to which the page has been told of the log.
-- C{entry}: an event of the log, the very line that sessions get; its C{id} is its C{seq}.
+- C{entry}: an event of the log, the very line that sessions get; its C{id} is its C{seq}. To who may audit the house
+  also what was refused, as L{scalemgr.runtime.eventlog} has it, unless it asks for none of that.
 - C{more}: C{{"count": n}}, n events are not sent, for they were too many at a time or too long for a page. Of many,
   the first and the latest are.
 - C{gap}: C{{"from": seq, "to": seq}}, what lies between was missed, and is too much to be sent now.
@@ -31,6 +32,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.web.server import Request
 
+from ..finance.channels import Audit, Interest
 from ..runtime.eventlog import EventLog
 from ..server.auth import Principal
 from ..wire.codes import SessionType
@@ -92,21 +94,26 @@ class Listeners:
         """Is there no room for one more?"""
         return len(self._open) >= self._listenersMax
 
-    def open(self, request: Request, principal: Principal, wanted: Wanted, after: int | None) -> None:
+    def open(
+        self, request: Request, principal: Principal, wanted: Wanted, after: int | None, *, refused: bool = True
+    ) -> None:
         """
         Send events from now on, as the answer to a request whose headers are set.
 
         @param after: the last entry that the page knows of; C{None}: it knows none.
+        @param refused: what was refused, too, if that is for who looks?
         """
         seesAll = self._guard.mayOversee(principal)
         isGood = partial(self._guard.isGood, principal)
-        listener = Listener(request, self._timer, self._events, principal, wanted, seesAll, isGood)
+        mayAudit = self._guard.mayAudit(principal)
+        interest = (Audit if mayAudit and refused else Interest)(principal.mask, principal.events)
+        listener = Listener(request, self._timer, self._events, interest, wanted, seesAll, isGood)
         self._open[listener] = request
         request.notifyFinish().addBoth(self._gone, listener)
         request.registerProducer(listener, True)
         request.write(b"retry: %d\n\n" % _RETRY_MS)
         role = SessionType(principal.role).name.removeprefix("SESSION_")
-        hello = {"id": principal.id, "role": role, "all": seesAll, "audit": self._guard.mayAudit(principal)}
+        hello = {"id": principal.id, "role": role, "all": seesAll, "audit": mayAudit}
         listener.say("hello", {**hello, "local": principal is OPERATOR})
         try:
             listener.say("history", self._history.told())

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from twisted.logger import LogEvent
 from zope.interface import implementer
 
-from scalemgr.finance.channels import Interest
-from scalemgr.finance.masks import Mask
+from scalemgr.finance.channels import Audit, Interest
+from scalemgr.finance.masks import EVERYTHING, Mask
 from scalemgr.finance.records import BROADCAST, GROUP_EVENT, REFUSAL, TRADE_EVENT, USER_EVENT, Entry
 from scalemgr.interfaces import IEventReader
 from scalemgr.ledger.memory import MemoryLedger
@@ -241,3 +242,26 @@ def test_narrowerToken() -> None:
         asking.deposit(f"{i}b", login=2001)
         daemon.settle()
         assert inShort(session.lines()) == [ofDeposits(8), [], ofDeposits(14, before=20)][i]
+
+
+def test_refusalsAreForAuditsOnly() -> None:
+    """What was refused is told to who audits, in its place and with who asked; to nobody else, nor counted as told."""
+    audit, all, some = Reader("*"), Reader("*"), Reader("demo,")
+    audit.interest = Audit(EVERYTHING)
+    refused = replace(entry(8, "", REFUSAL), data=Json('{"reason":"RET_X"}'), key=None)
+    entries = [entry(7), refused, entry(9, "real-eu")]
+    events = attached(audit, all, some)
+    events.publish(entries)
+    events.publish([replace(refused, seq=10)])
+    assert [reader.seqs() for reader in (audit, all, some)] == [[7, 8, 9, 10], [7, 9], [7]]
+    assert events.told == 2
+    assert json.loads(audit.pieces[-1][0])["data"] == {
+        "login": 1001,
+        "order": 8,
+        "principal": "crm",
+        "key": None,
+        "refusal": {"reason": "RET_X"},
+    }
+    events.detach(audit)
+    events.publish([replace(refused, seq=11)])
+    assert [reader.seqs() for reader in (audit, all, some)] == [[7, 8, 9, 10], [7, 9], [7]]

@@ -23,7 +23,7 @@ def find(page: Chrome, key: str, id: str = "demo") -> None:
 def test_find(page: Chrome, office: Office) -> None:
     """A payment is found by the id of who asked, who can be chosen, and its key: what it is, and the way to its
     account's statement."""
-    trade = office.ask("BalanceInSync", login=1002, amount=77.25, comment="found", idempotency_key="payment-<b>1001")
+    trade = office.ask("BalanceInSync", login=1003, amount=77.25, comment="found", idempotency_key="payment-<b>1001")
     ids = "return [...document.querySelectorAll('#ids option')].map(option => option.value)"
     until(page, "the id of who is connected", lambda b: b.execute_script(ids) == ["demo"])
     find(page, "payment-<b>1001")
@@ -34,7 +34,7 @@ def test_find(page: Chrome, office: Office) -> None:
     assert page.execute_script(OVERFLOWING) == []
     assert page.execute_script(MEASURE + CONTRAST) == []
     page.find_element(By.CSS_SELECTOR, "#find-found button").click()
-    shows(page, "#statement-said", "Account 1002:")
+    shows(page, "#statement-said", "Account 1003:")
     entry = page.find_element(By.XPATH, "//tbody[@id='statement-rows']/tr[contains(., 'found')]//button")
     entry.click()
     shows(page, "#statement-rows .asker", "Asked by demo, key payment-<b>1001")

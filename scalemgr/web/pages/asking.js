@@ -16,7 +16,7 @@ export const refusal = (told) => told.message ?? told.error ?? "It was refused, 
 
 // The number of an entry; pressed, it opens a row under its own: who asked, and, of an event, the line of it.
 export function opener(seq, columns, line = null) {
-  const title = line === null ? "who asked" : "who asked, and the event as it was sent";
+  const title = line === null ? "who asked" : "who asked, and the line of it in the log";
   const button = make("button", { type: "button", class: "plain", "aria-expanded": "false", title }, count(seq));
   button.addEventListener("click", () => {
     const row = button.closest("tr");

@@ -111,6 +111,7 @@ function hello(who) {
   // Who has shown a token may take it back.
   $("leave").hidden = who.local;
   $("leave").firstElementChild.title = `${who.id}, ${who.role.toLowerCase()}`;
+  events.hello(who);
   find.hello(who);
 }
 

@@ -6,6 +6,7 @@ import { $, amount, cell, clock, count, happened, make, moment, say, theirs } fr
 const ROWS_MAX = 200;
 const NEWS_MAX = 6;
 const COLUMNS = 7;
+const REFUSED = "request:refused";
 
 export class Events {
   // choose: called with what is to be filtered for; statement: with a login that was chosen.
@@ -18,19 +19,29 @@ export class Events {
     // What came since the list was drawn last: a burst is drawn once.
     this.fresh = [];
     this.drawing = false;
-    this.filter = { login: "", order: "" };
+    this.filter = { login: "", order: "", refused: "" };
     $("pause").addEventListener("click", () => (this.held === null ? this.pause() : this.resume()));
     const form = $("filter");
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.filterFor(form.elements.login.value.trim(), form.elements.order.value.trim());
+      this.filterBy(form.elements);
     });
-    form.addEventListener("reset", () => this.filterFor("", ""));
+    form.elements.refused.addEventListener("change", () => form.requestSubmit());
+    form.addEventListener("reset", () => this.filterFor("", "", ""));
   }
 
-  filterFor(login, order) {
-    this.filter = { login, order };
-    $("unfilter").hidden = !login && !order;
+  // What was refused is told to some only.
+  hello(who) {
+    $("refused").hidden = !who.audit;
+  }
+
+  filterBy({ login, order, refused }) {
+    this.filterFor(login.value.trim(), order.value.trim(), refused.checked ? "" : "0");
+  }
+
+  filterFor(login, order, refused) {
+    this.filter = { login, order, refused };
+    $("unfilter").hidden = !login && !order && !refused;
     this.clear();
     this.choose(this.filter);
   }
@@ -113,7 +124,7 @@ export class Events {
     const shown = this.rows.children.length > 0;
     $("events").querySelector(".scroll").hidden = !shown;
     $("events-empty").hidden = shown;
-    const { login, order } = this.filter;
+    const { login, order, refused } = this.filter;
     const of = [login && `login ${login}`, order && `order ${order}`].filter(Boolean).join(", ");
     say(
       $("events-empty"),
@@ -122,7 +133,7 @@ export class Events {
         : "Nothing yet. A deposit made now appears here at once.",
     );
     const paused = this.held === null ? "" : `paused, ${count(this.missed)} new`;
-    say($("events-count"), [of, paused].filter(Boolean).join(" · "));
+    say($("events-count"), [of, refused && "refused not shown", paused].filter(Boolean).join(" · "));
     say($("pause"), this.held === null ? "Pause" : "Go on");
   }
 
@@ -134,7 +145,11 @@ export class Events {
     const { data } = event;
     return make(
       "tr",
-      { role: "row", class: news ? "fresh" : null, "data-seq": event.seq },
+      {
+        role: "row",
+        class: [event.event === REFUSED && "refused", news && "fresh"].filter(Boolean).join(" ") || null,
+        "data-seq": event.seq,
+      },
       cell(opener(event.seq, COLUMNS, line), "nowrap quiet", "entry"),
       cell(
         make(
@@ -175,6 +190,7 @@ export class Events {
       cells.forEach((one) => one.classList.add("quiet"));
       return cells;
     }
+    if (event.event === REFUSED) return about(what, "", refusal(data));
     return about(
       what,
       "",
@@ -191,4 +207,15 @@ export class Events {
     button.addEventListener("click", () => this.statement(login));
     return button;
   }
+}
+
+// Why, and who asked.
+function refusal({ principal, key, refusal }) {
+  const who = key === null ? ["without a key"] : ["key ", theirs(key)];
+  return make(
+    "span",
+    null,
+    theirs(`${refusal.reason}: ${refusal.message}`),
+    make("span", { class: "who" }, " · ", theirs(principal), ", ", ...who),
+  );
 }

@@ -137,5 +137,6 @@ const CHANGED = [" opened", " changed", " deleted"];
 export function happened(event, type, data) {
   if (event === "trade:event") return movement(data.cmd, type, data.state);
   if (event === "balance:event") return "Balance";
+  if (event === "request:refused") return "✕ Refused";
   return (WHAT[event] ?? event) + (CHANGED[type] ?? "");
 }
