@@ -93,7 +93,15 @@ class Counting:
         """How many with a status of 500 or above."""
         return sum(n for series in self.series.values() for status, n in series.statuses.items() if status >= 500)
 
-    def latencies(self) -> list[int]:
-        """The counts of all histograms together."""
-        all = [h.counts for series in self.series.values() for h in (series.answers, series.waits)]
-        return [sum(counts) for counts in zip(*all, strict=True)] if all else [0] * (len(SECONDS) + 1)
+    def waits(self) -> list[int]:
+        """How long all those answers took that waited for an event: the counts of their histograms together."""
+        return _together([series.waits for series in self.series.values()])
+
+    def others(self) -> list[int]:
+        """The same of those that did not."""
+        return _together([series.answers for series in self.series.values()])
+
+
+def _together(histograms: list[Histogram]) -> list[int]:
+    counts = [histogram.counts for histogram in histograms]
+    return [sum(each) for each in zip(*counts, strict=True)] if counts else [0] * (len(SECONDS) + 1)

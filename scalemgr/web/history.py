@@ -10,7 +10,9 @@ A sample is a row of numbers, of as many columns as L{COLUMNS} has names, about 
 - C{p50_ms}, C{p99_ms}: how long answers took, in milliseconds; C{None} if there were none;
 - C{waiters}, C{oldest_s}, C{queue}, C{sessions}, C{seq}, C{behind}: as they were at its end: requests that wait for
   their event, the age of the oldest in seconds, requests that wait for their commit, sessions, the last entry of the
-  log, and how many entries the views lack.
+  log, and how many entries the views lack;
+- C{waits_p50_ms}, C{waits_p99_ms}: how long answers took of commands that wait for their event, as those that move
+  money in a Sync form do; C{others_p99_ms}: of all others, such as tables, or new accounts, whose passwords are hashed.
 
 The oldest row comes first. What an hour takes in memory is what 420 rows take, however much happens.
 """
@@ -45,6 +47,9 @@ COLUMNS = (
     "sessions",
     "seq",
     "behind",
+    "waits_p50_ms",
+    "waits_p99_ms",
+    "others_p99_ms",
 )
 #: How often a sample is taken, in seconds; and how many of those come to one of the hour's.
 EVERY_S = 1.0
@@ -58,16 +63,18 @@ Row = tuple[float | None, ...]
 
 class Now(Struct, frozen=True):
     """
-    How things stand. The first five only grow.
+    How things stand. The first six only grow.
 
-    @ivar latencies: the counts of a histogram by L{SECONDS}.
+    @ivar waits: the counts of a histogram by L{SECONDS}: how long answers took that waited for an event.
+    @ivar others: the same of the others.
     """
 
     answers: int
     failed: int
     timeouts: int
     seq: int
-    latencies: Sequence[int]
+    waits: Sequence[int]
+    others: Sequence[int]
     waiters: int
     oldest: float
     queue: int
@@ -149,23 +156,32 @@ def _row(time: float, first: tuple[float, Now], last: tuple[float, Now]) -> Row:
     (began, before), (ended, after) = first, last
     # A reactor that was stopped for long takes two samples at once.
     seconds = max(ended - began, 0.001)
-    grown = [b - a for a, b in zip(before.latencies, after.latencies, strict=True)]
+    waits, others = _grown(before.waits, after.waits), _grown(before.others, after.others)
+    all = [a + b for a, b in zip(waits, others, strict=True)]
     return (
         round(time, 3),
         round((after.answers - before.answers) / seconds, 2),
         round((after.seq - before.seq) / seconds, 2),
         round((after.failed - before.failed) / seconds, 2),
         round((after.timeouts - before.timeouts) / seconds, 2),
-        _milliseconds(quantile(SECONDS, grown, 0.5)),
-        _milliseconds(quantile(SECONDS, grown, 0.99)),
+        _milliseconds(all, 0.5),
+        _milliseconds(all, 0.99),
         after.waiters,
         round(after.oldest, 3),
         after.queue,
         after.sessions,
         after.seq,
         after.behind,
+        _milliseconds(waits, 0.5),
+        _milliseconds(waits, 0.99),
+        _milliseconds(others, 0.99),
     )
 
 
-def _milliseconds(seconds: float | None) -> float | None:
+def _grown(before: Sequence[int], after: Sequence[int]) -> list[int]:
+    return [b - a for a, b in zip(before, after, strict=True)]
+
+
+def _milliseconds(counts: Sequence[int], part: float) -> float | None:
+    seconds = quantile(SECONDS, counts, part)
     return None if seconds is None else round(seconds * 1000, 3)

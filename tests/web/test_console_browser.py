@@ -35,6 +35,17 @@ def test_depositIsSeen(page: Chrome, office: Office) -> None:
     assert any(label.startswith("Answers a second, in the last") for label in labels)
 
 
+def test_whatIsSlowByItself(page: Chrome, office: Office) -> None:
+    """What is slow and no deposit, such as a new account with its password, is told beside the deposits' time."""
+    office.ask("AddUser", group="demo", name="Slow", leverage=100, enable=1, email="slow@example.com", password="Correct-horse-1")
+    office.deposit("quick")
+    shows(page, "#tile-latency h2", "Deposits, p99")
+    shows(page, "#tile-latency .more", "· other commands")
+    others = until(page, "how slow it was", lambda b: text(b, "#tile-latency .more").rpartition("commands ")[2])
+    assert float(others.removesuffix(" ms")) > float(text(page, "#tile-latency .value").split()[0])
+    assert page.find_element(By.ID, "tile-latency").get_attribute("data-tone") == "good"
+
+
 def test_hostileComment(page: Chrome, office: Office) -> None:
     """Markup in a comment is text, what turns text around is shown as what it is, and what is long can be opened."""
     hostile = "<img src=x onerror=\"document.title='taken'\"> \u202egnp.exe\u202c \x1b[31m </script><b>"

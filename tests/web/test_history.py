@@ -42,6 +42,26 @@ def test_ratesAreOfTheirTime() -> None:
     house.close()
 
 
+def test_depositsApartFromOthers() -> None:
+    """How long deposits take is told apart from how long others take, and all of it together, too."""
+    house = Windowed()
+    session = house.daemon.staff()
+    house.clock.advance(1)
+    house.daemon.ledgerThread.held = True
+    session.send("BalanceIn", "b", {"login": 1001, "amount": 1})
+    house.clock.pump([0.0, 0.4])
+    house.daemon.ledgerThread.release()
+    deposits(house, session, 2)
+    house.clock.advance(0.6)
+    row = named(house.eyes.history.minute[-1])
+    assert 0 < row["waits_p50_ms"] <= row["waits_p99_ms"] <= 0.25
+    assert 250 <= row["p99_ms"] <= row["others_p99_ms"] <= 500
+    house.clock.advance(1)
+    row = named(house.eyes.history.minute[-1])
+    assert row["waits_p50_ms"] is row["waits_p99_ms"] is row["others_p99_ms"] is None
+    house.close()
+
+
 def test_timeoutsAndWaiters() -> None:
     """Whoever waits is in the sample with his age, and once his time is up as a time-out and a failure."""
     house = Windowed()
