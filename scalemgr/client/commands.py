@@ -588,6 +588,7 @@ class Commands(Calling):
         limit: int | None = None,
         after_seq: int | None = None,
         as_of: int | None = None,
+        newest_first: bool | None = None,
         deadline: float | None = None,
     ) -> StatementSaid:
         """The movements on an account, in the order of the log, between what it had before and what it had after."""

@@ -29,6 +29,7 @@ class GetStatement(Struct, frozen=True, rename={"from_": "from"}):
     limit: Limit | None = None
     after_seq: Annotated[_Seq, Meta(description="a further page: what follows the last seq of the one before")] = 0
     as_of: Annotated[_Seq, Meta(description="as it was at this entry: the seq of the first page; 0: as it is")] = 0
+    newest_first: Annotated[bool, Meta(description="the rows from the last movement to the first")] = False
 
 
 @command(
@@ -44,7 +45,7 @@ async def getStatement(context: IContext, params: GetStatement) -> dict[str, Any
     opening, closing and count are of all movements from the first that was booked at C{from} or later to the last that
     was booked at C{to} or earlier; C{rows} are a page of them. Opening and all amounts make closing. With C{after_seq}
     (the last row's seq) and C{as_of} (the first page's seq), further pages belong to the same statement, whatever was
-    booked meanwhile.
+    booked meanwhile. With C{newest_first} a page begins with the latest movement, and further ones go back from it.
     """
     if params.to and params.to < params.from_:
         raise InvalidData("expected it after from", field="to")
@@ -55,6 +56,7 @@ async def getStatement(context: IContext, params: GetStatement) -> dict[str, Any
         afterSeq=params.after_seq,
         asOf=params.as_of or None,
         limit=params.limit,
+        newestFirst=params.newest_first,
     )
     found = await context.statement(query)
     if found is None:

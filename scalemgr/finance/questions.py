@@ -107,9 +107,10 @@ class StatementQuery(Struct, frozen=True, kw_only=True):
 
     @ivar fromS: from this unix second on; 0: from the first.
     @ivar toS: up to the end of this one; C{None}: to the last.
-    @ivar afterSeq: only what follows this entry: a further page.
+    @ivar afterSeq: a further page: only what comes after this entry, in the order of the rows; 0: all.
     @ivar asOf: as it was at this entry; C{None}: as it is.
     @ivar limit: at most so many rows; C{None}: all, or a refusal.
+    @ivar newestFirst: the rows from the last to the first.
     """
 
     login: int
@@ -118,6 +119,7 @@ class StatementQuery(Struct, frozen=True, kw_only=True):
     afterSeq: int = 0
     asOf: int | None = None
     limit: int | None = None
+    newestFirst: bool = False
 
 
 class Statement(Struct, frozen=True):

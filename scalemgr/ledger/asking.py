@@ -95,10 +95,12 @@ _WHOSE = 'SELECT "group", currency, digits FROM account WHERE login = ?'
 _FIRST = "SELECT seq FROM movement WHERE login = ? AND time_ms >= ? ORDER BY seq LIMIT 1"
 _LAST = "SELECT seq FROM movement WHERE login = ? AND seq <= ? AND time_ms < ? ORDER BY seq DESC LIMIT 1"
 _AS_OF = "SELECT balance, credit FROM movement WHERE login = ? AND seq <= ? ORDER BY seq DESC LIMIT 1"
-_COUNT = "SELECT count(*), count(*) FILTER (WHERE seq > ?) FROM movement WHERE login = ? AND seq BETWEEN ? AND ?"
+_COUNT = (
+    "SELECT count(*), count(*) FILTER (WHERE seq BETWEEN ? AND ?) FROM movement WHERE login = ? AND seq BETWEEN ? AND ?"
+)
 _PAGE = (
     f"SELECT json_group_array(json_array({', '.join(_STATEMENT.values())})) FROM (SELECT seq AS id FROM movement"
-    " WHERE login = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?) AS page"
+    " WHERE login = ? AND seq BETWEEN ? AND ? ORDER BY seq {} LIMIT ?) AS page"
     f" CROSS JOIN (SELECT {unit('?')} AS unit) AS u CROSS JOIN movement AS m ON m.seq = page.id"
 )
 # Beyond all that is ever numbered or timed.
@@ -128,15 +130,16 @@ def askStatement(
             return None
         group, currency, digits = whose
         first, last = _range(connection, query, seq)
-        count, more = ask(_COUNT, (query.afterSeq, login, first, last)).fetchone()
+        begin, end = _page(query, first, last)
+        count, more = ask(_COUNT, (begin, end, login, first, last)).fetchone()
         if query.limit is None and more > bounds.rows:
             raise InvalidData(
                 f"{more} rows match, one answer has at most {bounds.rows}: use limit, and after_seq for the next page",
                 field="limit",
             )
-        page = (login, max(first, query.afterSeq + 1), last, query.limit or bounds.rows, digits)
+        page = (login, begin, end, query.limit or bounds.rows, digits)
         ticket.check(bounds.seconds)
-        rows = _rows(connection, bounds, _PAGE, page)
+        rows = _rows(connection, bounds, _PAGE.format("DESC" if query.newestFirst else "ASC"), page)
         opening = ask(_AS_OF, (login, first - 1)).fetchone() or (0, 0)
         closing = ask(_AS_OF, (login, max(last, first - 1))).fetchone() or (0, 0)
     return Statement(
@@ -163,3 +166,10 @@ def _range(connection: sqlite3.Connection, query: StatementQuery, seq: int) -> t
     if last is None or last[0] < first[0]:
         return first[0], first[0] - 1
     return first[0], last[0]
+
+
+def _page(query: StatementQuery, first: int, last: int) -> tuple[int, int]:
+    """The entries between which the rows are, both inclusive."""
+    if query.newestFirst:
+        return first, min(last, query.afterSeq - 1) if query.afterSeq else last
+    return max(first, query.afterSeq + 1), last

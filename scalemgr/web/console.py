@@ -3,7 +3,7 @@
 - C{/}: the page; or, for somebody who has to say who they are, a form for a token.
 - C{/pages/...}: its style and its scripts. Nothing comes from anywhere else.
 - C{/stream?login=&order=&refused=&after=}: L{scalemgr.web.stream}.
-- C{/statement?login=&from=&to=&limit=&after_seq=&as_of=}: what C{GetStatement} answers, with its status.
+- C{/statement?login=&from=&to=&limit=&after_seq=&as_of=}: what C{GetStatement} answers, newest first, with its status.
 - C{/payment?id=&key=}, C{/entry?seq=}: L{scalemgr.web.payment}.
 - C{/login}, C{/logout}: L{scalemgr.web.forms}.
 
@@ -157,7 +157,7 @@ class _Statement(Data):
         self._dispatcher = dispatcher
 
     def told(self, request: Request, principal: Principal) -> Any:
-        data: dict[str, Any] = {"limit": STATEMENT_ROWS}
+        data: dict[str, Any] = {"limit": STATEMENT_ROWS, "newest_first": True}
         for name in ("login", "from", "to", "limit", "after_seq", "as_of"):
             text = argument(request, name.encode("ascii")).strip()
             if text:

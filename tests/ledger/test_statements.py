@@ -79,6 +79,22 @@ def test_range(ledger: ILedger, fromS: int, toS: int | None, opening: Any, closi
 
 
 @every
+def test_newestFirst(ledger: ILedger) -> None:
+    """From the last movement to the first, page by page: the same rows, and the same opening, closing and count."""
+    whole = statement(ledger)
+    pages: list[Any] = []
+    for limit in (2, 1, 2, 2):
+        page = statement(ledger, limit=limit, afterSeq=pages[-1][0] if pages else 0, asOf=whole.seq, newestFirst=True)
+        assert (page.opening, page.closing, page.count) == (whole.opening, whole.closing, whole.count)
+        pages += told(page.rows)
+    assert pages == told(whole.rows)[::-1] == told(statement(ledger, newestFirst=True).rows)
+    with pytest.raises(InvalidData, match="limit: 5 rows match, one answer has at most 4"):
+        statement(ledger, rows=4, newestFirst=True)
+    assert len(told(statement(ledger, rows=4, afterSeq=pages[0][0], newestFirst=True).rows)) == 4
+    assert told(statement(ledger, afterSeq=pages[-1][0], newestFirst=True).rows) == []
+
+
+@every
 def test_pages(ledger: ILedger) -> None:
     """Pages of one statement fit together, whatever is booked between them."""
     first = statement(ledger, limit=2)

@@ -100,11 +100,11 @@ def test_nothingIsChanged(house: Windowed) -> None:
 
 
 def test_statement(house: Windowed) -> None:
-    """A statement is what GetStatement answers, to the letter."""
+    """A statement is what GetStatement answers, newest first, to the letter."""
     session = house.daemon.staff()
     for amount in (10.0, -2.5):
         booked(house.daemon, session, amount=amount, command="BalanceInSync" if amount > 0 else "BalanceOutSync")
-    session.send("GetStatement", "s", {"login": 1001, "limit": STATEMENT_ROWS})
+    session.send("GetStatement", "s", {"login": 1001, "limit": STATEMENT_ROWS, "newest_first": True})
     house.daemon.settle()
     [expected] = session.answers()
     answer = house.ask("/statement?login=1001")
@@ -115,7 +115,7 @@ def test_statement(house: Windowed) -> None:
 
 
 def test_statementInPages(house: Windowed) -> None:
-    """Pages follow one another, all as of the first one's entry; none is longer than a page may be."""
+    """Pages go back from the newest, all as of the first one's entry; none is longer than a page may be."""
     session = house.daemon.staff()
     for _ in range(5):
         booked(house.daemon, session)
@@ -123,7 +123,7 @@ def test_statementInPages(house: Windowed) -> None:
     booked(house.daemon, session)
     last = first["rows"][-1][0]
     second = house.ask(f"/statement?login=1001&limit=3&after_seq={last}&as_of={first['seq']}").json
-    assert [row[3] for row in first["rows"] + second["rows"]] == [1, 2, 3, 4, 5]
+    assert [row[3] for row in first["rows"] + second["rows"]] == [5, 4, 3, 2, 1]
     assert first["count"] == second["count"] == 5
     for n in range(STATEMENT_ROWS):
         session.deposit(f"many-{n}")

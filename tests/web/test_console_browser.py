@@ -37,7 +37,15 @@ def test_depositIsSeen(page: Chrome, office: Office) -> None:
 
 def test_whatIsSlowByItself(page: Chrome, office: Office) -> None:
     """What is slow and no deposit, such as a new account with its password, is told beside the deposits' time."""
-    office.ask("AddUser", group="demo", name="Slow", leverage=100, enable=1, email="slow@example.com", password="Correct-horse-1")
+    office.ask(
+        "AddUser",
+        group="demo",
+        name="Slow",
+        leverage=100,
+        enable=1,
+        email="slow@example.com",
+        password="Correct-horse-1",
+    )
     office.deposit("quick")
     shows(page, "#tile-latency h2", "Deposits, p99")
     shows(page, "#tile-latency .more", "· other commands")
@@ -124,7 +132,10 @@ def test_bounded(page: Chrome, office: Office) -> None:
 
 
 def test_statement(page: Chrome, office: Office) -> None:
-    """A login in the list leads to its statement: amounts and what was there after each, to the cent, page by page."""
+    """
+    A login in the list leads to its statement: the newest first,
+    with amounts and what was there after each, to the cent, page by page.
+    """
     for n in range(120):
         office.tell("BalanceIn", login=1002, amount=0.1, comment=f"drop {n}")
     trade = office.deposit("the-last-one", login=1002, amount=1000)
@@ -134,16 +145,20 @@ def test_statement(page: Chrome, office: Office) -> None:
     asked = office.ask("GetStatement", login=1002)
     shows(page, "#statement-sums", f"After{asked['closing_balance']:,.2f}")
     assert len(rows(page, "#statement-rows")) == 100
-    while page.find_element(By.ID, "later").is_enabled():
-        shown = text(page, "#paging")
-        page.find_element(By.ID, "later").click()
-        until(page, "the next page", lambda b, shown=shown: text(b, "#paging") != shown)
-    last = rows(page, "#statement-rows")[-1]
-    assert "the-last-one" in last
-    assert "+1,000.00" in last
-    assert f"{asked['closing_balance']:,.2f}" in last
-    assert str(trade["order"]) in last
-    page.find_element(By.ID, "earlier").click()
+    first = rows(page, "#statement-rows")[0]
+    assert "the-last-one" in first
+    assert "+1,000.00" in first
+    assert f"{asked['closing_balance']:,.2f}" in first
+    assert str(trade["order"]) in first
+    assert not page.find_element(By.ID, "newer").is_enabled()
+    shown = rows(page, "#statement-rows")
+    while page.find_element(By.ID, "older").is_enabled():
+        where = text(page, "#paging")
+        page.find_element(By.ID, "older").click()
+        until(page, "the next page", lambda b, where=where: text(b, "#paging") != where)
+        shown += rows(page, "#statement-rows")
+    assert len(shown) == len(set(shown)) == asked["count"]
+    page.find_element(By.ID, "newer").click()
     until(page, "the first page", lambda b: text(b, "#paging").startswith("1 to 100 of"))
 
 

@@ -60,7 +60,7 @@ def test_keyboard(page: Chrome) -> None:
         names.append(at.get_attribute("id") or at.get_attribute("name") or at.text or at.get_attribute("aria-label"))
         outline = page.execute_script("return getComputedStyle(document.activeElement).outlineStyle")
         assert outline != "none", names[-1]
-        if at.get_attribute("id") == "later" or names[-1] == "to":
+        if at.get_attribute("id") == "older" or names[-1] == "to":
             break
     assert names[0] == "Skip to the numbers"
     wanted = ["Now", "Statement", "theme", "pause", "login", "order", "Skip the events"]

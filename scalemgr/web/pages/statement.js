@@ -1,4 +1,4 @@
-// One account's statement, a page at a time. All pages are as of one entry, whatever is booked meanwhile.
+// One account's statement, the newest first, a page at a time. All pages are as of one entry, whatever is booked meanwhile.
 
 import { ask, opener, refusal } from "./asking.js";
 import { $, amount, cell, count, make, moment, movement, say, theirs } from "./words.js";
@@ -14,8 +14,8 @@ export class Statement {
       event.preventDefault();
       this.first();
     });
-    $("later").addEventListener("click", () => this.turn(1));
-    $("earlier").addEventListener("click", () => this.turn(-1));
+    $("older").addEventListener("click", () => this.turn(1));
+    $("newer").addEventListener("click", () => this.turn(-1));
   }
 
   // Somebody has chosen an account elsewhere on the page.
@@ -111,9 +111,9 @@ export class Statement {
     if (rows.length) this.starts[this.page + 1] = rows[rows.length - 1][at.seq];
     if (this.page === 0) this.size = rows.length;
     const before = this.page * this.size;
-    $("earlier").disabled = this.page === 0;
-    $("later").disabled = before + rows.length >= told.count;
-    $("earlier").parentElement.hidden = rows.length === told.count;
+    $("newer").disabled = this.page === 0;
+    $("older").disabled = before + rows.length >= told.count;
+    $("newer").parentElement.hidden = rows.length === told.count;
     say($("paging"), `${count(before + 1)} to ${count(before + rows.length)} of ${count(told.count)}`);
   }
 }
