@@ -63,7 +63,7 @@ class Metrics(Collector):
         counting = self._seen.counting
         requests = CounterMetricFamily(
             "scalemgr_requests_total",
-            "Requests answered, by command and status. invalid: no such command, no JSON, or no valid token.",
+            "Requests answered, by command and status. invalid: no such command, or no JSON.",
             labels=("command", "status"),
         )
         answers = HistogramMetricFamily(

@@ -11,6 +11,7 @@ from zope.interface import implementer
 
 from scalemgr.daemon.joining import Watchers
 from scalemgr.interfaces import IContext, IWatcher, Told
+from scalemgr.server.rates import Rate
 from scalemgr.wire.codes import RetCode
 from scalemgr.wire.errors import (
     InternalError,
@@ -20,6 +21,7 @@ from scalemgr.wire.errors import (
     Refused,
     ShuttingDown,
     SyncTimeout,
+    TooFrequent,
 )
 from scalemgr.wire.messages import Json
 
@@ -68,7 +70,7 @@ def test_deposit() -> None:
 
 
 def test_refusals() -> None:
-    """Of what is refused, the refusal is told; of a stranger no name, and of an unknown command neither."""
+    """Of what is refused, the refusal is told, and the command, whoever asked for it; of an unknown one no name."""
     watching = Watching()
     daemon = Daemon(watcher=watching)
     daemon.connect().send("Ping", "stranger")
@@ -78,7 +80,7 @@ def test_refusals() -> None:
     session.deposit("nobody", 10.0, login=999)
     daemon.settle()
     assert [short(told) for told in watching.all] == [
-        ("", '"stranger"', "", 0, 0, 401, False),
+        ("Ping", '"stranger"', "", 0, 0, 401, False),
         ("", '"unknown"', "crm", 0, 0, 404, False),
         ("BalanceInSync", '"wrong"', "crm", 0, 0, 400, False),
         ("BalanceInSync", '"nobody"', "crm", 999, 0, 401, False),
@@ -89,6 +91,22 @@ def test_refusals() -> None:
         "RET_INVALID_DATA",
         "RET_USER_NOT_FOUND",
     ]
+
+
+@pytest.mark.parametrize("refusal", [TooFrequent, ShuttingDown])
+def test_refusedBeforeItIsLookedAt(refusal: type[ManagerError]) -> None:
+    """What is not taken, for its caller asks too often or the daemon stops, is told by the command's own name, also if
+    it was asked for by another; and a command that there is not is refused no better."""
+    watching = Watching()
+    daemon = Daemon(watcher=watching, rate=Rate(1, 1))
+    session = daemon.connect(token())
+    daemon.dispatcher.stopping = refusal is ShuttingDown
+    session.send("Ping", 1)
+    session.deposit("r2")
+    session.send("AddUser", 3)
+    session.send("Pong", 4)
+    assert [told.command for told in watching.all] == ["Ping", "BalanceInSync", "MngAddAccount", ""]
+    assert all(isinstance(told.error, refusal) for told in watching.all[1:])
 
 
 def test_later() -> None:
@@ -156,7 +174,7 @@ def test_whoseTokenWasRefusedIsNobody() -> None:
     watching.all.clear()
     session.send("Ping", "forged", __token="e30.e30.x")
     session.send("Ping", "mine", __token=token("other"))
-    assert [short(told)[:3] for told in watching.all] == [("", '"forged"', ""), ("Ping", '"mine"', "other")]
+    assert [short(told)[:3] for told in watching.all] == [("Ping", '"forged"', ""), ("Ping", '"mine"', "other")]
 
 
 def test_trace() -> None:
