@@ -17,7 +17,7 @@ from scalemgr.interfaces import Told
 from scalemgr.logs.log import Log
 from scalemgr.logs.requests import RequestLines, fields, inWords
 from scalemgr.wire.codes import RetCode
-from scalemgr.wire.errors import InternalError, LedgerFailed, ManagerError, Refused, SyncTimeout
+from scalemgr.wire.errors import InternalError, LedgerFailed, ManagerError, Refused, ShuttingDown, SyncTimeout
 from scalemgr.wire.messages import Json, encode
 
 from ..helpers import Daemon
@@ -142,6 +142,7 @@ def test_peopleGetOneLine(told: Told) -> None:
         (500, LedgerFailed("no", outcome="void"), "warn"),
         (504, SyncTimeout("trade", 7, "pending"), "error"),
         (504, SyncTimeout("trade", 7, "void"), "warn"),
+        (503, ShuttingDown(), "warn"),
         (409, Refused("no", RetCode.RET_TRADE_NO_MONEY), ""),
         (401, ManagerError("no", status=401), ""),
         (200, None, ""),
@@ -202,6 +203,6 @@ def test_wholeDaemon() -> None:
         'BalanceInSync "pay-1" of crm: 200, booked',
         'BalanceInSync "pay-1" of crm: 200, replayed',
         "GetAccountByLogin 8 of crm: 200, read",
-        'an unknown command "stranger\\r\\n" of nobody: 401 PERMISSION_DENIED, refused',
+        'an unknown command "stranger\\r\\n" of nobody: 401 PERMISSION_DENIED, untaken',
     ]
     assert "secret" not in written.stream.getvalue()

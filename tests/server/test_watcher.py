@@ -15,13 +15,16 @@ from scalemgr.server.rates import Rate
 from scalemgr.wire.codes import RetCode
 from scalemgr.wire.errors import (
     InternalError,
+    InvalidData,
     LedgerFailed,
     ManagerError,
     Overloaded,
+    PermissionDenied,
     Refused,
     ShuttingDown,
     SyncTimeout,
     TooFrequent,
+    UnknownCommand,
 )
 from scalemgr.wire.messages import Json
 
@@ -209,14 +212,19 @@ def test_trace() -> None:
         (LedgerFailed("no", outcome="void"), "void"),
         (LedgerFailed("no"), "error"),
         (InternalError("E1"), "error"),
-        (ShuttingDown(), "refused"),
-        (Overloaded("no"), "refused"),
+        (ShuttingDown(), "untaken"),
+        (Overloaded("no"), "untaken"),
+        (TooFrequent(7), "untaken"),
+        (PermissionDenied("no"), "untaken"),
+        (InvalidData("no"), "untaken"),
+        (UnknownCommand("no"), "untaken"),
         (Refused("no", RetCode.RET_TRADE_NO_MONEY, outcome="refused"), "refused"),
-        (Refused("no", RetCode.RET_TRADE_NO_MONEY, outcome="whatever a plugin says"), "refused"),
+        (Refused("no", RetCode.RET_TRADE_NO_MONEY, outcome="whatever a plugin says"), "untaken"),
+        (ManagerError("no", error="ADD_BALANCE_ERROR", status=401, outcome="refused"), "refused"),
     ],
 )
 def test_outcomeOfARefusal(error: ManagerError, outcome: str) -> None:
-    """In one word of six: what the answer says of itself, or whose failure it is."""
+    """In one word: what the answer says of itself, or whose failure it is. Only what says that it is refused is."""
     assert Told("", Json("1"), "", 0, 0, error.status, 0.0, error).outcome == outcome
 
 
