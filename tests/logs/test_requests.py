@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
 from scalemgr.config import Log as LogSettings
 from scalemgr.config import Settings
 from scalemgr.interfaces import Told
+from scalemgr.logs.lines import asJson
 from scalemgr.logs.log import Log
 from scalemgr.logs.requests import RequestLines, fields, inWords
 from scalemgr.wire.codes import RetCode
@@ -21,7 +22,7 @@ from scalemgr.wire.errors import InternalError, LedgerFailed, ManagerError, Refu
 from scalemgr.wire.messages import Json, encode
 
 from ..helpers import Daemon
-from .events import NOW
+from .events import NOW, emitted
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 BOOKED = Told("BalanceInSync", Json('"pay-1"'), "crm", 1001, 7, 200, 0.0021, submitted=True)
@@ -90,6 +91,16 @@ def test_machine() -> None:
         "parent_id": TRACE[36:52],
     }
     assert Written().of(told).endswith(f"order 7) trace_id={TRACE[3:35]} parent_id={TRACE[36:52]}\n")
+
+
+def test_oneSpacing() -> None:
+    """What is looked for in lines about requests is found in all others alike: none has a space outside of a text."""
+    for line in (
+        Written(json=True).of(replace(LATE, seconds=5.123456)),
+        asJson(emitted("hm {n}", LogLevel.warn, n=1, ok=None)),
+    ):
+        assert line == json.dumps(json.loads(line), separators=(",", ":")) + "\n"
+        assert '"level":"warn"' in line
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
