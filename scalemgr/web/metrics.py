@@ -139,13 +139,16 @@ class Metrics(Collector):
         yield _gauge("unread_bytes", "Bytes that wait for sessions that do not read.", factory.unread.bytes)
         yield _counter("refused_tokens", "Tokens that were shown and not believed.", seen.auth.refused)
         yield _gauge("draining", "1: it stops, and takes no new work; 0: it serves.", int(seen.dispatcher.stopping))
-        expires = seen.certificateExpires()
-        if expires is not None:
-            yield _gauge(
-                "certificate_expires_seconds",
-                "In how many seconds the certificate ends; below 0: it has ended.",
-                expires - seen.house.clock.seconds(),
-            )
+        for name, what, expires in (
+            ("certificate", "the certificate", seen.certificateExpires()),
+            ("token", "the first token or certificate that an open session stands on", factory.expires()),
+        ):
+            if expires is not None:
+                yield _gauge(
+                    f"{name}_expires_seconds",
+                    f"In how many seconds {what} ends; below 0: it has ended.",
+                    expires - seen.house.clock.seconds(),
+                )
 
 
 def _counter(name: str, about: str, value: float | Mapping[str, float], label: str = "") -> Metric:
