@@ -175,6 +175,14 @@ def test_eachAlertHasASection() -> None:
     assert set(re.findall(r"\(#(\w+)\)", DOCUMENT)) <= {section.lower() for section in sections}
 
 
+def test_eachAlertHasASymptom() -> None:
+    """Who sees that something is wrong, and has no alert, finds each section from the table at the top."""
+    table = re.findall(r"^\| .+ \| (.+) \|$", DOCUMENT.partition("\n## ")[0], re.M)
+    links = re.findall(r"\[(\w+)\]\(#(\w+)\)", " ".join(table))
+    assert all(name.lower() == anchor for name, anchor in links)
+    assert {name for name, _ in links} == {rule["alert"] for rule in RULES}
+
+
 def test_panelsAreSound() -> None:
     """What Grafana takes: numbers that are unique, a place for each that is nobody else's, a unit, a description, and
     everywhere the datasource that is chosen; nothing of any one Grafana's own."""
