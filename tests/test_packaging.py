@@ -159,3 +159,12 @@ def test_twoCommandsOfOneNameStopTheStart(site: Path, tmp_path: Path) -> None:
     assert "two commands are named AcmeWelcomeSync" in said
     assert "acme_scale" in said
     assert "rival" in said
+
+
+def test_nobodyIsSentToAnIndex() -> None:
+    """What is said to be installed is a wheel or a folder: under our name an index could have somebody else's."""
+    written = [ROOT / "README.md", *(ROOT / "docs").iterdir(), *(ROOT / "etc").iterdir()]
+    said = [line for path in written for line in re.findall(r"pip install([^\n`&|)#]*)", path.read_text("utf-8"))]
+    assert len(said) >= 4
+    for line in said:
+        assert not re.search(r"\sscalemgr(\s|$|\[|[<>=~])", line), line
