@@ -178,9 +178,9 @@ class Dispatcher:
     def _failed(self, failure: Failure, asked: _Asked) -> None:
         """A command failed, later."""
         error = failure.value
-        if isinstance(error, CancelledError) and not asked.session.isOpen():
-            return  # A session that goes away changes nothing about what it asked for.
         assert error is not None
+        if _isCalledOff(error) and not asked.session.isOpen():
+            return  # A session that goes away changes nothing about what it asked for.
         assert asked.context is not None
         try:
             asked.context.abandon()
@@ -340,6 +340,13 @@ def _byName(commands: Iterable[ICommand]) -> dict[str, ICommand]:
                     f"two commands are named {name}: one of {packageOf(other)}, one of {packageOf(command)}"
                 )
     return table
+
+
+def _isCalledOff(error: BaseException) -> bool:
+    """Is it only that nobody waits for the answer? Then the ledger was told to let it be, or was not asked yet."""
+    return isinstance(error, CancelledError) or (
+        isinstance(error, ManagerError) and error.code is RetCode.RET_ERR_CANCEL
+    )
 
 
 def _isDenial(error: BaseException) -> TypeGuard[ManagerError]:
