@@ -43,8 +43,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_wheelIsWhole(wheel: Path) -> None:
     """
-    The wheel has every module, the drop-ins, the schemas and the console's pages, and beside them, in C{share/}, what an
-    operator needs of C{etc/} and the documents; and nothing that would hide Twisted's own plugins.
+    The wheel has every module, the drop-ins, the schemas and the console's pages, and beside them, in C{share/}, what
+    an operator needs of C{etc/} and the documents; and nothing that would hide Twisted's own plugins.
     """
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())

@@ -19,6 +19,7 @@ from ..commands.params import convert
 from ..finance.records import Entry
 from ..interfaces import ICommand, IWatcher
 from ..runtime.waiters import awaitedFrom
+from ..wire.codes import RetCode
 from ..wire.errors import (
     ExtIDInUse,
     ManagerError,
@@ -152,9 +153,9 @@ class Dispatcher:
     def _failed(self, failure: Failure, asked: Asked) -> None:
         """A command failed, later."""
         error = failure.value
-        if isinstance(error, CancelledError) and not asked.session.isOpen():
-            return  # A session that goes away changes nothing about what it asked for.
         assert error is not None
+        if _isCalledOff(error) and not asked.session.isOpen():
+            return  # A session that goes away changes nothing about what it asked for.
         assert asked.context is not None
         try:
             asked.context.abandon()
@@ -206,6 +207,13 @@ def _check(command: ICommand, principal: Principal, again: bool) -> None:
         raise NotPermitted(f"your token withholds {', '.join(sorted(withheld))}, which {command.name} takes")
     if again and "idempotency_key" not in command.params.__struct_fields__:
         raise ExtIDInUse
+
+
+def _isCalledOff(error: BaseException) -> bool:
+    """Is it only that nobody waits for the answer? Then the ledger was told to let it be, or was not asked yet."""
+    return isinstance(error, CancelledError) or (
+        isinstance(error, ManagerError) and error.code is RetCode.RET_ERR_CANCEL
+    )
 
 
 def _deferred(result: object, command: ICommand) -> Deferred[Any]:

@@ -8,8 +8,10 @@ from twisted.internet.defer import Deferred
 
 from scalemgr.finance.questions import Bounds
 from scalemgr.server.limits import Lanes, Unread
+from scalemgr.wire.errors import LedgerFailed
 
 from ..helpers import LIMITS, Daemon, Session, Threads, booked, fresh, token
+from .test_watcher import Watching
 
 
 def ask(session: Session, times: int) -> None:
@@ -62,6 +64,29 @@ def test_gone() -> None:
     daemon.queryThread.step()
     daemon.settle()
     assert daemon.queryThread.waiting() == 0
+
+
+def test_goneIsNoFailure() -> None:
+    """A question that is called off because its session is gone has not failed: no line says so, and nothing counts it,
+    or whoever asks and leaves could have the operator called."""
+    watching = Watching()
+    daemon = Daemon(watcher=watching)
+    session, other = daemon.staff(), daemon.connect(token("other"))
+
+    def checked(query: Any, sight: Any, bounds: Any, ticket: Any) -> Any:
+        ticket.check(1)
+        raise LedgerFailed("the disk is broken")
+
+    daemon.ledger.table = checked  # type: ignore[method-assign]
+    daemon.queryThread.held = True
+    ask(session, 1)
+    ask(other, 1)
+    watching.all.clear()
+    session.lose()
+    daemon.queryThread.release()
+    daemon.settle()
+    assert [(told.principal, told.status) for told in watching.all] == [("other", 500)]
+    assert [answer["status"] for answer in other.answers()] == [500]
 
 
 def test_short_questions_go_on() -> None:
