@@ -376,7 +376,8 @@ class Requests:
     def _isBusy(self, asked: Asked, reply: Reply, now: float) -> None:
         asked.why = _words(reply)
         afterMs = reply.data.get("retry_after_ms")
-        if isinstance(afterMs, (int, float)) and afterMs >= 0:
+        # At once, again and again, is what nobody means.
+        if isinstance(afterMs, (int, float)) and afterMs > 0:
             self._again(asked, now, min(afterMs / 1000, _AFTER_MAX_S))
         else:
             self._again(asked, now)

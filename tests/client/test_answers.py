@@ -192,6 +192,17 @@ def test_retryAfterIsHonoured() -> None:
     assert len(wire.requests()) == 1
 
 
+@pytest.mark.parametrize("afterMs", [0, -1, "soon", None, [], float("nan")])
+def test_retryAfterNothing(afterMs: Any) -> None:
+    """A server that names no time that could be waited for is not asked at once, again and again."""
+    wire = connected()
+    wire.ask()
+    wire.answer(wire.request(), 429, error="RET_TRADE_TOO_MANY_REQ", retry_after_ms=afterMs)
+    assert wire.requests() == []
+    wire.advance(1)
+    assert len(wire.requests()) == 1
+
+
 def test_pendingUntilTheTimeIsUp() -> None:
     """If it stays uncertain, the caller is told that it is not known, with the key, the order and what to do."""
     wire = connected()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scalemgr.client.errors import OutcomeUnknown, Refused
-from scalemgr.client.patience import backoffS
+from scalemgr.client.patience import Redialing, backoffS
 from scalemgr.client.session import ClientSession, Event, Reply, WireError
 
 from .wires import Wire
@@ -143,6 +143,19 @@ def test_tokensAreInNoText() -> None:
     assert (
         "secret-token" not in f"{wire.told['it']!r} {wire.told['it']} {asked!r} {wire.core!r} {vars(wire.told['it'])}"
     )
+
+
+def test_shortConnectionsAreFailures() -> None:
+    """Connections that end at once are further and further apart; one that lasted is followed by another soon."""
+    redialing = Redialing(Random(1))
+    waits = []
+    for now in range(8):
+        redialing.connected(now)
+        waits.append(redialing.afterS(now + 0.5))
+    assert waits == sorted(waits)
+    assert waits[-1] > 3
+    redialing.connected(10)
+    assert redialing.afterS(11) <= 0.05
 
 
 def test_backoffHasJitterAndABound() -> None:
