@@ -29,6 +29,21 @@ def test_quietPeerIsAskedAndKept() -> None:
         assert not wire.core.isBroken
 
 
+def test_wokenForAReason() -> None:
+    """When it wants to be woken it has something to do then, however seconds are rounded."""
+    wire = Wire()
+    # Ten more is a little less than ten later.
+    wire.now = 1022.9000000000002
+    wire.connect()
+    wire.sent()
+    wakeAt = wire.core.wakeAt
+    assert wakeAt is not None
+    wire.now = wakeAt
+    wire.core.woken(wakeAt)
+    wire.turn()
+    assert [line["command"] for line in wire.sent()] == ["Ping"]
+
+
 def test_deadPeerIsGivenUp() -> None:
     """One that does not is hung up on; what was under way is sent to the next."""
     wire = Wire()
