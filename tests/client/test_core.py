@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from random import Random
 from typing import Any
 
 import pytest
 
+from scalemgr.client.asking import Asked
 from scalemgr.client.errors import OutcomeUnknown, Refused
 from scalemgr.client.patience import Redialing, backoffS
 from scalemgr.client.session import ClientSession, Event, Reply, WireError
@@ -27,6 +29,19 @@ def test_quietPeerIsAskedAndKept() -> None:
         assert ping["command"] == "Ping"
         wire.answer(ping)
         assert not wire.core.isBroken
+
+
+def test_answeredAreLetGo() -> None:
+    """One request that is not answered for long does not keep all that were answered since in memory."""
+    wire = Wire()
+    wire.connect()
+    wire.ask("slow", deadlineS=86400)
+    wire.requests()
+    for n in range(3000):
+        wire.ask(n, "GetGroups", {}, deadlineS=86400)
+        wire.answer(wire.request())
+    gc.collect()
+    assert sum(isinstance(each, Asked) for each in gc.get_objects()) < 2000
 
 
 def test_wokenForAReason() -> None:
