@@ -165,14 +165,15 @@ class Dispatcher:
 
     def _principal(self, session: ISession, request: Request) -> Principal:
         """Who asks: as the token says, else as the session's last one said."""
+        known = session.principal
         if request.token is not None:
             principal = self._auth.principal(request.token)
-            if session.principal is not principal:
+            if known is not principal:
                 session.authenticated(principal)
             return principal
-        if session.principal is None:
+        if known is None:
             raise PermissionDenied("a valid __token is needed")
-        return self._auth.current(session.principal)
+        return self._auth.current(known)
 
     def _intercept(self, result: Mapping[str, Any], asked: Asked) -> Mapping[str, Any] | Deferred[Entry]:
         """The intermediate answer of a sync command is not sent; the event is, when it comes."""
