@@ -206,6 +206,22 @@ def test_nobodyReads() -> None:
     assert len(sessions[3].answers()) == 3
 
 
+def test_whoIsGoneNeedNotRead() -> None:
+    """What waited for a session that is gone counts no more; nor does that of one that reads again."""
+    daemon = Daemon()
+    gone, reading, other = (daemon.staff() for _ in range(3))
+    for session in (gone, reading):
+        session.protocol.peerReads(False)
+    other.deposit(fresh())
+    daemon.settle()
+    waiting = daemon.factory.unread.bytes
+    assert waiting > 0
+    gone.lose()
+    assert daemon.factory.unread.bytes == waiting / 2
+    reading.protocol.peerReads(True)
+    assert daemon.factory.unread.bytes == 0
+
+
 def test_tooManyBytes() -> None:
     """An answer of more bytes than one may have is refused, and says what to do."""
     daemon = Daemon(queryBounds=Bounds(bytes=2000))
