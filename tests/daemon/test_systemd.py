@@ -129,7 +129,7 @@ def test_whoDoesNotListenIsWaitedForOnce(systemd: Systemd, manager: Manager, mon
             waits.append(seconds)
             super().settimeout(seconds)
 
-    monkeypatch.setattr("scalemgr.systemd.socket.socket", Timed)
+    monkeypatch.setattr("scalemgr.daemon.systemd.socket.socket", Timed)
     while not systemd._failing:
         systemd.lives("still")
     systemd.reloading()
