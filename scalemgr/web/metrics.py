@@ -95,6 +95,12 @@ class Metrics(Collector):
             "conflicts", "Requests refused because their key or extID names another one.", counting.conflicts
         )
         yield _counter("rate_limited", "Requests refused because their caller asks too often.", counting.rateLimited)
+        yield _counter(
+            "capped",
+            "Requests refused by a cap of their caller. amount: of one request; day: of a day; currency: no cap names it.",
+            counting.capped,
+            "cap",
+        )
 
     def _ofWaiting(self) -> Iterator[Metric]:
         house = self._seen.house
