@@ -80,16 +80,19 @@ class Dispatcher:
         @param again: is one with its extID under way on the session? Then it may only be the same, by its key.
         """
         since, trace = self._telling.seconds(), request.traceparent
-        asked = Asked(session, request.extIDText, request.command, since=since, traceparent=trace)
+        # Looked for first: whatever it is refused for, it is told what was asked for.
+        command = self.commands.get(request.command)
+        # The command's own word for it, not another copy for each request.
+        name = request.command if command is None else command.name
+        asked = Asked(session, request.extIDText, name, command, since=since, traceparent=trace)
         try:
             principal = asked.principal = self._principal(session, request)
             if self.stopping:
                 raise ShuttingDown
             if self._rates.isOn and (retryAfterMs := self._rates.take(principal.id)):
                 raise TooFrequent(retryAfterMs)
-            command = asked.command = self.commands.get(request.command) or unknown(request.command, self.commands)
-            # The command's own word for it, not another copy for each request.
-            asked.name = command.name
+            if command is None:
+                unknown(request.command, self.commands)
             _check(command, principal, again)
             params = convert(request.data, command.params)
             asked.login = getattr(params, "login", 0) or 0

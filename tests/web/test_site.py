@@ -14,7 +14,7 @@ from scalemgr.web.guard import OPERATOR
 from scalemgr.web.resources import Page
 from scalemgr.web.site import BODY_MAX, CONNECTIONS_MAX, NEIGHBOURS_MAX, REQUEST_S
 
-from ..helpers import LIMITS, NOW_MS, token
+from ..helpers import LIMITS, NOW_MS, SECRET, token
 from .house import Visitor, Windowed
 
 PAGES = ("/livez", "/readyz", "/metrics", "/status")
@@ -444,6 +444,28 @@ def test_statusNames() -> None:
     house.daemon.ledgerThread.release()
     house.daemon.settle()
     assert house.ask("/status").json["waiters"] == {"count": 0, "oldest_s": 0.0, "oldest": []}
+    house.close()
+
+
+def test_whatSessionsStandOn() -> None:
+    """/status tells of each session which key its token was signed with, also if the token does not name it, which
+    token that is, and when it ends; and no secret."""
+    house = Windowed()
+    house.daemon.auth.renew(Keys("HS256", [], named={"2027": b"x" * 32, "2026": SECRET}))
+    for claims in ({"jti": "crm-1", "exp": int(house.clock.seconds()) + 60}, {}):
+        house.daemon.connect(token(**claims)).send("Ping", 1)
+    named = jwt.encode({"id": "crm", "role": 3}, b"x" * 32, algorithm="HS256", headers={"kid": "2027"})
+    house.daemon.connect(named).send("Ping", 1)
+    house.daemon.connect()
+    answer = house.ask("/status")
+    assert [(s["kid"], s["token_id"], s["expires"]) for s in answer.json["sessions"]["listed"]] == [
+        ("2026", "crm-1", int(house.clock.seconds()) + 60),
+        ("2026", "", None),
+        ("2027", "", None),
+        ("", "", None),
+    ]
+    assert "x" * 32 not in answer.text
+    assert SECRET not in answer.body
     house.close()
 
 
