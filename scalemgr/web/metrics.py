@@ -97,7 +97,7 @@ class Metrics(Collector):
         yield _counter("rate_limited", "Requests refused because their caller asks too often.", counting.rateLimited)
         yield _counter(
             "capped",
-            "Requests refused by a cap of their caller. amount: at once; day: in a day; currency: no cap names it.",
+            "Requests refused by a cap of their caller: amount, at once; day, in a day; currency, no cap names it.",
             counting.capped,
             "cap",
         )

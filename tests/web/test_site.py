@@ -50,6 +50,38 @@ def test_refusalsInPlainWords() -> None:
     house.close()
 
 
+@pytest.mark.parametrize("path", ["/nothing", "/status/more", "/stream", "/status", "/login"])
+def test_whatIsAskedForIsNotWrittenDown(path: str) -> None:
+    """What stands in an address, such as a token that somebody has pasted there, is in no line of the log, and in no
+    answer: whatever the method, and whether there is such a page or not, or not for who asks."""
+    house = Windowed()
+    with capturedLogs() as logged:
+        for method in ("GET", "HEAD", "POST", "BREW"):
+            for headers in ({"Host": "evil.example"}, {"Sec-Fetch-Site": "cross-site", **bearer("x")}, bearer("x")):
+                answer = house.ask(f"{path}?token={token()}", method, headers)
+                assert answer.status >= 300
+                assert token() not in str(answer)
+    said = [eventAsText(event, includeTimestamp=False, includeSystem=False) for event in logged]
+    assert not any("token=" in line or token() in line for line in said), said
+    house.close()
+
+
+@pytest.mark.parametrize(
+    "kind", ["a\x0bb", "multipart/form-data", "multipart/form-data; boundary=x", "application/json"]
+)
+def test_oddForms(kind: str) -> None:
+    """What a body says that it is, is looked at by nobody: it is answered like any other, and nothing fails."""
+    house = Windowed()
+    visitor = Visitor(house)
+    with capturedLogs() as logged:
+        head = f"POST /status HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: 3\r\n\r\n"
+        visitor.say(head.encode() + b"a=b")
+    assert [answer.status for answer in visitor.answers()] == [405]
+    assert not logged
+    visitor.lose()
+    house.close()
+
+
 def test_noBanner() -> None:
     """No answer says what software this is; none is kept or guessed at."""
     house = Windowed()
