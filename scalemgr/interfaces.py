@@ -135,8 +135,12 @@ class Told(Struct, frozen=True):
 
         C{booked}, and on the disk; C{replayed}, it was booked before; C{read}: it was answered, and books nothing.
 
-        C{refused}: by a rule, or not taken; C{void}: it was withdrawn, and never will be booked; C{pending}: it may
-        be booked; C{error}: our own failure.
+        C{refused}: a rule said no, for good: a repeat gets the same. C{untaken}: this attempt came to nothing, and
+        nothing is kept of it: it was malformed, not permitted, too frequent, about nothing that there is, under a name
+        that is in use, or came while the daemon stopped. Whether an earlier one of its name was booked it does not say.
+        C{void}: it was withdrawn, and never will be booked; C{pending}: it may be booked; C{error}: our own failure.
+
+        The answer's own C{outcome} counts; only one that says C{refused} is that.
         """
         error = self.error
         if error is None:
@@ -144,7 +148,7 @@ class Told(Struct, frozen=True):
         outcome = error.outcome if isinstance(error, SyncTimeout) else error.details.get("outcome")
         if outcome in _OUTCOMES:
             return str(outcome)
-        return "error" if self.status >= 500 and not isinstance(error, ShuttingDown) else "refused"
+        return "error" if self.status >= 500 and not isinstance(error, ShuttingDown) else "untaken"
 
 
 class Progress(Struct, frozen=True):

@@ -20,7 +20,7 @@ from twisted.application.service import IService
 from twisted.python.usage import Options as _Options
 
 from .config import ConfigError, Settings, load
-from .daemon.activation import inherited
+from .daemon.activation import inherited, startedWith
 from .daemon.believing import keysOf
 from .daemon.process import Process
 from .daemon.service import ManagerService
@@ -149,7 +149,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         watchers=(requests,),
         observer=log,
         systemd=Systemd(os.environ, os.getpid(), time.monotonic),
-        handedOver=tuple(inherited(reactor)),
+        handedOver=tuple(inherited(reactor, startedWith(), os.getpid())),
     )
     demo = bool(options["demo"])
     return ManagerService(reactor, settings, options.found, options.tokenKeys, options.base, demo=demo, process=process)

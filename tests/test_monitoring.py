@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from .e2e.daemons import LOOPBACK, ROOT, TWIST, daemon
 from .e2e.test_window import site
-from .helpers import fresh
+from .helpers import fresh, token
 from .promql import grouped, labelsOf, parse, selectors
 from .web.house import Windowed
 
@@ -60,9 +60,11 @@ class Exported(NamedTuple):
 
 @cache
 def exported() -> Exported:
-    """From a scrape of a daemon that has answered a deposit and a question, as it is with a disk and a certificate."""
+    """From a scrape of a daemon that has answered a deposit and a question, as it is with a disk, a certificate, and a
+    token that ends."""
     house = Windowed(certificateExpires=lambda: house.clock.seconds() + 60)
-    session = house.daemon.staff()
+    session = house.daemon.connect(token(exp=house.clock.seconds() + 60))
+    session.send("Ping", "hello")
     session.deposit(fresh())
     house.daemon.settle()
     text = house.ask("/metrics").text
@@ -171,6 +173,14 @@ def test_eachAlertHasASection() -> None:
     sections = re.findall(r"^## (Scalemgr\w+)$", DOCUMENT, re.M)
     assert sections == list(dict.fromkeys(rule["alert"] for rule in RULES))
     assert set(re.findall(r"\(#(\w+)\)", DOCUMENT)) <= {section.lower() for section in sections}
+
+
+def test_eachAlertHasASymptom() -> None:
+    """Who sees that something is wrong, and has no alert, finds each section from the table at the top."""
+    table = re.findall(r"^\| .+ \| (.+) \|$", DOCUMENT.partition("\n## ")[0], re.M)
+    links = re.findall(r"\[(\w+)\]\(#(\w+)\)", " ".join(table))
+    assert all(name.lower() == anchor for name, anchor in links)
+    assert {name for name, _ in links} == {rule["alert"] for rule in RULES}
 
 
 def test_panelsAreSound() -> None:

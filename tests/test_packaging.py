@@ -43,8 +43,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_wheelIsWhole(wheel: Path) -> None:
     """
-    The wheel has every module, the drop-ins, the schemas and the console's pages, and nothing that would hide Twisted's
-    own plugins.
+    The wheel has every module, the drop-ins, the schemas and the console's pages, and beside them, in C{share/}, what
+    an operator needs of C{etc/} and the documents; and nothing that would hide Twisted's own plugins.
     """
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
@@ -53,6 +53,9 @@ def test_wheelIsWhole(wheel: Path) -> None:
     kept = [p for p in (ROOT / "scalemgr").rglob("*") if p.suffix in _KEPT and p.is_file()]
     assert {str(p.relative_to(ROOT)) for p in kept} <= names
     assert any(name.endswith(".sql") for name in names)
+    share = {name.partition("/share/scalemgr/")[2] for name in names}
+    shared = [*(ROOT / "etc").iterdir(), *(ROOT / "docs").glob("*.md")]
+    assert {str(p.relative_to(ROOT)) for p in shared} <= share
     assert not any(name.startswith(("tests", "docs", "bin")) for name in names)
     assert f"-{__version__}-" in wheel.name
 
@@ -159,3 +162,12 @@ def test_twoCommandsOfOneNameStopTheStart(site: Path, tmp_path: Path) -> None:
     assert "two commands are named AcmeWelcomeSync" in said
     assert "acme_scale" in said
     assert "rival" in said
+
+
+def test_nobodyIsSentToAnIndex() -> None:
+    """What is said to be installed is a wheel or a folder: under our name an index could have somebody else's."""
+    written = [ROOT / "README.md", *(ROOT / "docs").iterdir(), *(ROOT / "etc").iterdir()]
+    said = [line for path in written for line in re.findall(r"pip install([^\n`&|)#]*)", path.read_text("utf-8"))]
+    assert len(said) >= 4
+    for line in said:
+        assert not re.search(r"\sscalemgr(\s|$|\[|[<>=~])", line), line

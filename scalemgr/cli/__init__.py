@@ -17,9 +17,12 @@ function that is run with them. A module is imported only when its verb is said,
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from .. import __version__
@@ -37,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     @raise SystemExit: with status 2 and a usage line on standard error, if the words make no sense.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What a terminal has no letters for is told as its escape: a deposit that is booked must not end as a failure.
+        sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser(words[0] if words else "").parse_args(words)
     try:
         status = int(options.run(options))
@@ -49,17 +55,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Status.INTERRUPTED
     except BrokenPipeError:
         return _unread()
+    except Exception:
+        # Whatever it is, it may have struck after something was booked.
+        traceback.print_exc()
+        return _flushed(Status.UNKNOWN)
     return status
 
 
 def _say(sentence: str) -> None:
-    print(f"scalemgr: {sentence}", file=sys.stderr)
+    with suppress(OSError):
+        print(f"scalemgr: {sentence}", file=sys.stderr)
 
 
 def _flushed(status: Status) -> Status:
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         _unread()
     return status
 

@@ -16,10 +16,11 @@ class Status(IntEnum):
     @cvar DONE: it is done, or so.
     @cvar NO: it is not so, or it was refused, or not applied: certainly nothing was booked.
     @cvar WORDS: the words, or a file that they name, make no sense; nothing was tried.
-    @cvar UNKNOWN: it may have been booked, or may yet be. The same line again makes certain: the key was told.
+    @cvar UNKNOWN: it may have been booked, or may yet be, or scalemgr failed in the middle. The same line again makes
+        certain: the key was told.
     @cvar UNREACHABLE: the server cannot be reached, or does not let us in; nothing was booked.
     @cvar INTERRUPTED: by Ctrl-C.
-    @cvar UNREAD: whoever read the output has gone, as C{head} does.
+    @cvar UNREAD: whoever read the output has gone, as C{head} does, or it cannot be written; what was to be done is.
     """
 
     DONE = 0
@@ -40,7 +41,7 @@ exit status:
   3    it may have been booked: say the same again with the --key that was printed
   4    the server cannot be reached, or does not let us in; nothing was booked
   130  Ctrl-C
-  141  whoever read the output has gone"""
+  141  done, but whoever read the output has gone, or it cannot be written"""
 
 
 class Stop(Exception):

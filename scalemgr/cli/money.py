@@ -78,12 +78,15 @@ def _tell(output: Output, reply: Reply, key: str) -> None:
 
 
 def _text(trade: dict[str, Any], *, replayed: bool) -> str:
+    again = " (by an earlier request with this key)" if replayed else ""
+    if not {"profit", "login", "order"} <= trade.keys():
+        # A token may withhold any of it.
+        return f"done{again}; not all of the trade is shown to this token"
     digits = trade.get("digits")
     amount = abs(trade["profit"])
     shown = f"{amount:.{digits}f}" if isinstance(digits, int) else str(amount)
     done = "withdrawn from" if trade["profit"] < 0 else "deposited on"
     comment = printable(str(trade.get("comment", "")))
-    again = " (by an earlier request with this key)" if replayed else ""
     return (
         f"{shown} {done} {trade['login']}: order {trade['order']}, balance version {trade.get('balance_version')}, "
         f"{comment!r}{again}"

@@ -71,7 +71,9 @@ class Outbox:
 
 
 def _say(sentence: str) -> None:
-    print(f"scalemgr: {sentence}", file=sys.stderr, flush=True)
+    # If nobody can read it, the verb still ended as it did.
+    with suppress(OSError):
+        print(f"scalemgr: {sentence}", file=sys.stderr, flush=True)
 
 
 def _text(outcome: Outcome) -> str:

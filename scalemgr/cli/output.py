@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .ending import Status, Stop
+
 __all__ = ["Output", "addOutput", "printable"]
 
 
@@ -39,8 +41,17 @@ class Output:
         self.isJson: bool = options.json or not (options.text or sys.stdout.isatty())
 
     def tell(self, record: Mapping[str, Any], text: str) -> None:
-        """One thing, in either form. Of the text, what somebody else wrote is to be L{printable}."""
-        print(json.dumps(record, separators=(",", ":")) if self.isJson else text, flush=True)
+        """
+        One thing, in either form. Of the text, what somebody else wrote is to be L{printable}.
+
+        @raise Stop: if it cannot be written, which does not undo what was done.
+        """
+        try:
+            print(json.dumps(record, separators=(",", ":")) if self.isJson else text, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as e:
+            raise Stop(f"it is done, but what came of it cannot be written: {e.strerror}", Status.UNREAD) from e
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
         """

@@ -12,7 +12,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -183,9 +183,16 @@ def ask(client: Client, command: str, data: Mapping[str, Any], *, key: str | Non
 
 
 def newKey() -> str:
-    """A name for a request that its caller has not named, told on standard error before anything is sent."""
+    """
+    A name for a request that its caller has not named, told on standard error before anything is sent.
+
+    @raise Stop: if it cannot be told.
+    """
     key = str(uuid4())
-    print(f"scalemgr: its key is {key}; to say the same again, add --key {key}", file=sys.stderr, flush=True)
+    try:
+        print(f"scalemgr: its key is {key}; to say the same again, add --key {key}", file=sys.stderr, flush=True)
+    except OSError as e:
+        raise Stop(f"its key cannot be told ({e.strerror}), so nothing was sent; name it with --key") from e
     return key
 
 
@@ -201,7 +208,9 @@ def asking(output: Output) -> Iterator[None]:
     except ClientError as e:
         status, sentence, record = failure(e)
         if output.isJson:
-            output.tell(record, "")
+            # How it ended is worth more than that nobody reads it.
+            with suppress(Stop, BrokenPipeError):
+                output.tell(record, "")
         raise Stop(sentence, status) from e
 
 

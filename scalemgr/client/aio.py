@@ -19,7 +19,7 @@ from .declared import answer, parameters
 from .errors import ClientClosed, ClientError
 from .following import EVENTS, QUEUED_MAX, Follower
 from .keeping import Keeping, Outcome, outcomeOf
-from .patience import RequestSettings, backoffS
+from .patience import Redialing, RequestSettings
 from .session import Event, Reply
 
 __all__ = ["AsyncClient"]
@@ -226,7 +226,7 @@ class AsyncClient(Commands, Awaiting):
         """Be connected, again and again."""
         assert self._loop is not None
         loop = self._loop
-        attempts = 0
+        redialing = Redialing(self._random)
         while True:
             link = _Link(self._received)
             try:
@@ -237,7 +237,7 @@ class AsyncClient(Commands, Awaiting):
                         # Before a byte is sent.
                         shown = link.transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
                         await asyncio.to_thread(self._address.check, shown)
-                attempts = 0
+                redialing.connected(loop.time())
                 self._transport = link.transport
                 self._core.connected(token, loop.time())
                 self._turn()
@@ -249,8 +249,7 @@ class AsyncClient(Commands, Awaiting):
                 link.hangUp()
             self._core.lost(why)
             self._turn()
-            attempts += 1
-            await asyncio.sleep(backoffS(attempts, self._random))
+            await asyncio.sleep(redialing.afterS(loop.time()))
 
     async def _target(self) -> dict[str, Any]:
         address = self._address

@@ -50,7 +50,7 @@ def meaningOf(reply: Reply) -> Meaning:
     if 200 <= status < 300:
         return Meaning.DONE
     outcome = data.get("outcome")
-    if outcome in _OUTCOMES:
+    if isinstance(outcome, str) and outcome in _OUTCOMES:
         return _OUTCOMES[outcome]
     if status == 409 and data.get("code") == RetCode.RET_ERR_DUPLICATE:
         # With an order: of the other request that has the key. Without: it is under way on this session.

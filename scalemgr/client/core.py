@@ -178,9 +178,10 @@ class Core:
     @property
     def wakeAt(self) -> float | None:
         """When L{woken} is to be called, if nothing else happens before; C{None}: never."""
-        times = [self.requests.wakeAt, self._subscribeAt]
+        times = [self.requests.wakeAt]
         if self._session is not None and not self.isBroken:
-            times.append(self._heardAt + self._quietS * (2 if self._isPinged else 1))
+            times.append(self._subscribeAt)
+            times.append(self._quietAt)
         return min((time for time in times if time is not None), default=None)
 
     def woken(self, now: float) -> None:
@@ -190,12 +191,19 @@ class Core:
             return
         if self._subscribeAt is not None and self._subscribeAt <= now:
             self._subscribe()
-        silentS = now - self._heardAt
-        if self._isPinged and silentS >= 2 * self._quietS:
-            self.isBroken = f"the server has said nothing for {silentS:.0f} s, not even to a Ping"
-        elif not self._isPinged and silentS >= self._quietS:
+        # As it is in wakeAt, to the last bit: else it would be woken again and again without a reason.
+        if now < self._quietAt:
+            return
+        if self._isPinged:
+            self.isBroken = f"the server has said nothing for {now - self._heardAt:.0f} s, not even to a Ping"
+        else:
             self._isPinged = True
             self._say("Ping", {}, _nothing)
+
+    @property
+    def _quietAt(self) -> float:
+        """When the peer will have been silent for too long."""
+        return self._heardAt + self._quietS * (2 if self._isPinged else 1)
 
     # -- the token ----------------------------------------------------------------------------------------------
 

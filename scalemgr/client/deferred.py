@@ -26,7 +26,7 @@ from .endpoints import ReadyEndpoint
 from .errors import ClientClosed, ClientError
 from .following import EVENTS, QUEUED_MAX, Follower
 from .keeping import Keeping, Outcome, outcomeOf
-from .patience import RequestSettings, backoffS
+from .patience import Redialing, RequestSettings
 from .session import Event, Reply
 
 __all__ = ["ManagerClient"]
@@ -81,6 +81,7 @@ class ManagerClient(Commands, Deferring, Service):
         self._fetched: str | None = None
         self._link: _Link | None = None
         self._timer: IDelayedCall | None = None
+        self._redialing = Redialing(self._random)
         self._isRenewing = self._isDelivering = self._isStopped = False
         self._callback: Callable[[Event], object] | None = None
         self._following: Deferred[None] | None = None
@@ -88,7 +89,8 @@ class ManagerClient(Commands, Deferring, Service):
         self._connections = ClientService(
             endpoint,
             Factory.forProtocol(lambda: _Link(self)),
-            retryPolicy=lambda attempts: backoffS(attempts, self._random),
+            # Its own count begins anew with each connection, however short.
+            retryPolicy=lambda _: self._redialing.afterS(self._now()),
             clock=reactor,
         )
 
@@ -239,6 +241,7 @@ class ManagerClient(Commands, Deferring, Service):
     def connected(self, link: _Link) -> None:
         """There is a connection."""
         self._link = link
+        self._redialing.connected(self._now())
         self._core.connected(self._fetched, self._now())
         self._turn()
 

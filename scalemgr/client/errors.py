@@ -80,8 +80,8 @@ class Refused(NotApplied):
         self.data = dict(data)
         self.error = str(data.get("error", ""))
         self.message = str(data.get("message", ""))
-        self.code = _integer(data.get("code"))
-        self.order = _integer(data.get("order"))
+        self.code = integer(data.get("code"))
+        self.order = integer(data.get("order"))
         self.outcome = str(data.get("outcome", ""))
         text = f"{status} {self.error}"
         reason = str(data.get("reason", ""))
@@ -173,5 +173,6 @@ def _named(command: str, key: str | None) -> str:
     return command if key is None else f'{command} with idempotency_key="{key}"'
 
 
-def _integer(value: object) -> int:
+def integer(value: object) -> int:
+    """A number that a server has sent; 0: it has sent none."""
     return value if type(value) is int else 0

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
-from .errors import ClientError, Refused, ResyncRequired
+from .errors import ClientError, Refused, ResyncRequired, integer
 from .session import Event, Reply
 
 __all__ = ["EVENTS", "QUEUED_MAX", "Follower"]
@@ -86,14 +86,15 @@ class Follower:
             return True
         data = reply.data
         if reply.status == 200:
-            self.epoch = data.get("epoch")
-            if self.seq is None:
-                self.seq = data.get("seq")
+            epoch, seq = data.get("epoch"), data.get("seq")
+            self.epoch = epoch if isinstance(epoch, str) else None
+            if self.seq is None and type(seq) is int:
+                self.seq = seq
             self._state = _State.OPEN
             return True
         self._state = _State.AWAY
         if reply.status == 410:
-            self.end(ResyncRequired(str(data.get("message")), str(data.get("epoch")), int(data.get("seq") or 0)))
+            self.end(ResyncRequired(str(data.get("message")), str(data.get("epoch")), integer(data.get("seq"))))
         elif reply.status < 500 and reply.status not in (409, 429):
             self.end(Refused("Subscribe", None, reply.status, data))
         return self.isEnded
@@ -112,7 +113,7 @@ class Follower:
             self.seq = event.seq
             self._queue.append(event)
         elif event.event == "replay:done":
-            self.seq = max(self.seq or 0, int(event.data.get("seq") or 0))
+            self.seq = max(self.seq or 0, integer(event.data.get("seq")))
             if self._marks:
                 self._queue.append(event)
         if len(self._queue) < self._queuedMax:

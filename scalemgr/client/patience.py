@@ -6,7 +6,10 @@ from random import Random
 
 from msgspec import Struct
 
-__all__ = ["RequestSettings", "backoffS"]
+__all__ = ["Redialing", "RequestSettings", "backoffS"]
+
+# A connection that lasted so long, in seconds, was one.
+_LASTING_S = 1.0
 
 
 class RequestSettings(Struct, frozen=True):
@@ -33,3 +36,27 @@ def backoffS(attempts: int, random: Random, firstS: float = 0.05, mostS: float =
     """How long to wait after so many failures (1 and up), in seconds: longer each time, with jitter."""
     longest = min(mostS, firstS * 2.0 ** min(attempts - 1, 32))
     return random.uniform(longest / 2, longest)
+
+
+class Redialing:
+    """
+    When to connect again. A server that takes connections only to end them is left alone for longer each time, like one
+    that takes none.
+    """
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._failures = 0
+        self._connectedAt: float | None = None
+
+    def connected(self, now: float) -> None:
+        """There is a connection."""
+        self._connectedAt = now
+
+    def afterS(self, now: float) -> float:
+        """There is none (any more): how long to wait before the next attempt, in seconds."""
+        if self._connectedAt is not None and now - self._connectedAt >= _LASTING_S:
+            self._failures = 0
+        self._connectedAt = None
+        self._failures += 1
+        return backoffS(self._failures, self._random)

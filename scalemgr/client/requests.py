@@ -32,6 +32,8 @@ _TURN_S = 0.05
 _TOKENS_MAX = 2
 # The longest that a server may tell a request to wait.
 _AFTER_MAX_S = 60.0
+# So many that are over are kept, for the deadline that they had.
+_OVER_MAX = 1000
 # So many keys in doubt are remembered.
 _DOUBTS_MAX = 10_000
 
@@ -113,6 +115,10 @@ class Requests:
 
     def _enter(self, asked: Asked, deadline: float) -> None:
         self._open.add(asked)
+        if len(self._deadlines) > 2 * len(self._open) + _OVER_MAX:
+            # One that is open for long would keep all that were answered since.
+            self._deadlines = [entry for entry in self._deadlines if not entry[2].isOver]
+            heapq.heapify(self._deadlines)
         heapq.heappush(self._deadlines, (deadline, next(self._numbers), asked))
 
     def forget(self, asked: Asked) -> None:
@@ -376,7 +382,8 @@ class Requests:
     def _isBusy(self, asked: Asked, reply: Reply, now: float) -> None:
         asked.why = _words(reply)
         afterMs = reply.data.get("retry_after_ms")
-        if isinstance(afterMs, (int, float)) and afterMs >= 0:
+        # At once, again and again, is what nobody means.
+        if isinstance(afterMs, (int, float)) and afterMs > 0:
             self._again(asked, now, min(afterMs / 1000, _AFTER_MAX_S))
         else:
             self._again(asked, now)

@@ -101,14 +101,11 @@ class ClientSession:
             text = line.decode("utf-8").removesuffix("\r")
             message = ujson.loads(text)
             if message.get("event"):
-                return Event(
-                    message["event"],
-                    message.get("type"),
-                    _object(message["data"]),
-                    message.get("seq"),
-                    text,
-                    message.get("time"),
-                )
+                seq, data = message.get("seq"), _object(message["data"])
+                # That of a mark is in its data.
+                if not _isPlace(seq) or (seq is None and not _isPlace(data.get("seq"))):
+                    raise ValueError("the seq is no number")
+                return Event(message["event"], message.get("type"), data, seq, text, message.get("time"))
             status = message["status"]
             if type(status) is not int:
                 raise ValueError("the status is no number")
@@ -122,3 +119,7 @@ def _object(data: object) -> dict[str, Any]:
     if type(data) is not dict:
         raise ValueError("data is no object")
     return data
+
+
+def _isPlace(seq: object) -> bool:
+    return seq is None or type(seq) is int

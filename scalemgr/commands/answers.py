@@ -32,7 +32,6 @@ __all__ = [
 _Order = Annotated[int, Meta(description="number of the trade")]
 _State = Annotated[int, Meta(description="a TS_*")]
 _Cmd = Annotated[int, Meta(description="6 deposit, 7 credit in, 8 withdrawal, 9 credit out")]
-_Money = Annotated[float, Meta(description="in the account's currency")]
 _Time = Annotated[int, Meta(description="unix seconds")]
 _Version = Annotated[int, Meta(description="of the account's balance, right after it; ours")]
 

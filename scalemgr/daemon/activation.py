@@ -5,15 +5,17 @@ next one instead of being refused. Nothing has to be said twice for that: C{list
 it is an address that systemd listens on already, its socket is used (with TLS or whatever else the endpoint says).
 An address that is handed over and in no endpoint is an error: nobody would answer there.
 
-It takes systemd 227 or newer, which gives the sockets names.
+Whether they have names does not matter: systemd gives them some, C{systemd-socket-activate} does only if it is told to.
+Only an endpoint that asks for one (C{systemd:}, which is Twisted's) needs it.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -24,21 +26,43 @@ from zope.interface import implementer
 
 from .doors import StartFailed, shown
 
-__all__ = ["HandedOver", "inherited"]
+__all__ = ["HandedOver", "inherited", "startedWith"]
+
+# The descriptor that is the first of those that are handed over.
+_FIRST = 3
 
 # What "on all of this machine's addresses" is called by those who have bound it.
 _EVERYWHERE = {ip_address("0.0.0.0"), ip_address("::")}
 
 
-def inherited(reactor: Any) -> list[int]:
-    """The descriptors that this process was handed over. Twisted has read of them first, and tells by its endpoints."""
+def startedWith() -> dict[str, str]:
+    """The environment that this process was started with, whatever was changed of it since; empty: it is not known."""
+    try:
+        written = Path("/proc/self/environ").read_bytes()
+    except OSError:
+        return {}
+    return dict(os.fsdecode(line).split("=", 1) for line in written.split(b"\0") if b"=" in line)
+
+
+def inherited(reactor: Any, environ: Mapping[str, str], pid: int) -> list[int]:
+    """
+    The descriptors that this process was handed over. Twisted has read of them first, and tells by its endpoints; but
+    of what has no names, or not as many as there are, it forgets all, and takes it out of C{os.environ} all the same.
+
+    @param environ: what the process was started with.
+    @param pid: its number.
+    """
     numbers: list[int] = []
     try:
         while True:
             endpoint: Any = serverFromString(reactor, f"systemd:domain=INET:index={len(numbers)}")
             numbers.append(endpoint.fileno)
     except IndexError:
+        pass
+    count = environ.get("LISTEN_FDS", "")
+    if numbers or environ.get("LISTEN_PID") != str(pid) or not count.isdecimal():
         return numbers
+    return list(range(_FIRST, _FIRST + int(count)))
 
 
 class HandedOver:

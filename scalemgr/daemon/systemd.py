@@ -79,7 +79,8 @@ class Systemd:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
-                end.settimeout(patience)
+                # One that has not listened is not waited for again: the reactor stands still meanwhile.
+                end.settimeout(0 if self._failing else patience)
                 end.connect(self._address)
                 end.send("\n".join(line.replace("\n", " ") for line in lines).encode())
         except OSError as e:

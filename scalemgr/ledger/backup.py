@@ -95,6 +95,8 @@ def backUp(
     source = folder / "log.db"
     if not source.exists():
         raise LedgerRefused(f"there is no ledger in {folder}")
+    # First of all, for a folder may have no name to begin with: "." and "/".
+    _refuseToReplace(target)
     partial = target.with_name(f"{target.name}.partial")
     with _writing(partial) as file:
         _refuseToReplace(target)

@@ -47,7 +47,7 @@ MATCHED = "matched"
 MISSING = "missing"
 #: It knows it, and refused it.
 REFUSED = "refused"
-#: It is in the list more than once, or was booked more than once.
+#: It is in the list more than once, or was booked more than once, or its order is that of a line before.
 DOUBLE = "double"
 #: It was booked, and not like this.
 DIFFERENT = "different"
@@ -105,8 +105,10 @@ CREATE TABLE trade (
 _LISTED = """
 SELECT l.number, l.reference, l.login, l.amount, l.decimals,
     (SELECT min(number) FROM line WHERE reference = l.reference),
+    (SELECT min(o.number) FROM booked a JOIN line o USING (reference) WHERE a."order" = t."order" AND a.kind = 'trade'),
     b.kind, b.type, t."order", t.login, t.cmd, t.state, t.digits, t.amount, t.gone
-FROM line l LEFT JOIN booked b USING (reference) LEFT JOIN trade t USING ("order") ORDER BY l.number, b.seq
+FROM line l LEFT JOIN booked b ON b.reference = l.reference AND b.kind != 'extra' LEFT JOIN trade t USING ("order")
+ORDER BY l.number, b.seq
 """
 _UNLISTED = """
 SELECT b.reference, t."order", t.login, t.digits, t.amount FROM booked b JOIN trade t USING ("order")
@@ -182,6 +184,7 @@ class Reconciliation:
             if done == head:
                 break
         self._kept.execute("CREATE INDEX booked_of ON booked (reference)")
+        self._kept.execute('CREATE INDEX booked_as ON booked ("order")')
         return head
 
     def _read(self, entries: list[Entry], extra: Callable[[int], bool] | None) -> None:
@@ -270,7 +273,7 @@ class _Booked(NamedTuple):
 def _judge(rows: list[tuple[Any, ...]]) -> Finding:
     """What became of the payment of one line; a row for each entry that its reference names."""
     line, reference, login, amount, decimals, first = rows[0][:6]
-    named = [_Booked(*row[6:]) for row in rows if row[6] is not None]
+    named = [_Booked(*row[7:]) for row in rows if row[7] is not None]
     trades = {b.order: b for b in named if b.kind == "trade"}
 
     def found(finding: str, why: str = "") -> Finding:
@@ -285,7 +288,11 @@ def _judge(rows: list[tuple[Any, ...]]) -> Finding:
     if trades:
         (booked,) = trades.values()
         why = _difference(booked, login, amount, decimals)
-        return found(DIFFERENT, why) if why else found(MATCHED)
+        if why:
+            return found(DIFFERENT, why)
+        # A reference may be that of a change or of an approval, too, and what moved once is not two payments.
+        before = min(row[6] for row in rows if row[6] is not None)
+        return found(MATCHED) if before == line else found(DOUBLE, f"line {before} is of order {booked.order} already")
     refusals = [b.type for b in named if b.kind == "refused"]
     if refusals:
         return found(REFUSED, f"it was refused: {_nameOf(refusals[-1])}")

@@ -2,12 +2,13 @@
 
 For machines, one JSON object::
 
-    {"time": "2025-11-22T18:40:00.250Z", "level": "info", "message": "listening on tcp 127.0.0.1:8080",
-     "where": "scalemgr.daemon.service.ManagerService", "address": "tcp 127.0.0.1:8080"}
+    {"time":"2025-11-22T18:40:00.250Z","level":"info","message":"listening on tcp 127.0.0.1:8080",
+     "where":"scalemgr.daemon.service.ManagerService","door":"tcp 127.0.0.1:8080"}
 
 C{where} is the logger's namespace. The event's own fields follow, as far as they are texts, numbers, booleans or null;
 none takes the place of the four before them. If something has failed, C{failure} is the traceback: of C{log_failure},
-or, of a failure in another process, what C{log_traceback} says. A line is ASCII.
+or, of a failure in another process, what C{log_traceback} says. A line is ASCII, and has no space outside of a text:
+what finds one kind of lines (L{scalemgr.logs.requests} has another) finds all.
 
 For people::
 
@@ -88,7 +89,7 @@ def asJson(event: LogEvent) -> str:
     if traceback := _traceback(event, failure):
         members["failure"] = traceback
     # The standard one takes any text, also half a surrogate pair, and any integer.
-    return json.dumps(members) + "\n"
+    return json.dumps(members, separators=(",", ":")) + "\n"
 
 
 def asText(event: LogEvent, *, colours: bool = False) -> str:

@@ -7,7 +7,8 @@ For people::
 For machines, with C{command}, C{extID} (as the client wrote it, with its type), C{principal}, C{login}, C{order},
 C{status}, C{error}, C{outcome} (L{Told.outcome <scalemgr.interfaces.Told.outcome>}), C{replayed}, C{duration} (in
 seconds), and C{trace_id} and C{parent_id} of one that is a part of a trace. Of a request's C{data} nothing is told
-but the numbers of its account and its trade, and no token ever is.
+but the numbers of its account and its trade, and no token ever is. What is C{untaken} (429, 503, what is malformed or
+not permitted) may be asked again under the same name; what is C{refused} is so for good.
 
 What failed is what is answered with 500 and above. It is C{error} if money may have moved, or if it is our own fault;
 C{warn} if it is certain that nothing did; all else is C{info}.
@@ -33,7 +34,7 @@ __all__ = ["RequestLines"]
 _ENCODE = msgspec.json.Encoder().encode
 _FAILED = 500
 # So important is a request that failed, by its outcome.
-_LEVELS = {"void": LogLevel.warn, "refused": LogLevel.warn}
+_LEVELS = {"void": LogLevel.warn, "refused": LogLevel.warn, "untaken": LogLevel.warn}
 
 
 @implementer(IWatcher)

@@ -42,8 +42,8 @@ class Asked(Struct, eq=False):
     What is kept of a request until it is answered. Not the request: its token and its data would be a third of the
     memory that a deposit takes while it waits.
 
-    @ivar name: the command as it was asked for; once it is found, its own name.
-    @ivar command: the command, once it is found.
+    @ivar name: the command's own name; if there is no such command, as it was asked for.
+    @ivar command: what it asks for; C{None}: there is no such command.
     @ivar principal: who asks, once that is known.
     @ivar context: what it is given, once that is made.
     @ivar since: when it came, by the watcher's clock.

@@ -75,6 +75,11 @@ class Principal(Struct, frozen=True):
         return flag not in self.withheld
 
     @property
+    def tokenId(self) -> str:
+        """The C{jti} of the token that it is believed for, or empty."""
+        return "" if self.voucher is None else self.voucher.tokenId
+
+    @property
     def events(self) -> frozenset[str]:
         """The names of the events that it may be sent, whatever is chosen: none, unless it is one of the staff."""
         if self.role not in STAFF:
@@ -152,6 +157,11 @@ class Authenticator:
         voucher = principal.voucher
         return voucher is None or (self._keys is not None and self._keys.cover(voucher))
 
+    def kidOf(self, principal: Principal) -> str:
+        """The name of the key behind the token of this principal; empty: it has no name, or there is no token."""
+        voucher, keys = principal.voucher, self._keys
+        return "" if voucher is None or keys is None else keys.nameOf(voucher)
+
     def _verified(self, token: str) -> Principal:
         keys = self._keys
         if keys is None:
@@ -175,8 +185,7 @@ class Authenticator:
 
 
 def _whose(principal: Principal) -> str:
-    tokenId = principal.voucher.tokenId if principal.voucher is not None else ""
-    return f" (of {told(principal.id)}, jti {told(tokenId)})"
+    return f" (of {told(principal.id)}, jti {told(principal.tokenId)})"
 
 
 def _whoseClaims(claims: Mapping[str, Any]) -> str:

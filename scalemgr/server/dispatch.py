@@ -19,6 +19,7 @@ from ..commands.params import convert
 from ..finance.records import Entry
 from ..interfaces import ICommand, IWatcher
 from ..runtime.waiters import awaitedFrom
+from ..wire.codes import RetCode
 from ..wire.errors import (
     ExtIDInUse,
     ManagerError,
@@ -79,16 +80,19 @@ class Dispatcher:
         @param again: is one with its extID under way on the session? Then it may only be the same, by its key.
         """
         since, trace = self._telling.seconds(), request.traceparent
-        asked = Asked(session, request.extIDText, request.command, since=since, traceparent=trace)
+        # Looked for first: whatever it is refused for, it is told what was asked for.
+        command = self.commands.get(request.command)
+        # The command's own word for it, not another copy for each request.
+        name = request.command if command is None else command.name
+        asked = Asked(session, request.extIDText, name, command, since=since, traceparent=trace)
         try:
             principal = asked.principal = self._principal(session, request)
             if self.stopping:
                 raise ShuttingDown
             if self._rates.isOn and (retryAfterMs := self._rates.take(principal.id)):
                 raise TooFrequent(retryAfterMs)
-            command = asked.command = self.commands.get(request.command) or unknown(request.command, self.commands)
-            # The command's own word for it, not another copy for each request.
-            asked.name = command.name
+            if command is None:
+                unknown(request.command, self.commands)
             _check(command, principal, again)
             params = convert(request.data, command.params)
             asked.login = getattr(params, "login", 0) or 0
@@ -152,9 +156,9 @@ class Dispatcher:
     def _failed(self, failure: Failure, asked: Asked) -> None:
         """A command failed, later."""
         error = failure.value
-        if isinstance(error, CancelledError) and not asked.session.isOpen():
-            return  # A session that goes away changes nothing about what it asked for.
         assert error is not None
+        if _isCalledOff(error) and not asked.session.isOpen():
+            return  # A session that goes away changes nothing about what it asked for.
         assert asked.context is not None
         try:
             asked.context.abandon()
@@ -164,14 +168,15 @@ class Dispatcher:
 
     def _principal(self, session: ISession, request: Request) -> Principal:
         """Who asks: as the token says, else as the session's last one said."""
+        known = session.principal
         if request.token is not None:
             principal = self._auth.principal(request.token)
-            if session.principal is not principal:
+            if known is not principal:
                 session.authenticated(principal)
             return principal
-        if session.principal is None:
+        if known is None:
             raise PermissionDenied("a valid __token is needed")
-        return self._auth.current(session.principal)
+        return self._auth.current(known)
 
     def _intercept(self, result: Mapping[str, Any], asked: Asked) -> Mapping[str, Any] | Deferred[Entry]:
         """The intermediate answer of a sync command is not sent; the event is, when it comes."""
@@ -206,6 +211,13 @@ def _check(command: ICommand, principal: Principal, again: bool) -> None:
         raise NotPermitted(f"your token withholds {', '.join(sorted(withheld))}, which {command.name} takes")
     if again and "idempotency_key" not in command.params.__struct_fields__:
         raise ExtIDInUse
+
+
+def _isCalledOff(error: BaseException) -> bool:
+    """Is it only that nobody waits for the answer? Then the ledger was told to let it be, or was not asked yet."""
+    return isinstance(error, CancelledError) or (
+        isinstance(error, ManagerError) and error.code is RetCode.RET_ERR_CANCEL
+    )
 
 
 def _deferred(result: object, command: ICommand) -> Deferred[Any]:

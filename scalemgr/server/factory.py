@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
+from math import inf
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -162,6 +163,11 @@ class ManagerFactory(ServerFactory):
     def sessions(self) -> int:
         """How many there are."""
         return len(self._sessions)
+
+    def expires(self) -> float | None:
+        """When the first of what its sessions stand on ends, token or certificate, in unix seconds; C{None}: never."""
+        first = min((s.principal.expires for s in self._sessions if s.principal is not None), default=inf)
+        return None if first == inf else first
 
     def seen(self, count: int) -> list[SessionSeen]:
         """Those that are there, at most so many, to look at."""

@@ -20,6 +20,7 @@ sessions have to show a token.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import UNIXAddress
@@ -196,6 +197,9 @@ class ManagerProtocol(LineReceiver):
             self._out.waiting(),
             self._since,
             self._stream.seq,
+            "" if principal is None else self.factory.auth.kidOf(principal),
+            "" if principal is None else principal.tokenId,
+            None if principal is None or principal.expires == inf else principal.expires,
         )
 
     def breakOff(self) -> None:

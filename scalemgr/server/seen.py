@@ -18,6 +18,9 @@ class SessionSeen(Struct, frozen=True):
     @ivar buffered: how many bytes wait for it to read.
     @ivar since: when it came, in unix seconds.
     @ivar seq: the entry up to which it was sent events.
+    @ivar kid: the name of the key that its token was signed with; empty: that has none, or it has shown no token.
+    @ivar tokenId: the C{jti} of that token; empty: it has none.
+    @ivar expires: when that token ends, or the certificate that it has shown instead, in unix seconds; C{None}: never.
     """
 
     number: int
@@ -28,3 +31,6 @@ class SessionSeen(Struct, frozen=True):
     buffered: int
     since: float
     seq: int
+    kid: str = ""
+    tokenId: str = ""
+    expires: float | None = None

@@ -9,7 +9,7 @@ __all__ = ["Sparing"]
 
 class Sparing:
     """
-    Only so many lines a second; the first one after that tells how many were left out.
+    Only so many lines a second, whatever they are about; the first one after that tells how many were left out.
 
     @param clock: one that is never set.
     @param linesMax: how many in one second.
@@ -32,4 +32,5 @@ class Sparing:
             return None
         self._lines += 1
         leftOut, self._leftOut = self._leftOut, 0
-        return f" (and {leftOut} like it, which got no line)" if leftOut else ""
+        lines = "line" if leftOut == 1 else "lines"
+        return f" (and {leftOut} other {lines} about strangers left out)" if leftOut else ""

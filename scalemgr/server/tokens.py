@@ -78,6 +78,10 @@ class Keys(Struct, frozen=True):
             return [*self.keys, *self.named.values()]
         return [self.named[kid]] if kid in self.named else []
 
+    def nameOf(self, voucher: Voucher) -> str:
+        """The name of the key that a token was checked with, named by the token or not; empty: it has none."""
+        return voucher.kid or next((kid for kid, key in self.named.items() if key == voucher.key), "")
+
     def cover(self, voucher: Voucher) -> bool:
         """Is this token still believed, but for its times?"""
         return (

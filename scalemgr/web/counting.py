@@ -53,6 +53,8 @@ class Counting:
     @ivar replays: answers that were the outcome of an earlier request.
     @ivar conflicts: refusals because a name is in use for something else.
     @ivar rateLimited: refusals because a caller asks too often.
+    @ivar capped: refusals because of a cap of the caller's, by which (L{scalemgr.finance.settle_caps}); each once,
+        however often it is repeated.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
@@ -61,6 +63,7 @@ class Counting:
         self.series: dict[str, Series] = {}
         self.timeouts = {"void": 0, "pending": 0, OF_QUESTION: 0}
         self.replays = self.conflicts = self.rateLimited = 0
+        self.capped = {"amount": 0, "day": 0, "currency": 0}
 
     def told(self, told: Told) -> None:
         series = self.series.get(told.command)
@@ -82,6 +85,11 @@ class Counting:
             self.conflicts += 1
         elif error.code is RetCode.RET_TOO_FREQUENT:
             self.rateLimited += 1
+        elif error.code is RetCode.RET_TRADE_LIMIT_REACHED and not told.replayed:
+            cap = error.details.get("cap")
+            # A plugin may say anything.
+            if isinstance(cap, str) and cap in self.capped:
+                self.capped[cap] += 1
 
     @property
     def answers(self) -> int:

@@ -50,12 +50,12 @@ class Room(Page):
 
     isLinked = False
 
-    def render(self, request: Request) -> Any:
+    def respond(self, request: Request) -> Any:
         for name, value in _HEADERS.items():
             request.setHeader(name, value)
         if request.getHeader(b"sec-fetch-site") in _ELSEWHERE and not self.isLinked:
             return said(request, 403, "This is for pages of the console only.")
-        return super().render(request)
+        return super().respond(request)
 
 
 class Form(Room):

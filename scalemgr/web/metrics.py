@@ -63,7 +63,7 @@ class Metrics(Collector):
         counting = self._seen.counting
         requests = CounterMetricFamily(
             "scalemgr_requests_total",
-            "Requests answered, by command and status. invalid: no such command, no JSON, or no valid token.",
+            "Requests answered, by command and status. invalid: no such command, or no JSON.",
             labels=("command", "status"),
         )
         answers = HistogramMetricFamily(
@@ -95,6 +95,12 @@ class Metrics(Collector):
             "conflicts", "Requests refused because their key or extID names another one.", counting.conflicts
         )
         yield _counter("rate_limited", "Requests refused because their caller asks too often.", counting.rateLimited)
+        yield _counter(
+            "capped",
+            "Requests refused by a cap of their caller: amount, at once; day, in a day; currency, no cap names it.",
+            counting.capped,
+            "cap",
+        )
 
     def _ofWaiting(self) -> Iterator[Metric]:
         house = self._seen.house
@@ -139,13 +145,16 @@ class Metrics(Collector):
         yield _gauge("unread_bytes", "Bytes that wait for sessions that do not read.", factory.unread.bytes)
         yield _counter("refused_tokens", "Tokens that were shown and not believed.", seen.auth.refused)
         yield _gauge("draining", "1: it stops, and takes no new work; 0: it serves.", int(seen.dispatcher.stopping))
-        expires = seen.certificateExpires()
-        if expires is not None:
-            yield _gauge(
-                "certificate_expires_seconds",
-                "In how many seconds the certificate ends; below 0: it has ended.",
-                expires - seen.house.clock.seconds(),
-            )
+        for name, what, expires in (
+            ("certificate", "the certificate", seen.certificateExpires()),
+            ("token", "the first token or certificate that an open session stands on", factory.expires()),
+        ):
+            if expires is not None:
+                yield _gauge(
+                    f"{name}_expires_seconds",
+                    f"In how many seconds {what} ends; below 0: it has ended.",
+                    expires - seen.house.clock.seconds(),
+                )
 
 
 def _counter(name: str, about: str, value: float | Mapping[str, float], label: str = "") -> Metric:

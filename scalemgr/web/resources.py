@@ -51,19 +51,24 @@ class Page(Resource):
         return Refusal(404, "There is no such page.")
 
     def render(self, request: Request) -> Any:
+        body = self.respond(request)
+        if request.method == b"HEAD" and isinstance(body, bytes):
+            # Twisted would write down what was asked for, and there may be a token in it.
+            request.setHeader(b"Content-Length", b"%d" % len(body))
+            return b""
+        return body
+
+    def respond(self, request: Request) -> Any:
+        """What it says to any method, as to GET: bytes, or C{NOT_DONE_YET}."""
         asked = b"GET" if request.method == b"HEAD" else request.method
         if asked not in self.methods:
             allowed = b", ".join((*self.methods, b"HEAD") if b"GET" in self.methods else self.methods)
             request.setHeader(b"Allow", allowed)
             return said(request, 405, f"This page understands {allowed.decode('ascii')} only.")
-        body = self.answer(request)
-        if request.method == b"HEAD" and isinstance(body, bytes):
-            request.setHeader(b"Content-Length", b"%d" % len(body))
-            return b""
-        return body
+        return self.answer(request)
 
     def answer(self, request: Request) -> Any:
-        """What it says: bytes, or C{NOT_DONE_YET}."""
+        """What it says to a method that it understands: bytes, or C{NOT_DONE_YET}."""
         raise NotImplementedError
 
 
@@ -75,7 +80,7 @@ class Refusal(Page):
         self._status = status
         self._text = text
 
-    def render(self, request: Request) -> bytes:
+    def respond(self, request: Request) -> bytes:
         return said(request, self._status, self._text)
 
 

@@ -138,6 +138,8 @@ class _Request(Request):
     def _begin(self, command: bytes, path: bytes, version: bytes) -> None:
         """It is its turn."""
         self.channel.calm()
+        # Twisted would read anybody's form, before it is known whether there is one to be read, and trip over odd ones.
+        self.requestHeaders.removeHeader(b"content-type")
         super().requestReceived(command, path, version)
 
     def _check(self, size: int) -> None:

@@ -19,7 +19,8 @@
                 "refusal": "", "looked": 1763836795.0},
      "sessions": {"count": 1, "unread_bytes": 0,
                   "listed": [{"number": 12, "principal": "crm", "role": "MANAGER", "peer": "127.0.0.1",
-                              "in_flight": 1, "buffered_bytes": 0, "since": 1763830001.5, "seq": 1234}, ...]},
+                              "in_flight": 1, "buffered_bytes": 0, "since": 1763830001.5, "seq": 1234,
+                              "kid": "2026", "token_id": "crm-1", "expires": 1795366800.0}, ...]},
      "certificate_expires": null,
      "history": {"columns": ["time", "answers", ...], "minute": {"every_s": 1, "rows": [[...], ...]},
                  "hour": {"every_s": 10, "rows": [[...], ...]}}}
@@ -29,7 +30,9 @@ the names of its columns, over all of the last minute and hour; C{null} before t
 L{scalemgr.web.health}: C{why} says how things are, be they well or not. C{commit.last} is null before the first,
 C{failing} is empty while all is well. C{ledger.folder} is empty, and C{free_bytes} null, of a ledger in memory.
 Of waiters the oldest 100 are listed, of sessions the first 1000. C{principal} and C{role} are empty of who has shown no
-token, C{seq} is the last entry that led to an event that it was sent. Tokens are nowhere.
+token, C{seq} is the last entry that led to an event that it was sent. C{kid} is the name of the key that its token was
+signed with, C{token_id} the token's C{jti}, either empty if there is none; C{expires} is when that token ends, or the
+certificate that it came in with instead, and null of what never does. Tokens and keys are nowhere.
 
 L{Status.brief} is the same less C{history}: what changes from second to second.
 """
@@ -148,4 +151,7 @@ def _session(session: SessionSeen) -> dict[str, Any]:
         "buffered_bytes": session.buffered,
         "since": round(session.since, 3),
         "seq": session.seq,
+        "kid": session.kid,
+        "token_id": session.tokenId,
+        "expires": session.expires,
     }

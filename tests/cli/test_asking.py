@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import socket
+import subprocess
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ from scalemgr.ledger.audit import verify
 
 from ..e2e.daemons import LOOPBACK, daemon
 from .conftest import Demo
+from .test_command import ENVIRONMENT, SCALEMGR
 
 Say = Callable[..., tuple[int, str, str]]
 
@@ -33,6 +36,54 @@ def balance(said: Say, login: str) -> float:
     status, out, _ = said("account", login)
     assert status == 0
     return float(json.loads(out)["balance"])
+
+
+@pytest.mark.parametrize(
+    ("words", "redirected", "expected"),
+    [
+        (["--key", "full"], "> /dev/full", 141),
+        (["--text", "--comment", "für Ann", "--key", "letters"], "", 0),
+        (["--key", "nobody", "--server", "127.0.0.1:1", "--timeout", "0.1"], "> /dev/full", 4),
+        ([], "2> /dev/full", 1),
+    ],
+)
+def test_cannotBeTold(server: str, words: list[str], redirected: str, expected: int) -> None:
+    """A deposit that is booked never ends as one that is not, though nobody can be told of it."""
+    command = f"exec {shlex.join([*SCALEMGR, 'deposit', '1003', '1', '--server', server, *words])} {redirected}"
+    environment = {**ENVIRONMENT, "PYTHONIOENCODING": "ascii"}
+    ended = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (expected, False)
+
+
+def test_withheld(said: Say) -> None:
+    """A deposit is told as done, though the token is not shown the trade."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            peer, _ = listening.accept()
+            with peer, peer.makefile("rb") as lines:
+                for line in lines:
+                    extID = json.loads(line)["extID"]
+                    peer.sendall(json.dumps({"extID": extID, "status": 200, "data": {}}).encode() + b"\r\n")
+
+        thread = Thread(target=answer)
+        thread.start()
+        where = f"127.0.0.1:{listening.getsockname()[1]}"
+        status, out, _ = said("deposit", "1001", "1", "--key", "k", "--text", "--server", where)
+        thread.join()
+    assert (status, out) == (0, "done; not all of the trade is shown to this token\n")
+
+
+def test_faultIsNoRefusal(said: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of the command itself does not say that nothing was booked."""
+
+    def fail(*given: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("scalemgr.cli.money._tell", fail)
+    status, _, err = said("deposit", "1003", "1", "--key", key())
+    assert status == 3
+    assert "RuntimeError" in err
 
 
 def test_depositIsAppliedOnce(said: Say) -> None:

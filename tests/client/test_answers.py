@@ -14,6 +14,7 @@ from scalemgr.client.errors import (
     NotApplied,
     OutcomeUnknown,
     Refused,
+    ResyncRequired,
     Unanswered,
     Unreachable,
 )
@@ -191,6 +192,17 @@ def test_retryAfterIsHonoured() -> None:
     wire.advance(1.99)
     assert wire.requests() == []
     wire.advance(0.6)
+    assert len(wire.requests()) == 1
+
+
+@pytest.mark.parametrize("afterMs", [0, -1, "soon", None, [], float("nan")])
+def test_retryAfterNothing(afterMs: Any) -> None:
+    """A server that names no time that could be waited for is not asked at once, again and again."""
+    wire = connected()
+    wire.ask()
+    wire.answer(wire.request(), 429, error="RET_TRADE_TOO_MANY_REQ", retry_after_ms=afterMs)
+    assert wire.requests() == []
+    wire.advance(1)
     assert len(wire.requests()) == 1
 
 
@@ -519,6 +531,35 @@ def test_notOfThisProtocol(line: bytes) -> None:
     wire.lose(wire.core.isBroken)
     wire.connect()
     assert len(wire.requests()) == 1
+
+
+@pytest.mark.parametrize("outcome", [[], {}, 1, None, "void?"])
+def test_strangeOutcome(outcome: Any) -> None:
+    """An outcome that is none says nothing, and so leaves a 504 in doubt."""
+    wire = connected()
+    wire.ask(deadlineS=1)
+    wire.answer(wire.request(), 504, outcome=outcome)
+    wire.advance(1)
+    assert isinstance(wire.told["it"], OutcomeUnknown)
+
+
+@pytest.mark.parametrize("strange", ["7", [], {}, True, 1.5])
+def test_strangePlaces(strange: Any) -> None:
+    """A place in the log that is no number is not of this protocol; where one may be missing, it is."""
+    for line in ({"event": "trade:event", "seq": strange, "data": {}}, {"event": "lagged", "data": {"seq": strange}}):
+        wire = connected()
+        wire.follow(3, "e")
+        wire.answer(wire.sent()[0], 200, seq=strange, epoch=strange)
+        wire.say(line)
+        assert "not a message" in wire.core.isBroken
+        wire.advance(100)
+    wire = connected()
+    wire.follow(3, "e")
+    wire.answer(wire.sent()[0], 410, seq=strange, epoch=strange)
+    follower = wire.core.follower
+    assert follower is not None
+    (error,) = follower.take()
+    assert isinstance(error, ResyncRequired)
 
 
 def test_choosingIsNotForCallers() -> None:

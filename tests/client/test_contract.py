@@ -237,6 +237,29 @@ def test_tlsOptionsNeedTls(make: Make) -> None:
         make("tcp:127.0.0.1:1", ca="ca.pem")
 
 
+def test_closingServer(make: Make) -> None:
+    """A server that takes connections only to end them is left alone for longer each time."""
+    taken: list[None] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def end() -> None:
+            with suppress(OSError):
+                while True:
+                    server.accept()[0].close()
+                    taken.append(None)
+
+        thread = threading.Thread(target=end)
+        thread.start()
+        try:
+            with pytest.raises(ClientError):
+                make(f"tcp:127.0.0.1:{server.getsockname()[1]}").command("Ping", deadline=2)
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    # At a steady pace there would be some fifty.
+    assert 1 < len(taken) < 12
+
+
 def test_strangeServer(make: Make) -> None:
     """A server that speaks something else is told of, in the end."""
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from random import Random
 from typing import Any
 
 import pytest
 
+from scalemgr.client.asking import Asked
 from scalemgr.client.errors import OutcomeUnknown, Refused
-from scalemgr.client.patience import backoffS
+from scalemgr.client.patience import Redialing, backoffS
 from scalemgr.client.session import ClientSession, Event, Reply, WireError
 
 from .wires import Wire
@@ -27,6 +29,34 @@ def test_quietPeerIsAskedAndKept() -> None:
         assert ping["command"] == "Ping"
         wire.answer(ping)
         assert not wire.core.isBroken
+
+
+def test_answeredAreLetGo() -> None:
+    """One request that is not answered for long does not keep all that were answered since in memory."""
+    wire = Wire()
+    wire.connect()
+    wire.ask("slow", deadlineS=86400)
+    wire.requests()
+    for n in range(3000):
+        wire.ask(n, "GetGroups", {}, deadlineS=86400)
+        wire.answer(wire.request())
+    gc.collect()
+    assert sum(isinstance(each, Asked) for each in gc.get_objects()) < 2000
+
+
+def test_wokenForAReason() -> None:
+    """When it wants to be woken it has something to do then, however seconds are rounded."""
+    wire = Wire()
+    # Ten more is a little less than ten later.
+    wire.now = 1022.9000000000002
+    wire.connect()
+    wire.sent()
+    wakeAt = wire.core.wakeAt
+    assert wakeAt is not None
+    wire.now = wakeAt
+    wire.core.woken(wakeAt)
+    wire.turn()
+    assert [line["command"] for line in wire.sent()] == ["Ping"]
 
 
 def test_deadPeerIsGivenUp() -> None:
@@ -143,6 +173,19 @@ def test_tokensAreInNoText() -> None:
     assert (
         "secret-token" not in f"{wire.told['it']!r} {wire.told['it']} {asked!r} {wire.core!r} {vars(wire.told['it'])}"
     )
+
+
+def test_shortConnectionsAreFailures() -> None:
+    """Connections that end at once are further and further apart; one that lasted is followed by another soon."""
+    redialing = Redialing(Random(1))
+    waits = []
+    for now in range(8):
+        redialing.connected(now)
+        waits.append(redialing.afterS(now + 0.5))
+    assert waits == sorted(waits)
+    assert waits[-1] > 3
+    redialing.connected(10)
+    assert redialing.afterS(11) <= 0.05
 
 
 def test_backoffHasJitterAndABound() -> None:

@@ -119,6 +119,29 @@ def test_nobodyThere(tmp_path: Path) -> None:
         globalLogPublisher.removeObserver(events.append)
 
 
+def test_whoDoesNotListenIsWaitedForOnce(systemd: Systemd, manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A systemd that hangs, so that nothing more has room before it, is not waited for each time: everything else
+    would stand still meanwhile. When it listens again it is told again, and waited for as before."""
+    waits: list[float | None] = []
+
+    class Timed(socket.socket):
+        def settimeout(self, seconds: float | None) -> None:
+            waits.append(seconds)
+            super().settimeout(seconds)
+
+    monkeypatch.setattr("scalemgr.daemon.systemd.socket.socket", Timed)
+    while not systemd._failing:
+        systemd.lives("still")
+    systemd.reloading()
+    systemd.ready("serving")
+    assert set(waits) == {0}
+    manager.heard()
+    systemd.reloading()
+    systemd.ready("serving")
+    assert [said[0] for said in manager.heard()] == ["RELOADING=1", "READY=1"]
+    assert waits[-2:] == [0, 1]
+
+
 class Watched:
     """A daemon that is watched for 10 seconds."""
 

@@ -18,7 +18,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.testing import MemoryReactorClock
 
-from scalemgr.daemon.activation import HandedOver
+from scalemgr.daemon.activation import HandedOver, inherited
 from scalemgr.demo import EXAMPLE
 
 from .daemons import ROOT
@@ -27,18 +27,25 @@ PATIENCE_S = 30
 # What systemd does last: the sockets are the descriptors from 3 on, and it says whose they are.
 _HAND_OVER = """
 import os, sys
-count, *words = sys.argv[1:]
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=count, LISTEN_FDNAMES=":".join(["scalemgr"] * int(count)))
+count, names, *words = sys.argv[1:]
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=count)
+if names:
+    os.environ["LISTEN_FDNAMES"] = names
 os.execv(sys.executable, [sys.executable, *words])
 """
 TWISTD = ("-c", "from twisted.scripts.twistd import run; run()", "--pidfile=", "-n")
 
 
 class Service:
-    """What systemd keeps while daemons come and go: sockets that listen, and one to be told by."""
+    """
+    What systemd keeps while daemons come and go: sockets that listen, and one to be told by.
 
-    def __init__(self, folder: Path, *doors: socket.socket) -> None:
+    @param names: those of the sockets, as systemd writes them; C{None}: each is C{scalemgr}.
+    """
+
+    def __init__(self, folder: Path, *doors: socket.socket, names: str | None = None) -> None:
         self._folder = folder
+        self._names = ":".join(["scalemgr"] * len(doors)) if names is None else names
         self._doors = doors
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(str(folder / "notify"))
@@ -54,7 +61,8 @@ class Service:
                 os.dup2(copy, 3 + n)
                 os.close(copy)
 
-        words = ("-c", _HAND_OVER, str(len(self._doors)), *TWISTD, "scalemgr", "--demo", "--web", "", *arguments)
+        words = ("-c", _HAND_OVER, str(len(self._doors)), self._names, *TWISTD)
+        words += ("scalemgr", "--demo", "--web", "", *arguments)
         return subprocess.Popen(
             [sys.executable, *words],
             cwd=self._folder,
@@ -95,8 +103,8 @@ def service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Makes one, and sees that all is closed."""
     made: list[socket.socket] = []
 
-    def make(*doors: socket.socket) -> Service:
-        service = Service(tmp_path, *doors)
+    def make(*doors: socket.socket, names: str | None = None) -> Service:
+        service = Service(tmp_path, *doors, names=names)
         made.extend((*doors, service.notify))
         return service
 
@@ -191,10 +199,33 @@ def test_endpointThatNamesASocket(service: Callable[..., Service]) -> None:
         assert answer(peer)["status"] == 200
 
 
-def test_doorThatNobodyAttendsTo(service: Callable[..., Service]) -> None:
-    """An address that is handed over, and that no endpoint is at, stops the start: else who came there would wait."""
+@pytest.mark.parametrize("names", ["", "one", "one:two"])
+def test_doorsWithoutNames(service: Callable[..., Service], names: str) -> None:
+    """A socket is used as well if it has no name, as C{systemd-socket-activate} hands it over, or not all have one."""
     where, other = door(), door()
-    process = service(where, other).start("--listen", f"tcp:{where.getsockname()[1]}:interface=127.0.0.1")
+    listen = (f"--listen=tcp:{each.getsockname()[1]}:interface=127.0.0.1" for each in (where, other))
+    with service(where, other, names=names).running(*listen):
+        for each in (where, other):
+            with connect(each) as peer:
+                ask(peer, "one")
+                assert answer(peer)["status"] == 200
+
+
+def test_whoseDoors() -> None:
+    """What was handed over to another process, or is no number, is nobody's."""
+    reactor = MemoryReactorClock()
+    assert inherited(reactor, {"LISTEN_PID": "7", "LISTEN_FDS": "2"}, 7) == [3, 4]
+    for environ in ({}, {"LISTEN_PID": "8", "LISTEN_FDS": "2"}, {"LISTEN_PID": "7"}):
+        assert inherited(reactor, environ, 7) == []
+    assert inherited(reactor, {"LISTEN_PID": "7", "LISTEN_FDS": "two"}, 7) == []
+
+
+@pytest.mark.parametrize("names", ["", None])
+def test_doorThatNobodyAttendsTo(service: Callable[..., Service], names: str | None) -> None:
+    """An address that is handed over, with a name or without, and that no endpoint is at, stops the start: else who
+    came there would wait."""
+    where, other = door(), door()
+    process = service(where, other, names=names).start("--listen", f"tcp:{where.getsockname()[1]}:interface=127.0.0.1")
     said, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     expected = f"systemd hands over tcp 127.0.0.1:{other.getsockname()[1]}, and no endpoint of listen is there: add one"

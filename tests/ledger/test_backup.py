@@ -81,7 +81,7 @@ def test_neverWritesOver(folder: Path, copy: Copy) -> None:
     before = copy.path.read_bytes()
     link = copy.path.with_name("link.db")
     link.symlink_to("nowhere")
-    for target in (copy.path, folder, link):
+    for target in (copy.path, folder, link, Path(""), Path("/")):
         with pytest.raises(LedgerRefused, match="exists already"):
             backUp(folder, target)
     assert copy.path.read_bytes() == before

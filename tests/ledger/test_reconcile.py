@@ -117,7 +117,7 @@ def test_asItStandsNow(folder: Path, ledger: SqliteLedger) -> None:
         ("different", "order 2 was declined"),
         ("different", "order 3 awaits approval"),
         ("matched", ""),
-        ("matched", ""),
+        ("double", "line 5 is of order 4 already"),
         ("different", "order 5 was taken back"),
     ]
     assert found(folder, extra=True) == [
@@ -152,6 +152,15 @@ def test_byComment(folder: Path, ledger: SqliteLedger) -> None:
     assert found(folder, ("Invoice 7", 1001, 1, 0), ("Invoice 8", 1001, 1, 0), by="comment") == [
         ("double", "it was booked 2 times, as the orders 1, 2"),
         ("matched", ""),
+    ]
+
+
+def test_commentThatIsAnothersKey(folder: Path, ledger: SqliteLedger) -> None:
+    """By comment, a key is no reference, though what has it is looked at because it is not in the list."""
+    commit(ledger, deposit(1, "p", 100, comment="of card"))
+    assert found(folder, ("p", 1001, 1, 0), by="comment", extra=True) == [
+        ("missing", "the ledger does not have this reference"),
+        ("extra", "order 1 is not in the list"),
     ]
 
 

@@ -78,7 +78,7 @@ def said(log: Log | None) -> None:
     log(emitted("hello", LogLevel.warn))
 
 
-JSON = '{"time": "2025-11-22T18:40:00.250Z", "level": "warn", "message": "hello", "where": "scalemgr.room.Room"}\n'
+JSON = '{"time":"2025-11-22T18:40:00.250Z","level":"warn","message":"hello","where":"scalemgr.room.Room"}\n'
 TEXT = "2025-11-22 18:40:00.250Z warn     hello\n"
 COLOURED = "2025-11-22 18:40:00.250Z \x1b[33mwarn    \x1b[0m hello\n"
 

@@ -9,19 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
 from scalemgr.config import Log as LogSettings
 from scalemgr.config import Settings
 from scalemgr.interfaces import Told
+from scalemgr.logs.lines import asJson
 from scalemgr.logs.log import Log
 from scalemgr.logs.requests import RequestLines, fields, inWords
 from scalemgr.wire.codes import RetCode
-from scalemgr.wire.errors import InternalError, LedgerFailed, ManagerError, Refused, SyncTimeout
+from scalemgr.wire.errors import InternalError, LedgerFailed, ManagerError, Refused, ShuttingDown, SyncTimeout
 from scalemgr.wire.messages import Json, encode
 
 from ..helpers import Daemon
-from .events import NOW
+from .events import NOW, emitted
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 BOOKED = Told("BalanceInSync", Json('"pay-1"'), "crm", 1001, 7, 200, 0.0021, submitted=True)
@@ -92,6 +93,16 @@ def test_machine() -> None:
     assert Written().of(told).endswith(f"order 7) trace_id={TRACE[3:35]} parent_id={TRACE[36:52]}\n")
 
 
+def test_oneSpacing() -> None:
+    """What is looked for in lines about requests is found in all others alike: none has a space outside of a text."""
+    for line in (
+        Written(json=True).of(replace(LATE, seconds=5.123456)),
+        asJson(emitted("hm {n}", LogLevel.warn, n=1, ok=None)),
+    ):
+        assert line == json.dumps(json.loads(line), separators=(",", ":")) + "\n"
+        assert '"level":"warn"' in line
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
 TOLD = st.builds(
     Told,
@@ -142,6 +153,7 @@ def test_peopleGetOneLine(told: Told) -> None:
         (500, LedgerFailed("no", outcome="void"), "warn"),
         (504, SyncTimeout("trade", 7, "pending"), "error"),
         (504, SyncTimeout("trade", 7, "void"), "warn"),
+        (503, ShuttingDown(), "warn"),
         (409, Refused("no", RetCode.RET_TRADE_NO_MONEY), ""),
         (401, ManagerError("no", status=401), ""),
         (200, None, ""),
@@ -202,6 +214,6 @@ def test_wholeDaemon() -> None:
         'BalanceInSync "pay-1" of crm: 200, booked',
         'BalanceInSync "pay-1" of crm: 200, replayed',
         "GetAccountByLogin 8 of crm: 200, read",
-        'an unknown command "stranger\\r\\n" of nobody: 401 PERMISSION_DENIED, refused',
+        'an unknown command "stranger\\r\\n" of nobody: 401 PERMISSION_DENIED, untaken',
     ]
     assert "secret" not in written.stream.getvalue()

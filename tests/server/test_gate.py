@@ -182,7 +182,7 @@ def test_strangersCannotFloodTheLog() -> None:
     daemon.clock.advance(1)
     with capturedLogs() as logged:
         connect(daemon, "192.0.2.7")
-    assert eventAsText(logged[0]).endswith("(and 990 like it, which got no line)")
+    assert eventAsText(logged[0]).endswith("(and 990 other lines about strangers left out)")
     assert daemon.factory.refused == {"sessions": 0, "network": 1001, "address": 0, "handshake": 0}
 
 
@@ -194,4 +194,6 @@ def test_sparing() -> None:
     clock.advance(0.999)
     assert sparing.more() is None
     clock.advance(0.001)
-    assert [sparing.more() for _ in range(3)] == [" (and 3 like it, which got no line)", "", None]
+    assert [sparing.more() for _ in range(3)] == [" (and 3 other lines about strangers left out)", "", None]
+    clock.advance(1)
+    assert sparing.more() == " (and 1 other line about strangers left out)"

@@ -217,7 +217,7 @@ def test_scannersDoNotFloodTheLog(doorway: Doorway) -> None:
     doorway.daemon.clock.advance(1)
     doorway.connect(doorway.context(), b"x\r\n" * 10)
     assert doorway.daemon.factory.refused["handshake"] == 201
-    assert "(and 190 like it, which got no line)" in doorway.said[-1]
+    assert "(and 190 other lines about strangers left out)" in doorway.said[-1]
 
 
 def test_goodOnesAfterBadOnes(doorway: Doorway) -> None:

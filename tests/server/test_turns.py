@@ -8,8 +8,10 @@ from twisted.internet.defer import Deferred
 
 from scalemgr.finance.questions import Bounds
 from scalemgr.server.limits import Lanes, Unread
+from scalemgr.wire.errors import LedgerFailed
 
 from ..helpers import LIMITS, Daemon, Session, Threads, booked, fresh, token
+from .test_watcher import Watching
 
 
 def ask(session: Session, times: int) -> None:
@@ -62,6 +64,29 @@ def test_gone() -> None:
     daemon.queryThread.step()
     daemon.settle()
     assert daemon.queryThread.waiting() == 0
+
+
+def test_goneIsNoFailure() -> None:
+    """A question that is called off because its session is gone has not failed: no line says so, and nothing counts it,
+    or whoever asks and leaves could have the operator called."""
+    watching = Watching()
+    daemon = Daemon(watcher=watching)
+    session, other = daemon.staff(), daemon.connect(token("other"))
+
+    def checked(query: Any, sight: Any, bounds: Any, ticket: Any) -> Any:
+        ticket.check(1)
+        raise LedgerFailed("the disk is broken")
+
+    daemon.ledger.table = checked  # type: ignore[method-assign]
+    daemon.queryThread.held = True
+    ask(session, 1)
+    ask(other, 1)
+    watching.all.clear()
+    session.lose()
+    daemon.queryThread.release()
+    daemon.settle()
+    assert [(told.principal, told.status) for told in watching.all] == [("other", 500)]
+    assert [answer["status"] for answer in other.answers()] == [500]
 
 
 def test_short_questions_go_on() -> None:
@@ -179,6 +204,22 @@ def test_nobodyReads() -> None:
         daemon.settle()
     assert [session.transport.disconnected for session in sessions] == [True, False, False, False]
     assert len(sessions[3].answers()) == 3
+
+
+def test_whoIsGoneNeedNotRead() -> None:
+    """What waited for a session that is gone counts no more; nor does that of one that reads again."""
+    daemon = Daemon()
+    gone, reading, other = (daemon.staff() for _ in range(3))
+    for session in (gone, reading):
+        session.protocol.peerReads(False)
+    other.deposit(fresh())
+    daemon.settle()
+    waiting = daemon.factory.unread.bytes
+    assert waiting > 0
+    gone.lose()
+    assert daemon.factory.unread.bytes == waiting / 2
+    reading.protocol.peerReads(True)
+    assert daemon.factory.unread.bytes == 0
 
 
 def test_tooManyBytes() -> None:

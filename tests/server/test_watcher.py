@@ -11,15 +11,20 @@ from zope.interface import implementer
 
 from scalemgr.daemon.joining import Watchers
 from scalemgr.interfaces import IContext, IWatcher, Told
+from scalemgr.server.rates import Rate
 from scalemgr.wire.codes import RetCode
 from scalemgr.wire.errors import (
     InternalError,
+    InvalidData,
     LedgerFailed,
     ManagerError,
     Overloaded,
+    PermissionDenied,
     Refused,
     ShuttingDown,
     SyncTimeout,
+    TooFrequent,
+    UnknownCommand,
 )
 from scalemgr.wire.messages import Json
 
@@ -68,7 +73,7 @@ def test_deposit() -> None:
 
 
 def test_refusals() -> None:
-    """Of what is refused, the refusal is told; of a stranger no name, and of an unknown command neither."""
+    """Of what is refused, the refusal is told, and the command, whoever asked for it; of an unknown one no name."""
     watching = Watching()
     daemon = Daemon(watcher=watching)
     daemon.connect().send("Ping", "stranger")
@@ -78,7 +83,7 @@ def test_refusals() -> None:
     session.deposit("nobody", 10.0, login=999)
     daemon.settle()
     assert [short(told) for told in watching.all] == [
-        ("", '"stranger"', "", 0, 0, 401, False),
+        ("Ping", '"stranger"', "", 0, 0, 401, False),
         ("", '"unknown"', "crm", 0, 0, 404, False),
         ("BalanceInSync", '"wrong"', "crm", 0, 0, 400, False),
         ("BalanceInSync", '"nobody"', "crm", 999, 0, 401, False),
@@ -89,6 +94,22 @@ def test_refusals() -> None:
         "RET_INVALID_DATA",
         "RET_USER_NOT_FOUND",
     ]
+
+
+@pytest.mark.parametrize("refusal", [TooFrequent, ShuttingDown])
+def test_refusedBeforeItIsLookedAt(refusal: type[ManagerError]) -> None:
+    """What is not taken, for its caller asks too often or the daemon stops, is told by the command's own name, also if
+    it was asked for by another; and a command that there is not is refused no better."""
+    watching = Watching()
+    daemon = Daemon(watcher=watching, rate=Rate(1, 1))
+    session = daemon.connect(token())
+    daemon.dispatcher.stopping = refusal is ShuttingDown
+    session.send("Ping", 1)
+    session.deposit("r2")
+    session.send("AddUser", 3)
+    session.send("Pong", 4)
+    assert [told.command for told in watching.all] == ["Ping", "BalanceInSync", "MngAddAccount", ""]
+    assert all(isinstance(told.error, refusal) for told in watching.all[1:])
 
 
 def test_later() -> None:
@@ -156,7 +177,7 @@ def test_whoseTokenWasRefusedIsNobody() -> None:
     watching.all.clear()
     session.send("Ping", "forged", __token="e30.e30.x")
     session.send("Ping", "mine", __token=token("other"))
-    assert [short(told)[:3] for told in watching.all] == [("", '"forged"', ""), ("Ping", '"mine"', "other")]
+    assert [short(told)[:3] for told in watching.all] == [("Ping", '"forged"', ""), ("Ping", '"mine"', "other")]
 
 
 def test_trace() -> None:
@@ -191,14 +212,19 @@ def test_trace() -> None:
         (LedgerFailed("no", outcome="void"), "void"),
         (LedgerFailed("no"), "error"),
         (InternalError("E1"), "error"),
-        (ShuttingDown(), "refused"),
-        (Overloaded("no"), "refused"),
+        (ShuttingDown(), "untaken"),
+        (Overloaded("no"), "untaken"),
+        (TooFrequent(7), "untaken"),
+        (PermissionDenied("no"), "untaken"),
+        (InvalidData("no"), "untaken"),
+        (UnknownCommand("no"), "untaken"),
         (Refused("no", RetCode.RET_TRADE_NO_MONEY, outcome="refused"), "refused"),
-        (Refused("no", RetCode.RET_TRADE_NO_MONEY, outcome="whatever a plugin says"), "refused"),
+        (Refused("no", RetCode.RET_TRADE_NO_MONEY, outcome="whatever a plugin says"), "untaken"),
+        (ManagerError("no", error="ADD_BALANCE_ERROR", status=401, outcome="refused"), "refused"),
     ],
 )
 def test_outcomeOfARefusal(error: ManagerError, outcome: str) -> None:
-    """In one word of six: what the answer says of itself, or whose failure it is."""
+    """In one word: what the answer says of itself, or whose failure it is. Only what says that it is refused is."""
     assert Told("", Json("1"), "", 0, 0, error.status, 0.0, error).outcome == outcome
 
 

@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.logger import LogEvent
 
-from scalemgr.wire.errors import LedgerFailed, ManagerError
+from scalemgr.wire.codes import RetCode
+from scalemgr.wire.errors import LedgerFailed, ManagerError, Refused
 
-from ..helpers import LIMITS, Session, WatchedLedger, fresh, thirdParty
+from ..helpers import LIMITS, Session, WatchedLedger, fresh, thirdParty, token
 from .house import Windowed, summed
 
 
@@ -171,6 +172,39 @@ def test_questionsThatAreLate() -> None:
     house.close()
 
 
+def test_caps() -> None:
+    """A deposit that a cap forbids is counted by the cap, once however often it is repeated; what a plugin calls a cap
+    is not."""
+
+    def refuse(context: Any) -> Any:
+        raise Refused("no", RetCode.RET_TRADE_LIMIT_REACHED, cap=next(said))
+
+    said = iter(["moon", ["amount"], None])
+    house = Windowed(also=[thirdParty(refuse)])
+    capped = house.daemon.connect(token("psp", max_amount={"USD": 10}, max_per_day={"USD": 15}))
+    other = house.daemon.connect(token("eur", max_amount={"EUR": 10}))
+    for session, key, amount in (
+        (capped, "a", 10.01),
+        (capped, "a", 10.01),
+        (capped, "b", 10.0),
+        (capped, "c", 10.0),
+        (capped, "d", 10.0),
+        (other, "e", 1.0),
+    ):
+        session.deposit(key, amount)
+        house.daemon.settle()
+    assert [answer["status"] for answer in capped.answers()] == [409, 409, 200, 409, 409]
+    for n in range(3):
+        other.send("ThirdParty", n)
+    found = house.metrics()
+    assert {labels: value for (name, labels), value in found.items() if name == "scalemgr_capped_total"} == {
+        ("amount",): 1,
+        ("day",): 2,
+        ("currency",): 1,
+    }
+    house.close()
+
+
 def test_waitingAndAnsweringAreApart() -> None:
     """How long a deposit waited for its event is in the one histogram, how long a refusal of it took in the other."""
     house = Windowed()
@@ -219,17 +253,42 @@ def test_doors() -> None:
     house.close()
 
 
+def test_whenTheFirstTokenEnds() -> None:
+    """It is told of all sessions that are open when the first of their tokens ends; nothing, if none does; and one that
+    shows another stands on that."""
+    house = Windowed()
+    name = "scalemgr_token_expires_seconds", ()
+    house.daemon.connect()
+    house.daemon.staff()
+    assert name not in house.metrics()
+    soon, later = (house.daemon.connect(token(exp=house.clock.seconds() + seconds)) for seconds in (60, 600))
+    for session in (later, soon):
+        session.send("Ping", 1)
+    assert house.metrics()[name] == 60
+    house.clock.advance(10)
+    assert house.metrics()[name] == 50
+    soon.send("Ping", 2, __token=token(exp=house.clock.seconds() + 300))
+    assert house.metrics()[name] == 300
+    house.clock.advance(310)
+    assert house.metrics()[name] == -10
+    soon.lose()
+    assert house.metrics()[name] == 280
+    later.lose()
+    assert name not in house.metrics()
+    house.close()
+
+
 COUNTERS = """requests timeouts replays conflicts commit_failures events connections_refused slow_readers rate_limited
-refused_tokens projector_restarts"""
+capped refused_tokens projector_restarts"""
 HISTOGRAMS = "request_seconds wait_seconds batch_requests commit_seconds"
 GAUGES = """waiters oldest_waiter_seconds queue log_seq views_behind sessions unread_bytes ledger_bytes
-ledger_free_bytes certificate_expires_seconds draining ready info"""
+ledger_free_bytes certificate_expires_seconds token_expires_seconds draining ready info"""
 
 
 def test_everySeriesIsThere() -> None:
     """A page has all the series that dashboards and alerts are made of, each with a type and words of help."""
     house = Windowed(certificateExpires=lambda: house.clock.seconds() + 60)
-    session = house.daemon.staff()
+    session = house.daemon.connect(token(exp=house.clock.seconds() + 60))
     session.deposit(fresh())
     # An entry of the log that nobody is told of.
     session.deposit(fresh(), amount=-1000.0, command="BalanceOutSync")

@@ -14,7 +14,7 @@ from scalemgr.web.guard import OPERATOR
 from scalemgr.web.resources import Page
 from scalemgr.web.site import BODY_MAX, CONNECTIONS_MAX, NEIGHBOURS_MAX, REQUEST_S
 
-from ..helpers import LIMITS, NOW_MS, token
+from ..helpers import LIMITS, NOW_MS, SECRET, token
 from .house import Visitor, Windowed
 
 PAGES = ("/livez", "/readyz", "/metrics", "/status")
@@ -47,6 +47,38 @@ def test_refusalsInPlainWords() -> None:
         answer = house.ask("/status", method)
         assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
         assert answer.text == "This page understands GET, HEAD only.\n"
+    house.close()
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/status/more", "/stream", "/status", "/login"])
+def test_whatIsAskedForIsNotWrittenDown(path: str) -> None:
+    """What stands in an address, such as a token that somebody has pasted there, is in no line of the log, and in no
+    answer: whatever the method, and whether there is such a page or not, or not for who asks."""
+    house = Windowed()
+    with capturedLogs() as logged:
+        for method in ("GET", "HEAD", "POST", "BREW"):
+            for headers in ({"Host": "evil.example"}, {"Sec-Fetch-Site": "cross-site", **bearer("x")}, bearer("x")):
+                answer = house.ask(f"{path}?token={token()}", method, headers)
+                assert answer.status >= 300
+                assert token() not in str(answer)
+    said = [eventAsText(event, includeTimestamp=False, includeSystem=False) for event in logged]
+    assert not any("token=" in line or token() in line for line in said), said
+    house.close()
+
+
+@pytest.mark.parametrize(
+    "kind", ["a\x0bb", "multipart/form-data", "multipart/form-data; boundary=x", "application/json"]
+)
+def test_oddForms(kind: str) -> None:
+    """What a body says that it is, is looked at by nobody: it is answered like any other, and nothing fails."""
+    house = Windowed()
+    visitor = Visitor(house)
+    with capturedLogs() as logged:
+        head = f"POST /status HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: 3\r\n\r\n"
+        visitor.say(head.encode() + b"a=b")
+    assert [answer.status for answer in visitor.answers()] == [405]
+    assert not logged
+    visitor.lose()
     house.close()
 
 
@@ -412,6 +444,28 @@ def test_statusNames() -> None:
     house.daemon.ledgerThread.release()
     house.daemon.settle()
     assert house.ask("/status").json["waiters"] == {"count": 0, "oldest_s": 0.0, "oldest": []}
+    house.close()
+
+
+def test_whatSessionsStandOn() -> None:
+    """/status tells of each session which key its token was signed with, also if the token does not name it, which
+    token that is, and when it ends; and no secret."""
+    house = Windowed()
+    house.daemon.auth.renew(Keys("HS256", [], named={"2027": b"x" * 32, "2026": SECRET}))
+    for claims in ({"jti": "crm-1", "exp": int(house.clock.seconds()) + 60}, {}):
+        house.daemon.connect(token(**claims)).send("Ping", 1)
+    named = jwt.encode({"id": "crm", "role": 3}, b"x" * 32, algorithm="HS256", headers={"kid": "2027"})
+    house.daemon.connect(named).send("Ping", 1)
+    house.daemon.connect()
+    answer = house.ask("/status")
+    assert [(s["kid"], s["token_id"], s["expires"]) for s in answer.json["sessions"]["listed"]] == [
+        ("2026", "crm-1", int(house.clock.seconds()) + 60),
+        ("2026", "", None),
+        ("2027", "", None),
+        ("", "", None),
+    ]
+    assert "x" * 32 not in answer.text
+    assert SECRET not in answer.body
     house.close()
 
 

@@ -22,6 +22,7 @@ from scalemgr.wire.errors import (
     ResyncRequired,
     ShuttingDown,
     SyncTimeout,
+    TooFrequent,
     UnknownCommand,
 )
 from scalemgr.wire.messages import Json, encode, response
@@ -35,6 +36,7 @@ ANSWERS: list[tuple[ManagerError, int, str, int, str]] = [
     (UnknownCommand("no"), 404, "RET_INVALID_METHOD", 406, "RET_INVALID_METHOD"),
     (DuplicateRequest("no", order=7), 409, "RET_ERR_DUPLICATE", 26, "RET_ERR_DUPLICATE"),
     (ResyncRequired("no", "e", 7), 410, "RESYNC_REQUIRED", 404, "RET_NOT_FOUND"),
+    (TooFrequent(250), 429, "RET_TOO_FREQUENT", int(RetCode.RET_TOO_FREQUENT), "RET_TOO_FREQUENT"),
     (Overloaded("no"), 429, "RET_TRADE_TOO_MANY_REQ", 141, "RET_TRADE_TOO_MANY_REQ"),
     (ShuttingDown(), 503, "RET_ERR_SHUTDOWN", 24, "RET_ERR_SHUTDOWN"),
     (LedgerFailed("no", outcome="void"), 500, "RET_ERR_DISK", 15, "RET_ERR_DISK"),
