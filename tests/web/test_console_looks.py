@@ -49,6 +49,41 @@ def test_canBeRead(page: Chrome, office: Office, scheme: str, tmp_path: Path) ->
         assert page.save_screenshot(str(tmp_path / f"{scheme}-{width}.png"))
 
 
+def test_phone(page: Chrome, office: Office) -> None:
+    """On a phone four numbers are in sight and the events soon after them; the others are behind a button, unless they
+    are not well."""
+    shown = "return [...document.querySelectorAll('.tile')].filter(tile => tile.checkVisibility()).map(tile => tile.id)"
+    button = page.find_element(By.ID, "rest")
+    assert len(page.execute_script(shown)) == 8
+    assert not button.is_displayed()
+    resize(page, 390, 844)
+    first = ["tile-rate", "tile-latency", "tile-waiters", "tile-timeouts"]
+    assert page.execute_script(shown) == first
+    assert page.execute_script("return document.getElementById('tiles').getBoundingClientRect().bottom") < 844 / 2
+    page.execute_script("document.getElementById('tile-ledger').dataset.tone = 'bad'")
+    assert page.execute_script(shown) == [*first, "tile-ledger"]
+    for words, expanded, count in (("Fewer numbers", "true", 8), ("More numbers", "false", 4)):
+        button.click()
+        until(page, words, lambda b, count=count: len(b.execute_script(shown)) == count)
+        assert (button.text, button.get_attribute("aria-expanded")) == (words, expanded)
+        assert page.execute_script(OVERFLOWING) == []
+
+
+def test_folder(page: Chrome) -> None:
+    """A folder's name is broken between its parts, and all of it can be read."""
+    page.execute_script(
+        "const more = document.querySelector('#tile-ledger .more'); more.closest('.tile').style.width = '16rem';"
+        "import('/pages/charts.js').then(({ steps }) =>"
+        " more.replaceChildren('7 GiB free · ', ...steps('/srv/scalemgr-production/ledger-of-the-first-house/a')))"
+    )
+    shows(page, "#tile-ledger .more", "/srv/scalemgr-production/ledger-of-the-first-house/a")
+    boxes = "return [...document.querySelectorAll('#tile-ledger .step')].map(step => step.getClientRects().length)"
+    lines = "return [...document.querySelectorAll('#tile-ledger .step')].map(step => step.offsetHeight)"
+    assert page.execute_script(boxes) == [1] * 5
+    assert len(set(page.execute_script(lines))) == 1
+    assert page.execute_script(OVERFLOWING) == []
+
+
 def test_keyboard(page: Chrome) -> None:
     """Everything can be reached with the keyboard, in the order in which it stands, and is seen when it is reached."""
     names = []

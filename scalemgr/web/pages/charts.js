@@ -26,15 +26,19 @@ class Tile {
     $("tiles").append(this.node);
   }
 
-  show(value, unit, more, mood = "good") {
+  // folder: a path that goes with what is said.
+  show(value, unit, more, mood = "good", folder = "") {
     say(this.value, value);
     say(this.unit, unit);
-    say(this.more, more);
+    if (this.more.textContent !== more + folder) this.more.replaceChildren(more, ...steps(folder));
     tone(this.node, mood);
   }
 }
 
 const spark = (...of) => new Spark(...of);
+
+// A path is broken between folders, and within a name only if that is longer than a line.
+export const steps = (path) => path.split(/(?<=\/)(?=.)/).map((step) => make("span", { class: "step" }, step));
 
 export class Numbers {
   constructor() {
@@ -42,7 +46,7 @@ export class Numbers {
       rate: new Tile("rate", "Answers", spark("Answers a second", "answers", "/s")),
       latency: new Tile(
         "latency",
-        "Deposits, p99",
+        "Deposits, p99, last minute",
         spark("The time that 99 of 100 deposits and others that wait do not exceed", "waits_p99_ms", " ms"),
       ),
       waiters: new Tile("waiters", "Waiting for an event", spark("Requests that wait", "waiters", "")),
@@ -65,6 +69,14 @@ export class Numbers {
     this.hour = [];
     this.index = null;
     $("hour").addEventListener("toggle", () => this.table());
+    $("rest").addEventListener("click", () => this.rest());
+  }
+
+  // On a phone: all tiles, or the first four and those that are not well.
+  rest() {
+    const all = $("tiles").classList.toggle("all");
+    $("rest").setAttribute("aria-expanded", String(all));
+    say($("rest"), all ? "Fewer numbers" : "More numbers");
   }
 
   history(told) {
@@ -162,7 +174,7 @@ export class Numbers {
   latency(minute) {
     const p99 = minute?.waits_p99_ms ?? null;
     const others = minute?.others_p99_ms ?? null;
-    const said = p99 === null ? "none in the last minute" : `median ${figure(minute.waits_p50_ms)} ms · last minute`;
+    const said = p99 === null ? "there were none" : `median ${figure(minute.waits_p50_ms)} ms`;
     this.tiles.latency.show(
       figure(p99),
       p99 === null ? "" : "ms",
@@ -194,8 +206,9 @@ export class Numbers {
     this.tiles.ledger.show(
       value,
       unit,
-      ledger.folder ? `${free} · ${ledger.folder}` : free,
+      ledger.folder ? `${free} · ` : free,
       ledger.refusal ? "bad" : little ? "warn" : "good",
+      ledger.folder,
     );
     this.meter.hidden = ledger.free_bytes === null;
     if (ledger.free_bytes !== null) this.meter.value = ledger.free_bytes / (ledger.free_bytes + size || 1);
