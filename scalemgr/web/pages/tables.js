@@ -15,12 +15,35 @@ function fill(body, items, keyOf, cellsOf) {
     const row =
       old.get(key) ??
       make("tr", { "data-key": key, role: "row" }, ...cells.map(([, kind, name]) => cell("", kind, name)));
-    cells.forEach(([text], at) => say(row.children[at], text));
+    cells.forEach(([text, , , small], at) => put(row.children[at], text, small));
     return row;
   });
   if (rows.length !== body.children.length || rows.some((row, at) => body.children[at] !== row))
     body.replaceChildren(...rows);
   body.closest(".scroll").hidden = !rows.length;
+}
+
+// A text, and what is smaller under it.
+function put(node, text, small) {
+  if (small === undefined) {
+    say(node, text);
+    return;
+  }
+  if (node.children.length !== 2) node.replaceChildren(make("span"), make("small"));
+  say(node.firstElementChild, text);
+  say(node.lastElementChild, small);
+}
+
+// What somebody came in with: until when it is good, by which key it is signed, which one it is.
+function badge({ kid, token_id: id, expires }, now) {
+  const left = expires ? expires - now : 0;
+  return [
+    expires && (left > 0 ? `access ends in ${lasting(left)}` : `access ended ${lasting(-left)} ago`),
+    kid && `key ${kid}`,
+    id && `token ${id}`,
+  ]
+    .filter(Boolean)
+    .join(" · ");
 }
 
 export function waiting(now, since) {
@@ -57,7 +80,12 @@ export function waiting(now, since) {
     sessions.listed,
     (one) => one.number,
     (one) => [
-      [one.principal ? `${one.principal} (${one.role.toLowerCase()})` : "not known yet", "what"],
+      [
+        one.principal ? `${one.principal} (${one.role.toLowerCase()})` : "not known yet",
+        "what",
+        null,
+        badge(one, now.now),
+      ],
       [one.peer || "–", "peer", "from"],
       [count(one.in_flight), "number", "in flight"],
       [one.buffered_bytes ? inBytes(one.buffered_bytes) : "0", "number", "unread"],
