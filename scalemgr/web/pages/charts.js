@@ -178,7 +178,7 @@ export class Numbers {
     this.tiles.latency.show(
       figure(p99),
       p99 === null ? "" : "ms",
-      said + (others === null ? "" : ` · other commands ${figure(others)} ms`),
+      said + (others === null ? "" : ` · all others ${figure(others)} ms`),
       p99 > 1000 ? "warn" : "good",
     );
   }
