@@ -67,6 +67,7 @@ class Requests:
         # The keys whose callers wait no longer, and have no certain answer; the last of them.
         self._doubts: dict[str, None] = {}
         self.tokenWanted = False
+        self._lack = _NOBODY
         # What the outbox is to keep, what it is at, and by row what waits for it to have noted that it is over.
         self._toKeep: list[Asked] = []
         self._keeping: set[Asked] = set()
@@ -215,8 +216,12 @@ class Requests:
 
     # -- the connection -----------------------------------------------------------------------------------
 
+    def dialled(self) -> None:
+        """There is a connection. Whether anybody listens is not known yet."""
+        self._lack = _SILENCE
+
     def connected(self) -> None:
-        """There is a connection, and a token for it."""
+        """There is a server, and a token for it."""
         self._isConnected = True
         self._readmit()
 
@@ -238,9 +243,24 @@ class Requests:
             if not asked.isOver:
                 self._isWrong(asked, Reply(None, 401, {"error": "PERMISSION_DENIED", "message": message}, ""), now)
 
+    def denied(self, reply: Reply, token: str | None, now: float) -> None:
+        """The token was refused before anything was sent with it: so is all that would be."""
+        ready, self._ready = self._ready, deque()
+        for asked in ready:
+            if not asked.isOver:
+                asked.token = token
+                self._isDenied(asked, reply, now)
+
+    def giveUp(self) -> None:
+        """There will be no connection: who waits for one, and has nothing in doubt, is told so."""
+        for asked in list(self._open):
+            if asked not in self._keeping and not asked.mayBeBooked:
+                self._finish(asked, asked.failure("no connection", isConnected=False))
+
     def lost(self, why: str) -> None:
         """There is no connection any more, or none could be had."""
         self._isConnected = False
+        self._lack = _NOBODY
         inFlight, self._inFlight = self._inFlight, {}
         for asked in reversed(inFlight.values()):
             asked.sentAs = None
@@ -300,7 +320,7 @@ class Requests:
             # It is, or will be, on the disk: only when that is taken back can its caller be told that it is nothing.
             return
         mayBeBooked = asked.mayBeBooked
-        why = "no certain answer in time" if self._isConnected or mayBeBooked else "no connection in time"
+        why = "no certain answer in time" if self._isConnected or mayBeBooked else self._lack
         error = asked.failure(why, isConnected=self._isConnected)
         if asked.row is not None and mayBeBooked:
             self._leave(asked, error)
@@ -441,6 +461,8 @@ class Requests:
             self._inFlight.pop(asked.sentAs, None)
 
 
+_NOBODY = "no connection in time"
+_SILENCE = "the server took the connection, and has said nothing in time"
 _EARLIER = "an earlier call with this key had no certain answer"
 
 _ANSWERS: Mapping[Meaning, Callable[[Requests, Asked, Reply, float], None]] = {

@@ -17,6 +17,7 @@ import pytest
 from scalemgr.client import Client
 from scalemgr.ledger.audit import verify
 
+from ..client.peers import speechless
 from ..e2e.daemons import LOOPBACK, daemon
 from .conftest import Demo
 from .test_command import ENVIRONMENT, SCALEMGR
@@ -147,24 +148,13 @@ def test_amountsAreExact(said: Say) -> None:
 
 def test_unknownOutcome(said: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that takes a deposit and says nothing leaves it unknown: status 3, with the key to ask again with."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = Thread(target=_swallow, args=(server,))
-        thread.start()
-        address = f"tcp:127.0.0.1:{server.getsockname()[1]}"
-        status, out, err = said("deposit", "1001", "1", "--key", "k-9", "--server", address, "--timeout", "1")
-    thread.join()
+    with speechless() as port:
+        address = f"tcp:127.0.0.1:{port}"
+        status, out, err = said("deposit", "1001", "1", "--key", "k-9", "--server", address, "--timeout", "2")
     assert status == 3
     assert "say the same again with --key k-9" in err
     told = json.loads(out)
     assert (told["outcome"], told["idempotency_key"]) == ("pending", "k-9")
-
-
-def _swallow(server: socket.socket) -> None:
-    """Take one connection, read until it ends, say nothing."""
-    connection, _ = server.accept()
-    with connection:
-        while connection.recv(65536):
-            pass
 
 
 def test_nobodyThere(said: Say) -> None:
@@ -180,14 +170,10 @@ def test_nobodyThere(said: Say) -> None:
 
 def test_outbox(said: Say, here: Path) -> None:
     """What was meant and is not certain is in the outbox; whoever asks with it next sees to it, and tells."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = Thread(target=_swallow, args=(server,))
-        thread.start()
-        address = f"tcp:127.0.0.1:{server.getsockname()[1]}"
+    with speechless() as port:
         name = key()
         words = ("deposit", "1003", "5", "--outbox", "outbox")
-        assert said(*words, "--key", name, "--server", address, "--timeout", "1")[0] == 3
-    thread.join()
+        assert said(*words, "--key", name, "--server", f"tcp:127.0.0.1:{port}", "--timeout", "2")[0] == 3
     before = balance(said, "1003")
     status, _, err = said(*words, "--key", key())
     assert status == 0
