@@ -17,7 +17,18 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from ..client import BadParameters, Client, ClientError, OutcomeUnknown, Refused, Reply, Unanswered, Unreachable
+from ..client import (
+    BadParameters,
+    Client,
+    ClientError,
+    NotApplied,
+    OutcomeUnknown,
+    Refused,
+    Reply,
+    Unanswered,
+    Unreachable,
+)
+from ..client.errors import UNTAKEN
 from .ending import Status, Stop
 from .output import Output
 from .progress import patience
@@ -216,18 +227,32 @@ def asking(output: Output) -> Iterator[None]:
 
 def failure(error: ClientError) -> tuple[Status, str, dict[str, Any]]:
     """The exit status for it, what there is to say, and the same for scripts."""
-    record: dict[str, Any] = {"error": type(error).__name__, "outcome": "void", "message": str(error)}
+    record: dict[str, Any] = {"error": type(error).__name__, "outcome": UNTAKEN, "message": str(error)}
     key = getattr(error, "key", None)
     if key is not None:
         record["idempotency_key"] = key
+    if isinstance(error, NotApplied):
+        record["outcome"] = error.outcome
     if isinstance(error, Refused):
-        record |= {**error.data, "status": error.status, "outcome": error.outcome or "void"}
-        denied = error.status == 401 and error.error == "PERMISSION_DENIED"
-        return Status.UNREACHABLE if denied else Status.NO, str(error), record
+        record |= {**error.data, "status": error.status, "outcome": error.outcome}
+        return Status.UNREACHABLE if _isDenied(error) else Status.NO, _ofThisOnly(error), record
     if isinstance(error, OutcomeUnknown):
         record |= {"outcome": "pending", "order": error.order}
         do = "look for what it would have done" if key is None else f"say the same again with --key {key} to know"
         return Status.UNKNOWN, f"whether it was applied is not known: {error.reason}; {do}", record
     if isinstance(error, (Unreachable, Unanswered)):
-        return Status.UNREACHABLE, str(error), record
-    return Status.WORDS if isinstance(error, BadParameters) else Status.NO, str(error), record
+        return Status.UNREACHABLE, _ofThisOnly(error), record
+    return Status.WORDS if isinstance(error, BadParameters) else Status.NO, _ofThisOnly(error), record
+
+
+def _isDenied(error: Refused) -> bool:
+    return error.status == 401 and error.error == "PERMISSION_DENIED"
+
+
+def _ofThisOnly(error: ClientError) -> str:
+    """Its text; and what it says nothing about, where that could be taken for a licence to use another key."""
+    if not isinstance(error, NotApplied) or error.key is None or error.outcome != UNTAKEN:
+        return str(error)
+    if isinstance(error, Refused) and error.isAnothers:
+        return str(error)
+    return f"{error}; of an earlier attempt with this key that says nothing"

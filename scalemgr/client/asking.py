@@ -13,7 +13,7 @@ from msgspec import Struct
 from ..wire.codes import RetCode
 from ..wire.messages import Json
 from .declared import COMMANDS, Kind
-from .errors import ClientError, NotApplied, OutcomeUnknown, Refused, Unanswered, Unreachable
+from .errors import UNTAKEN, ClientError, NotApplied, OutcomeUnknown, Refused, Unanswered, Unreachable
 from .session import Reply
 
 __all__ = ["Asked", "Intent", "Meaning", "Told", "meaningOf"]
@@ -77,6 +77,7 @@ class Asked:
     @ivar row: its place in the outbox, or C{None}: it is not kept.
     @ivar sentAs: the extID of the attempt that was sent and is not answered, or C{None}.
     @ivar isDoubtful: did an attempt end without a certain answer?
+    @ivar isVoid: did the server say that nothing was booked under its key, and has none been in doubt since?
     @ivar isLost: may one be on its way still, on a connection that is gone, or of an earlier call with the same key?
     @ivar attempts: how many were answered with "not now".
     @ivar denials: how many tokens it was refused with.
@@ -94,6 +95,7 @@ class Asked:
         "isDoubtful",
         "isLost",
         "isOver",
+        "isVoid",
         "key",
         "kind",
         "order",
@@ -115,7 +117,7 @@ class Asked:
         self.extID: str | None = None
         self.row: int | None = None
         self.sentAs: str | None = None
-        self.isDoubtful = self.isLost = self.isOver = False
+        self.isDoubtful = self.isLost = self.isOver = self.isVoid = False
         self.attempts = self.denials = self.order = 0
         self.token: str | None = None
         self.why = ""
@@ -128,6 +130,7 @@ class Asked:
     def lose(self, why: str) -> None:
         """An attempt may be on its way still, and arrive long after others were answered."""
         self.isDoubtful = self.isLost = True
+        self.isVoid = False
         self.why = why
 
     def data(self, now: float) -> Json:
@@ -159,11 +162,12 @@ class Asked:
         reason = f"{why} ({self.why})" if self.why else why
         if self.mayBeBooked:
             return OutcomeUnknown(self.command, self.key, reason, self.order)
+        outcome = Meaning.VOID.value if self.isVoid else UNTAKEN
         if not isConnected:
-            return Unreachable(self.command, self.key, reason)
+            return Unreachable(self.command, self.key, reason, outcome)
         if self.kind is Kind.QUESTION:
             return Unanswered(self.command, self.key, reason)
-        return NotApplied(self.command, self.key, reason)
+        return NotApplied(self.command, self.key, reason, outcome)
 
 
 class Told(Struct, frozen=True):

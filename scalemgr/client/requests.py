@@ -379,6 +379,7 @@ class Requests:
     def _isVoid(self, asked: Asked, reply: Reply, now: float) -> None:
         # Of this attempt, and of those that the server had then. One that has not arrived yet may be booked still.
         asked.isDoubtful = asked.isLost
+        asked.isVoid = not asked.isLost
         asked.why = _words(reply)
         if asked.kind is Kind.NAMED and (asked.deadline is not None or asked.isLost):
             self._again(asked, now)
@@ -392,7 +393,7 @@ class Requests:
         if asked.kind is Kind.QUESTION:
             self._finish(asked, asked.refusal(reply))
             return
-        asked.isDoubtful = True
+        asked.isDoubtful, asked.isVoid = True, False
         asked.why = _words(reply)
         if asked.kind is Kind.ONCE:
             self._finish(asked, asked.failure("it cannot be sent twice", isConnected=True))

@@ -164,8 +164,32 @@ def test_nobodyThere(said: Say) -> None:
     for words in (("deposit", "1001", "1"), ("account", "1001"), ("tail",), ("call", "Ping")):
         status, out, err = said(*words, "--server", f"127.0.0.1:{port}", "--timeout", "0.5")
         assert status == 4
-        assert json.loads(out)["outcome"] == "void"
-        assert "was not applied" in err
+        assert json.loads(out)["outcome"] == "untaken"
+        assert "was not taken" in err
+
+
+def test_onlyThisAttempt(said: Say) -> None:
+    """That an attempt was not taken says nothing of an earlier one with the same key, in words and for scripts."""
+    name = key()
+    words = ("deposit", "1001", "1", "--key", name)
+    with speechless() as port:
+        assert said(*words, "--server", f"127.0.0.1:{port}", "--timeout", "1")[0] == 3
+    # It takes the connection, and is stopped.
+    with speechless(after=0) as port:
+        status, out, err = said(*words, "--server", f"127.0.0.1:{port}", "--timeout", "0.5")
+    assert (status, json.loads(out)["outcome"]) == (4, "untaken")
+    assert "of an earlier attempt with this key that says nothing" in err
+
+
+def test_keyOfAnother(said: Say) -> None:
+    """A key that is another request's is status 1, names that one's order, and does not say that the key is free."""
+    name = key()
+    order = json.loads(said("deposit", "1001", "1", "--key", name)[1])["order"]
+    status, out, err = said("deposit", "1001", "2", "--key", name)
+    told = json.loads(out)
+    assert (status, told["outcome"], told["order"]) == (1, "untaken", order)
+    assert f"the key is that of order {order}" in err
+    assert "says nothing" not in err
 
 
 def test_outbox(said: Say, here: Path) -> None:

@@ -60,6 +60,8 @@ def test_sameKeySameDeposit(client: Driver, request: pytest.FixtureRequest) -> N
     with pytest.raises(Refused) as refused:
         client.command("BalanceInSync", login=1001, amount=6, idempotency_key=key)
     assert refused.value.order == first.data["order"]
+    assert refused.value.outcome == "untaken"
+    assert f"the key is that of order {refused.value.order}" in str(refused.value)
 
 
 def test_refusalsAreRaised(client: Driver) -> None:
@@ -69,7 +71,7 @@ def test_refusalsAreRaised(client: Driver) -> None:
     assert (refused.value.status, refused.value.error, refused.value.outcome) == (409, "RET_TRADE_NO_MONEY", "refused")
     with pytest.raises(Refused) as unknown:
         client.call("NoSuchCommand")
-    assert (unknown.value.status, unknown.value.outcome) == (404, "")
+    assert (unknown.value.status, unknown.value.outcome) == (404, "untaken")
 
 
 def test_wrongParametersAreRefusedHere(client: Driver) -> None:
