@@ -127,7 +127,13 @@ def connected(options: argparse.Namespace, **more: Any) -> Iterator[Client]:
     except ValueError as e:
         raise Stop(str(e), Status.WORDS) from e
     with _endedAtOnce(), client:
-        yield client
+        try:
+            yield client
+        except Refused as e:
+            if not _isDenied(e):
+                raise
+            message = _denial(options, e.message)
+            raise Refused(e.command, e.key, e.status, {**e.data, "message": message}) from e
 
 
 @contextmanager
@@ -235,7 +241,10 @@ def failure(error: ClientError) -> tuple[Status, str, dict[str, Any]]:
         record["outcome"] = error.outcome
     if isinstance(error, Refused):
         record |= {**error.data, "status": error.status, "outcome": error.outcome}
-        return Status.UNREACHABLE if _isDenied(error) else Status.NO, _ofThisOnly(error), record
+        if _isDenied(error):
+            record["message"] = error.message
+            return Status.UNREACHABLE, error.message, record
+        return Status.NO, _ofThisOnly(error), record
     if isinstance(error, OutcomeUnknown):
         record |= {"outcome": "pending", "order": error.order}
         do = "look for what it would have done" if key is None else f"say the same again with --key {key} to know"
@@ -243,6 +252,17 @@ def failure(error: ClientError) -> tuple[Status, str, dict[str, Any]]:
     if isinstance(error, (Unreachable, Unanswered)):
         return Status.UNREACHABLE, _ofThisOnly(error), record
     return Status.WORDS if isinstance(error, BadParameters) else Status.NO, _ofThisOnly(error), record
+
+
+def _denial(options: argparse.Namespace, says: str) -> str:
+    """What to do about it that the server does not let us in."""
+    if options.token_file is not None:
+        return f"the server does not accept the token in {options.token_file}; its log says why"
+    if os.environ.get("SCALEMGR_TOKEN", "").strip():
+        return "the server does not accept the token in SCALEMGR_TOKEN; its log says why"
+    if _file(options, "certificate") is not None:
+        return f"the server does not take the certificate for a token ({says}): --token-file FILE or SCALEMGR_TOKEN"
+    return "the server wants a token: --token-file FILE or SCALEMGR_TOKEN"
 
 
 def _isDenied(error: Refused) -> bool:

@@ -240,18 +240,26 @@ def test_tokens(said: Say, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     token = said("token", "--id", "crm", "--role", "manager")[1].strip()
     (here / "token").write_text(f"{token}\n")
     (here / "scalemgr.toml").write_text('ledger = "sqlite:own"\n')
-    with daemon(here, "--config", "scalemgr.toml", "--listen", LOOPBACK) as (_, port):
+    with daemon(here, "--config", "scalemgr.toml", "--listen", LOOPBACK) as (running, port):
         monkeypatch.setenv("SCALEMGR_SERVER", f"127.0.0.1:{port}")
         words = ("call", "GetGroups")
-        assert said(*words)[0] == 4
+        for verb in (words, ("tail",), ("deposit", "1001", "1", "--key", "k")):
+            status, _, err = said(*verb)
+            assert (status, err) == (4, "scalemgr: the server wants a token: --token-file FILE or SCALEMGR_TOKEN\n")
         assert said(*words, "--token-file", "token")[0] == 0
+        (here / "wrong").write_text(token[:-4] + "AAAA")
+        status, _, err = said(*words, "--token-file", "wrong")
+        assert (status, err) == (4, "scalemgr: the server does not accept the token in wrong; its log says why\n")
         assert said(*words, "--token-file", "nowhere")[0] == 2
         monkeypatch.setenv("SCALEMGR_TOKEN", token)
         assert said(*words)[0] == 0
         monkeypatch.setenv("SCALEMGR_TOKEN", token[:-4] + "AAAA")
         status, out, err = said(*words, "--text")
         assert status == 4
+        assert "the token in SCALEMGR_TOKEN" in err
         assert token[:-4] not in out + err
+    # Of each that was refused there is one line, for it is shown once.
+    assert running.said.count("a token is refused") == 2
 
 
 def test_call(said: Say) -> None:
