@@ -28,6 +28,7 @@ from ..client import (
     Unanswered,
     Unreachable,
 )
+from ..client.address import parseAddress
 from ..client.errors import UNTAKEN
 from .ending import Status, Stop
 from .output import Output
@@ -113,18 +114,17 @@ def connected(options: argparse.Namespace, **more: Any) -> Iterator[Client]:
     @param more: what else L{Client} takes.
     @raise Stop: if what was said of it makes no sense.
     """
+    tls: dict[str, Any] = {
+        "ca": _file(options, "ca"),
+        "certificate": _file(options, "certificate"),
+        "key": _file(options, "private_key"),
+        "hostname": options.hostname,
+    }
     try:
-        client = Client(
-            options.server,
-            token=tokenOf(options.token_file),
-            deadline=options.timeout,
-            ca=_file(options, "ca"),
-            certificate=_file(options, "certificate"),
-            key=_file(options, "private_key"),
-            hostname=options.hostname,
-            **more,
-        )
-    except ValueError as e:
+        # The client would read them again and again, for files change when certificates are renewed.
+        parseAddress(options.server, **tls).sslContext()
+        client = Client(options.server, token=tokenOf(options.token_file), deadline=options.timeout, **tls, **more)
+    except (ValueError, OSError) as e:
         raise Stop(str(e), Status.WORDS) from e
     with _endedAtOnce(), client:
         try:
@@ -155,17 +155,11 @@ def _endedAtOnce() -> Iterator[None]:
 
 
 def _file(options: argparse.Namespace, name: str) -> Path | None:
-    """
-    A file of TLS, as it was said; or, where TLS is spoken, as the environment has it.
-
-    @raise Stop: if it cannot be read. The client would try again and again: files change when certificates are renewed.
-    """
+    """A file of TLS, as it was said; or, where TLS is spoken, as the environment has it."""
     file: Path | None = getattr(options, name)
     if file is None and options.server.startswith("tls:"):
         found = os.environ.get(f"SCALEMGR_{name.upper()}")
         file = Path(found) if found else None
-    if file is not None and not os.access(file, os.R_OK):
-        raise Stop(f"{file} does not exist, or cannot be read", Status.WORDS)
     return file
 
 

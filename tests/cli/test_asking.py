@@ -17,7 +17,9 @@ import pytest
 from scalemgr.client import Client
 from scalemgr.ledger.audit import verify
 
+from ..client.certificates import Authority
 from ..client.peers import speechless
+from ..client.test_tls import peer
 from ..e2e.daemons import LOOPBACK, daemon
 from .conftest import Demo
 from .test_command import ENVIRONMENT, SCALEMGR
@@ -226,12 +228,46 @@ def test_noAddress(said: Say, address: str) -> None:
     assert "expected an address such as" in err
 
 
-def test_noFiles(said: Say) -> None:
-    """Files of TLS that there are not are status 2 at once, and not a server that cannot be reached."""
-    for word in ("--ca", "--certificate", "--private-key"):
-        status, _, err = said("call", "Ping", "--server", "tls:localhost:1", word, "nowhere.pem")
+def test_filesOfNoUse(said: Say, here: Path) -> None:
+    """Files of TLS that there are not, or that are of no use, are status 2 at once, by name: no server is asked."""
+    authority = Authority(here)
+    crm, key = map(str, authority.certify("crm"))
+    other, otherKey = map(str, authority.certify("other"))
+    (here / "empty.pem").write_text("nothing")
+    for words, file, why in (
+        (("--ca", "nowhere.pem"), "nowhere.pem", "no such file"),
+        (("--ca", "empty.pem"), "empty.pem", "no certificate of an authority"),
+        (("--certificate", "nowhere.pem"), "nowhere.pem", "no such file"),
+        (("--certificate", crm, "--private-key", "nowhere.pem"), "nowhere.pem", "no such file"),
+        (("--certificate", crm), crm, "no private key in it, and it is in no other file (--private-key)"),
+        (("--certificate", crm, "--private-key", other), other, "no private key in it"),
+        (("--certificate", crm, "--private-key", otherKey), crm, "not the one of the certificate"),
+        (("--private-key", key), "", "of no use without its certificate"),
+    ):
+        status, _, err = said("call", "Ping", "--server", "tls:localhost:1", *words)
         assert status == 2
-        assert "nowhere.pem does not exist" in err
+        assert f"{file}" in err
+        assert why in err
+
+
+def test_serverThatIsNotBelieved(said: Say, here: Path) -> None:
+    """A certificate that is not believed is status 4 at once, and nothing was said to who has it."""
+    authority, stranger = Authority(here), Authority(here, "stranger")
+    with peer(stranger.certify("server", "127.0.0.1")) as other:
+        words = ("--server", f"tls:127.0.0.1:{other.port}", "--ca", str(authority.file), "--timeout", "600")
+        status, out, err = said("deposit", "1001", "1", "--key", "k", *words)
+    assert (status, json.loads(out)["outcome"], other.heard) == (4, "untaken", [])
+    assert "certificate verify failed" in err
+
+
+def test_certificateIsWanted(said: Say, here: Path) -> None:
+    """Where a certificate of the client is wanted it is status 4 at once without one, and the word for it is told."""
+    authority = Authority(here)
+    with peer(authority.certify("server", "127.0.0.1"), clients=authority.file) as other:
+        words = ("--server", f"tls:127.0.0.1:{other.port}", "--ca", str(authority.file), "--timeout", "600")
+        status, out, err = said("deposit", "1001", "1", "--key", "k", *words)
+    assert (status, json.loads(out)["outcome"], other.heard) == (4, "untaken", [])
+    assert "--certificate" in err
 
 
 def test_tokens(said: Say, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
