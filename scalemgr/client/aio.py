@@ -18,6 +18,7 @@ from .core import CONNECT_S, Core
 from .declared import answer, parameters
 from .errors import ClientClosed, ClientError
 from .following import EVENTS, QUEUED_MAX, Follower
+from .identity import callerOf
 from .keeping import Keeping, Outcome, outcomeOf
 from .patience import Redialing, RequestSettings
 from .reasons import Reason, hintOf, reasonOf
@@ -236,6 +237,8 @@ class AsyncClient(Commands, Awaiting):
             link = _Link(self._received)
             try:
                 token = await self._fetchToken()
+                # The outbox waits to know who we are, whether or not anybody is reached.
+                self._turn()
                 async with asyncio.timeout(CONNECT_S):
                     await loop.create_connection(lambda: link, **await self._target())  # noqa: B023
                     if self._address.isTls:
@@ -266,8 +269,12 @@ class AsyncClient(Commands, Awaiting):
         return target
 
     async def _fetchToken(self) -> str | None:
-        if not callable(self._token):
-            return self._token
+        token = await self._askForToken() if callable(self._token) else self._token
+        self._core.identified(await asyncio.to_thread(callerOf, token, self._address))
+        return token
+
+    async def _askForToken(self) -> str | None:
+        assert callable(self._token)
         try:
             async with asyncio.timeout(CONNECT_S):
                 found = await asyncio.to_thread(self._token)
@@ -280,7 +287,7 @@ class AsyncClient(Commands, Awaiting):
         assert self._loop is not None
         try:
             token = await self._fetchToken()
-        except _NoToken as e:
+        except (_NoToken, OSError) as e:
             self._core.notRenewed(str(e), self._loop.time())
         else:
             self._core.renew(token, self._loop.time())

@@ -72,6 +72,7 @@ class Asked:
     @ivar waiter: whatever the driver tells the answer to; C{None}: nobody waits (any more), but the outbox has it.
     @ivar key: its C{idempotency_key}, or C{None}.
     @ivar text: its C{data}.
+    @ivar caller: as whom it was first sent, or kept; C{None}: as nobody yet.
     @ivar deadline: when the caller wants to be told, on the driver's clock; C{None}: nobody does.
     @ivar extID: the one that it has on every connection, or C{None}: each attempt gets another.
     @ivar row: its place in the outbox, or C{None}: it is not kept.
@@ -88,6 +89,7 @@ class Asked:
 
     __slots__ = (
         "attempts",
+        "caller",
         "command",
         "deadline",
         "denials",
@@ -114,6 +116,7 @@ class Asked:
         self.kind = kind
         self.deadline = deadline
         self.waiter: Any = None
+        self.caller: str | None = None
         self.extID: str | None = None
         self.row: int | None = None
         self.sentAs: str | None = None
@@ -189,6 +192,7 @@ class Intent(Struct, frozen=True):
     @ivar row: its place there.
     @ivar text: its C{data} as JSON.
     @ivar made: when it was put there, unix seconds.
+    @ivar caller: whose it is (L{scalemgr.client.identity}); C{None}: it is of before that was kept.
     """
 
     row: int
@@ -196,3 +200,4 @@ class Intent(Struct, frozen=True):
     key: str
     text: str
     made: float
+    caller: str | None = None

@@ -236,6 +236,13 @@ class Core:
         """Is another token needed? L{renew} or L{notRenewed} is to be called, some time."""
         return self._session is not None and (self.requests.tokenWanted or self._isExpired)
 
+    def identified(self, caller: str) -> None:
+        """
+        Who we are with the token that was fetched now (L{scalemgr.client.identity}): to be told before it is used, by
+        L{connected} or L{renew}.
+        """
+        self.requests.caller = caller
+
     def renew(self, token: str | None, now: float) -> None:
         """Here is another token."""
         if self._session is None:

@@ -25,6 +25,7 @@ from .declared import answer, parameters
 from .endpoints import ReadyEndpoint
 from .errors import ClientClosed, ClientError
 from .following import EVENTS, QUEUED_MAX, Follower
+from .identity import callerOf
 from .keeping import Keeping, Outcome, outcomeOf
 from .patience import Redialing, RequestSettings
 from .reasons import hintOf, reasonOf
@@ -224,10 +225,16 @@ class ManagerClient(Commands, Deferring, Service):
 
     async def _prepare(self) -> None:
         self._fetched = await self._fetchToken()
+        # The outbox waits to know who we are, whether or not anybody is reached.
+        self._turn()
 
     async def _fetchToken(self) -> str | None:
-        if not callable(self._token):
-            return self._token
+        token = await self._askForToken() if callable(self._token) else self._token
+        self._core.identified(callerOf(token, self._address))
+        return token
+
+    async def _askForToken(self) -> str | None:
+        assert callable(self._token)
         try:
             token: str | None = await maybeDeferred(self._token).addTimeout(CONNECT_S, self._reactor)
         except Exception as e:
@@ -262,7 +269,7 @@ class ManagerClient(Commands, Deferring, Service):
         self._isRenewing = True
         try:
             token = await self._fetchToken()
-        except ClientError as e:
+        except (ClientError, OSError) as e:
             self._core.notRenewed(str(e), self._now())
         else:
             self._core.renew(token, self._now())
