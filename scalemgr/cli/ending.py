@@ -14,11 +14,11 @@ class Status(IntEnum):
     The exit statuses, the same for every verb.
 
     @cvar DONE: it is done, or so.
-    @cvar NO: it is not so, or it was refused, or not applied: certainly nothing was booked.
+    @cvar NO: it is not so, or it was refused, or not taken: certainly nothing was booked by this attempt.
     @cvar WORDS: the words, or a file that they name, make no sense; nothing was tried.
     @cvar UNKNOWN: it may have been booked, or may yet be, or scalemgr failed in the middle. The same line again makes
         certain: the key was told.
-    @cvar UNREACHABLE: the server cannot be reached, or does not let us in; nothing was booked.
+    @cvar UNREACHABLE: the server cannot be reached, or does not let us in; nothing was booked by this attempt.
     @cvar INTERRUPTED: by Ctrl-C.
     @cvar UNREAD: whoever read the output has gone, as C{head} does, or it cannot be written; what was to be done is.
     """
@@ -36,10 +36,10 @@ class Status(IntEnum):
 STATUSES = """\
 exit status:
   0    done, or so
-  1    not so, or refused, or not applied: certainly nothing was booked
+  1    not so, or refused, or not taken: certainly nothing was booked by this attempt
   2    the words, or a file that they name, make no sense; nothing was tried
   3    it may have been booked: say the same again with the --key that was printed
-  4    the server cannot be reached, or does not let us in; nothing was booked
+  4    the server cannot be reached, or does not let us in; nothing was booked by this attempt
   130  Ctrl-C
   141  done, but whoever read the output has gone, or it cannot be written"""
 

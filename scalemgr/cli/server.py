@@ -17,7 +17,19 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from ..client import BadParameters, Client, ClientError, OutcomeUnknown, Refused, Reply, Unanswered, Unreachable
+from ..client import (
+    BadParameters,
+    Client,
+    ClientError,
+    NotApplied,
+    OutcomeUnknown,
+    Refused,
+    Reply,
+    Unanswered,
+    Unreachable,
+)
+from ..client.address import parseAddress
+from ..client.errors import UNTAKEN
 from .ending import Status, Stop
 from .output import Output
 from .progress import patience
@@ -102,21 +114,26 @@ def connected(options: argparse.Namespace, **more: Any) -> Iterator[Client]:
     @param more: what else L{Client} takes.
     @raise Stop: if what was said of it makes no sense.
     """
+    tls: dict[str, Any] = {
+        "ca": _file(options, "ca"),
+        "certificate": _file(options, "certificate"),
+        "key": _file(options, "private_key"),
+        "hostname": options.hostname,
+    }
     try:
-        client = Client(
-            options.server,
-            token=tokenOf(options.token_file),
-            deadline=options.timeout,
-            ca=_file(options, "ca"),
-            certificate=_file(options, "certificate"),
-            key=_file(options, "private_key"),
-            hostname=options.hostname,
-            **more,
-        )
-    except ValueError as e:
+        # The client would read them again and again, for files change when certificates are renewed.
+        parseAddress(options.server, **tls).sslContext()
+        client = Client(options.server, token=tokenOf(options.token_file), deadline=options.timeout, **tls, **more)
+    except (ValueError, OSError) as e:
         raise Stop(str(e), Status.WORDS) from e
     with _endedAtOnce(), client:
-        yield client
+        try:
+            yield client
+        except Refused as e:
+            if not _isDenied(e):
+                raise
+            message = _denial(options, e.message)
+            raise Refused(e.command, e.key, e.status, {**e.data, "message": message}) from e
 
 
 @contextmanager
@@ -138,17 +155,11 @@ def _endedAtOnce() -> Iterator[None]:
 
 
 def _file(options: argparse.Namespace, name: str) -> Path | None:
-    """
-    A file of TLS, as it was said; or, where TLS is spoken, as the environment has it.
-
-    @raise Stop: if it cannot be read. The client would try again and again: files change when certificates are renewed.
-    """
+    """A file of TLS, as it was said; or, where TLS is spoken, as the environment has it."""
     file: Path | None = getattr(options, name)
     if file is None and options.server.startswith("tls:"):
         found = os.environ.get(f"SCALEMGR_{name.upper()}")
         file = Path(found) if found else None
-    if file is not None and not os.access(file, os.R_OK):
-        raise Stop(f"{file} does not exist, or cannot be read", Status.WORDS)
     return file
 
 
@@ -216,18 +227,46 @@ def asking(output: Output) -> Iterator[None]:
 
 def failure(error: ClientError) -> tuple[Status, str, dict[str, Any]]:
     """The exit status for it, what there is to say, and the same for scripts."""
-    record: dict[str, Any] = {"error": type(error).__name__, "outcome": "void", "message": str(error)}
+    record: dict[str, Any] = {"error": type(error).__name__, "outcome": UNTAKEN, "message": str(error)}
     key = getattr(error, "key", None)
     if key is not None:
         record["idempotency_key"] = key
+    if isinstance(error, NotApplied):
+        record["outcome"] = error.outcome
     if isinstance(error, Refused):
-        record |= {**error.data, "status": error.status, "outcome": error.outcome or "void"}
-        denied = error.status == 401 and error.error == "PERMISSION_DENIED"
-        return Status.UNREACHABLE if denied else Status.NO, str(error), record
+        record |= {**error.data, "status": error.status, "outcome": error.outcome}
+        if _isDenied(error):
+            record["message"] = error.message
+            return Status.UNREACHABLE, error.message, record
+        return Status.NO, _ofThisOnly(error), record
     if isinstance(error, OutcomeUnknown):
         record |= {"outcome": "pending", "order": error.order}
         do = "look for what it would have done" if key is None else f"say the same again with --key {key} to know"
         return Status.UNKNOWN, f"whether it was applied is not known: {error.reason}; {do}", record
     if isinstance(error, (Unreachable, Unanswered)):
-        return Status.UNREACHABLE, str(error), record
-    return Status.WORDS if isinstance(error, BadParameters) else Status.NO, str(error), record
+        return Status.UNREACHABLE, _ofThisOnly(error), record
+    return Status.WORDS if isinstance(error, BadParameters) else Status.NO, _ofThisOnly(error), record
+
+
+def _denial(options: argparse.Namespace, says: str) -> str:
+    """What to do about it that the server does not let us in."""
+    if options.token_file is not None:
+        return f"the server does not accept the token in {options.token_file}; its log says why"
+    if os.environ.get("SCALEMGR_TOKEN", "").strip():
+        return "the server does not accept the token in SCALEMGR_TOKEN; its log says why"
+    if _file(options, "certificate") is not None:
+        return f"the server does not take the certificate for a token ({says}): --token-file FILE or SCALEMGR_TOKEN"
+    return "the server wants a token: --token-file FILE or SCALEMGR_TOKEN"
+
+
+def _isDenied(error: Refused) -> bool:
+    return error.status == 401 and error.error == "PERMISSION_DENIED"
+
+
+def _ofThisOnly(error: ClientError) -> str:
+    """Its text; and what it says nothing about, where that could be taken for a licence to use another key."""
+    if not isinstance(error, NotApplied) or error.key is None or error.outcome != UNTAKEN:
+        return str(error)
+    if isinstance(error, Refused) and error.isAnothers:
+        return str(error)
+    return f"{error}; of an earlier attempt with this key that says nothing"

@@ -7,6 +7,7 @@ client it is.
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from ipaddress import ip_address
@@ -17,6 +18,7 @@ from msgspec import Struct
 __all__ = ["Address", "WrongServer", "parseAddress"]
 
 _ADDRESS = re.compile(r"(tcp|tls):(\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]/@\s]+):([0-9]{1,5})").fullmatch
+_PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z]+ )*PRIVATE KEY-----").search
 
 
 class WrongServer(Exception):
@@ -49,15 +51,33 @@ class Address(Struct, frozen=True):
         """
         For the standard library's sockets; C{None}: without TLS. Reads the files.
 
-        @raise OSError: if a file is not to be had, or not what it should be.
+        @raise OSError: if a file is not to be had, or not what it should be: which, and what is wrong with it.
         """
         if not self.isTls:
             return None
-        context = ssl.create_default_context(cafile=None if self.ca is None else str(self.ca))
+        for file in (self.ca, self.certificate, self.key):
+            if file is not None and not os.access(file, os.R_OK):
+                raise OSError(f"{file}: there is no such file, or it may not be read")
+        try:
+            context = ssl.create_default_context(cafile=None if self.ca is None else str(self.ca))
+        except ssl.SSLError as e:
+            raise OSError(f"{self.ca}: there is no certificate of an authority in it ({e})") from None
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.certificate is not None:
-            context.load_cert_chain(str(self.certificate), None if self.key is None else str(self.key))
+            self._loadOwn(context, self.certificate)
         return context
+
+    def _loadOwn(self, context: ssl.SSLContext, certificate: Path) -> None:
+        key = certificate if self.key is None else self.key
+        if not _PRIVATE_KEY(key.read_bytes()):
+            where = ", and it is in no other file (--private-key)" if self.key is None else ""
+            raise OSError(f"{key}: there is no private key in it{where}")
+        try:
+            # Nobody is there to be asked for a passphrase.
+            context.load_cert_chain(str(certificate), str(key), password="")
+        except ssl.SSLError as e:
+            why = "the private key is not the one of the certificate" if "MISMATCH" in str(e) else str(e)
+            raise OSError(f"{certificate}, with the key in {key}: {why}") from None
 
     def check(self, certificate: bytes | None) -> None:
         """

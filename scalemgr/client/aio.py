@@ -18,8 +18,10 @@ from .core import CONNECT_S, Core
 from .declared import answer, parameters
 from .errors import ClientClosed, ClientError
 from .following import EVENTS, QUEUED_MAX, Follower
+from .identity import callerOf
 from .keeping import Keeping, Outcome, outcomeOf
 from .patience import Redialing, RequestSettings
+from .reasons import Reason, hintOf, reasonOf
 from .session import Event, Reply
 
 __all__ = ["AsyncClient"]
@@ -61,7 +63,11 @@ class AsyncClient(Commands, Awaiting):
         self._token = token
         self._random = SystemRandom() if random is None else random
         self._core = Core(
-            RequestSettings(deadlineS=deadline), self._random, renewsToken=callable(token), keeps=outbox is not None
+            RequestSettings(deadlineS=deadline),
+            self._random,
+            renewsToken=callable(token),
+            keeps=outbox is not None,
+            hint=hintOf(self._address),
         )
         self._outbox = outbox
         self._onOutcome = onOutcome
@@ -231,6 +237,8 @@ class AsyncClient(Commands, Awaiting):
             link = _Link(self._received)
             try:
                 token = await self._fetchToken()
+                # The outbox waits to know who we are, whether or not anybody is reached.
+                self._turn()
                 async with asyncio.timeout(CONNECT_S):
                     await loop.create_connection(lambda: link, **await self._target())  # noqa: B023
                     if self._address.isTls:
@@ -241,13 +249,13 @@ class AsyncClient(Commands, Awaiting):
                 self._transport = link.transport
                 self._core.connected(token, loop.time())
                 self._turn()
-                why = await link.lost
+                reason = await link.lost
             except (OSError, TimeoutError, WrongServer, _NoToken) as e:
-                why = _reason(e)
+                reason = _reason(e)
             finally:
                 self._transport = None
                 link.hangUp()
-            self._core.lost(why)
+            self._core.lost(reason.why, isFinal=reason.isFinal)
             self._turn()
             await asyncio.sleep(redialing.afterS(loop.time()))
 
@@ -261,8 +269,12 @@ class AsyncClient(Commands, Awaiting):
         return target
 
     async def _fetchToken(self) -> str | None:
-        if not callable(self._token):
-            return self._token
+        token = await self._askForToken() if callable(self._token) else self._token
+        self._core.identified(await asyncio.to_thread(callerOf, token, self._address))
+        return token
+
+    async def _askForToken(self) -> str | None:
+        assert callable(self._token)
         try:
             async with asyncio.timeout(CONNECT_S):
                 found = await asyncio.to_thread(self._token)
@@ -275,7 +287,7 @@ class AsyncClient(Commands, Awaiting):
         assert self._loop is not None
         try:
             token = await self._fetchToken()
-        except _NoToken as e:
+        except (_NoToken, OSError) as e:
             self._core.notRenewed(str(e), self._loop.time())
         else:
             self._core.renew(token, self._loop.time())
@@ -352,7 +364,7 @@ class _Link(asyncio.Protocol):
     def __init__(self, received: Callable[[bytes], None]) -> None:
         self._received = received
         self._isOpen = False
-        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.lost: asyncio.Future[Reason] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -365,7 +377,7 @@ class _Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._isOpen = False
         if not self.lost.done():
-            self.lost.set_result("the server closed the connection" if exc is None else _reason(exc))
+            self.lost.set_result(Reason("the server closed the connection") if exc is None else _reason(exc))
 
     def hangUp(self) -> None:
         """End it, if it is not."""
@@ -373,7 +385,6 @@ class _Link(asyncio.Protocol):
             self.transport.abort()
 
 
-def _reason(error: BaseException) -> str:
-    if isinstance(error, TimeoutError) and not str(error):
-        return f"no connection within {CONNECT_S:g} s"
-    return str(error) or type(error).__name__
+def _reason(error: BaseException) -> Reason:
+    isLate = isinstance(error, TimeoutError) and not str(error)
+    return reasonOf(error, f"no connection within {CONNECT_S:g} s" if isLate else "")

@@ -13,7 +13,7 @@ from msgspec import Struct
 from ..wire.codes import RetCode
 from ..wire.messages import Json
 from .declared import COMMANDS, Kind
-from .errors import ClientError, NotApplied, OutcomeUnknown, Refused, Unanswered, Unreachable
+from .errors import UNTAKEN, ClientError, NotApplied, OutcomeUnknown, Refused, Unanswered, Unreachable
 from .session import Reply
 
 __all__ = ["Asked", "Intent", "Meaning", "Told", "meaningOf"]
@@ -72,11 +72,13 @@ class Asked:
     @ivar waiter: whatever the driver tells the answer to; C{None}: nobody waits (any more), but the outbox has it.
     @ivar key: its C{idempotency_key}, or C{None}.
     @ivar text: its C{data}.
+    @ivar caller: as whom it was first sent, or kept; C{None}: as nobody yet.
     @ivar deadline: when the caller wants to be told, on the driver's clock; C{None}: nobody does.
     @ivar extID: the one that it has on every connection, or C{None}: each attempt gets another.
     @ivar row: its place in the outbox, or C{None}: it is not kept.
     @ivar sentAs: the extID of the attempt that was sent and is not answered, or C{None}.
     @ivar isDoubtful: did an attempt end without a certain answer?
+    @ivar isVoid: did the server say that nothing was booked under its key, and has none been in doubt since?
     @ivar isLost: may one be on its way still, on a connection that is gone, or of an earlier call with the same key?
     @ivar attempts: how many were answered with "not now".
     @ivar denials: how many tokens it was refused with.
@@ -87,6 +89,7 @@ class Asked:
 
     __slots__ = (
         "attempts",
+        "caller",
         "command",
         "deadline",
         "denials",
@@ -94,6 +97,7 @@ class Asked:
         "isDoubtful",
         "isLost",
         "isOver",
+        "isVoid",
         "key",
         "kind",
         "order",
@@ -112,10 +116,11 @@ class Asked:
         self.kind = kind
         self.deadline = deadline
         self.waiter: Any = None
+        self.caller: str | None = None
         self.extID: str | None = None
         self.row: int | None = None
         self.sentAs: str | None = None
-        self.isDoubtful = self.isLost = self.isOver = False
+        self.isDoubtful = self.isLost = self.isOver = self.isVoid = False
         self.attempts = self.denials = self.order = 0
         self.token: str | None = None
         self.why = ""
@@ -128,6 +133,7 @@ class Asked:
     def lose(self, why: str) -> None:
         """An attempt may be on its way still, and arrive long after others were answered."""
         self.isDoubtful = self.isLost = True
+        self.isVoid = False
         self.why = why
 
     def data(self, now: float) -> Json:
@@ -159,11 +165,12 @@ class Asked:
         reason = f"{why} ({self.why})" if self.why else why
         if self.mayBeBooked:
             return OutcomeUnknown(self.command, self.key, reason, self.order)
+        outcome = Meaning.VOID.value if self.isVoid else UNTAKEN
         if not isConnected:
-            return Unreachable(self.command, self.key, reason)
+            return Unreachable(self.command, self.key, reason, outcome)
         if self.kind is Kind.QUESTION:
             return Unanswered(self.command, self.key, reason)
-        return NotApplied(self.command, self.key, reason)
+        return NotApplied(self.command, self.key, reason, outcome)
 
 
 class Told(Struct, frozen=True):
@@ -185,6 +192,7 @@ class Intent(Struct, frozen=True):
     @ivar row: its place there.
     @ivar text: its C{data} as JSON.
     @ivar made: when it was put there, unix seconds.
+    @ivar caller: whose it is (L{scalemgr.client.identity}); C{None}: it is of before that was kept.
     """
 
     row: int
@@ -192,3 +200,4 @@ class Intent(Struct, frozen=True):
     key: str
     text: str
     made: float
+    caller: str | None = None

@@ -8,6 +8,8 @@ if L{Core.isBroken}, and sees that it is woken at L{Core.wakeAt}.
 
 - Requests: L{scalemgr.client.requests}.
 - Events: L{scalemgr.client.following}. A client that follows none is sent none.
+- A connection begins with a line of the client's own, and no request goes before the server has said something. So
+  what never was a server, or does not let this client in, was certainly sent no request.
 - A peer that says nothing for a while is asked whether it is there, and given up if it does not answer.
 """
 
@@ -44,6 +46,7 @@ class Core:
     @param random: where keys, extIDs and jitter come from. Each process needs a stream of its own.
     @param renewsToken: can the driver fetch another token?
     @param keeps: is there an outbox?
+    @param hint: what may be the matter with a server that takes a connection and says nothing.
 
     @ivar requests: what was asked.
     @ivar isBroken: why the connection is of no more use; empty: it is. L{lost} is to be called.
@@ -57,10 +60,12 @@ class Core:
         renewsToken: bool = False,
         keeps: bool = False,
         quietS: float = QUIET_S,
+        hint: str = "",
     ) -> None:
         self._random = random
         self._renewsToken = renewsToken
         self._quietS = quietS
+        self._hint = hint
         self.requests = Requests(settings, random, renewsToken=renewsToken, keeps=keeps)
         self._session: ClientSession | None = None
         # The client's own requests, by extID.
@@ -70,7 +75,7 @@ class Core:
         self._subscribeAt: float | None = None
         self._subscriptions = 0
         self._heardAt = 0.0
-        self._isPinged = self._isClosed = self._isExpired = False
+        self._isPinged = self._isClosed = self._isExpired = self._isGreeted = False
         self._lastWords = ""
         self.isBroken = ""
 
@@ -113,14 +118,14 @@ class Core:
         """There is a connection, and this is the token for it."""
         self._session = ClientSession(token)
         self._heardAt = now
-        self._isPinged = self._isExpired = False
+        self._isPinged = self._isExpired = self._isGreeted = False
         self.isBroken = ""
         # What a connection begins with: events from the cursor on, or none.
         if self._follower is not None and not self._follower.isEnded:
             self._subscribe()
         else:
             self._silence()
-        self.requests.connected()
+        self.requests.dialled()
 
     def received(self, data: bytes, now: float) -> None:
         """Bytes came."""
@@ -134,6 +139,8 @@ class Core:
             self.isBroken = str(e)
             return
         for message in messages:
+            if not self._isGreeted and isinstance(message, Reply) and message.extID is not None:
+                self._greeted(message, now)
             if isinstance(message, Event):
                 self._heard(message, now)
             elif (then := self._own.pop(str(message.extID), None)) is not None:
@@ -144,10 +151,25 @@ class Core:
             else:
                 self.requests.answered(message, self._session.token, now)
 
-    def lost(self, why: str) -> None:
-        """There is no connection any more, or none could be had."""
+    def _greeted(self, message: Reply, now: float) -> None:
+        """It is a server, and it listens."""
+        assert self._session is not None
+        self._isGreeted = True
+        self.requests.connected()
+        if meaningOf(message) is Meaning.DENIED:
+            # To show it again, with each request, would only be refused as often.
+            self.requests.denied(message, self._session.token, now)
+
+    def lost(self, why: str, *, isFinal: bool = False) -> None:
+        """
+        There is no connection any more, or none could be had.
+
+        @param isFinal: for a reason that will not go away: who waits for the next one is told at once.
+        """
         # We hung up for a reason; and what the server said last explains more than that it then hung up.
         why = self._lastWords or self.isBroken or why
+        if self._session is not None and not self._isGreeted and not isFinal and not self._lastWords:
+            why += self._hint
         self._session = None
         self.isBroken = self._lastWords = ""
         self._lines.clear()
@@ -156,6 +178,8 @@ class Core:
         if self._follower is not None:
             self._follower.away()
         self.requests.lost(why)
+        if isFinal:
+            self.requests.giveUp()
 
     def close(self) -> None:
         """The end."""
@@ -171,7 +195,7 @@ class Core:
         if self._follower is not None and self._follower.isStarved:
             self._subscribe()
         lines, self._lines = self._lines, []
-        return b"".join((*lines, *self.requests.toSend(self._session, now)))
+        return b"".join((*lines, *(self.requests.toSend(self._session, now) if self._isGreeted else ())))
 
     # -- time -------------------------------------------------------------------------------------------------
 
@@ -211,6 +235,13 @@ class Core:
     def tokenWanted(self) -> bool:
         """Is another token needed? L{renew} or L{notRenewed} is to be called, some time."""
         return self._session is not None and (self.requests.tokenWanted or self._isExpired)
+
+    def identified(self, caller: str) -> None:
+        """
+        Who we are with the token that was fetched now (L{scalemgr.client.identity}): to be told before it is used, by
+        L{connected} or L{renew}.
+        """
+        self.requests.caller = caller
 
     def renew(self, token: str | None, now: float) -> None:
         """Here is another token."""

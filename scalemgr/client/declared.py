@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from ..commands import accounts, approvals, corrections, finance, groups, lists, requests, statements, streaming, trades
 from ..commands.base import Command
-from ..commands.params import SignedAmount, convert
+from ..commands.params import NegativeAmount, SignedAmount, convert
 from ..finance.money import readDecimal
 from ..wire.errors import InvalidData
 from .errors import BadParameters, UnexpectedAnswer
@@ -121,24 +121,28 @@ def amounts(command: str, data: Mapping[str, Any]) -> dict[str, Any]:
     """
     exact = dict(data)
     declared = COMMANDS.get(command)
-    for name in _amountFields(declared.params) if declared is not None else ():
+    if declared is None:
+        return exact
+    for name in _amountFields(declared.params, SignedAmount):
         if exact.get(name) is not None:
             try:
-                exact[name] = _number(exact[name])
+                number = exact[name] = _number(exact[name])
+                if number > 0 and name in _amountFields(declared.params, NegativeAmount):
+                    raise ValueError(f"what goes out is negative: -{str(data[name]).lstrip('+')}")
             except ValueError as e:
                 raise BadParameters(f"{command}: {name}: {e}; nothing was sent") from None
     return exact
 
 
 @cache
-def _amountFields(params: type[Struct]) -> tuple[str, ...]:
-    return tuple(field.encode_name for field in msgspec.structs.fields(params) if _isAmount(field.type))
+def _amountFields(params: type[Struct], kind: type[SignedAmount]) -> tuple[str, ...]:
+    return tuple(field.encode_name for field in msgspec.structs.fields(params) if _isAmount(field.type, kind))
 
 
-def _isAmount(type: Any) -> bool:
+def _isAmount(type: Any, kind: type[SignedAmount]) -> bool:
     if isinstance(type, builtins.type):
-        return issubclass(type, SignedAmount)
-    return any(_isAmount(part) for part in get_args(type))
+        return issubclass(type, kind)
+    return any(_isAmount(part, kind) for part in get_args(type))
 
 
 # No exponents, spaces or underscores: an amount that somebody typed or a payment page sent.

@@ -25,8 +25,10 @@ from .declared import answer, parameters
 from .endpoints import ReadyEndpoint
 from .errors import ClientClosed, ClientError
 from .following import EVENTS, QUEUED_MAX, Follower
+from .identity import callerOf
 from .keeping import Keeping, Outcome, outcomeOf
 from .patience import Redialing, RequestSettings
+from .reasons import hintOf, reasonOf
 from .session import Event, Reply
 
 __all__ = ["ManagerClient"]
@@ -73,7 +75,11 @@ class ManagerClient(Commands, Deferring, Service):
         self._token = token
         self._random = SystemRandom() if random is None else random
         self._core = Core(
-            RequestSettings(deadlineS=deadline), self._random, renewsToken=callable(token), keeps=outbox is not None
+            RequestSettings(deadlineS=deadline),
+            self._random,
+            renewsToken=callable(token),
+            keeps=outbox is not None,
+            hint=hintOf(self._address),
         )
         self._outbox = outbox
         self._onOutcome = onOutcome
@@ -85,7 +91,7 @@ class ManagerClient(Commands, Deferring, Service):
         self._isRenewing = self._isDelivering = self._isStopped = False
         self._callback: Callable[[Event], object] | None = None
         self._following: Deferred[None] | None = None
-        endpoint = ReadyEndpoint(reactor, self._address, CONNECT_S, self._prepare, self._notConnected)
+        endpoint = ReadyEndpoint(reactor, self._address, CONNECT_S, self._prepare, self._lost)
         self._connections = ClientService(
             endpoint,
             Factory.forProtocol(lambda: _Link(self)),
@@ -219,10 +225,16 @@ class ManagerClient(Commands, Deferring, Service):
 
     async def _prepare(self) -> None:
         self._fetched = await self._fetchToken()
+        # The outbox waits to know who we are, whether or not anybody is reached.
+        self._turn()
 
     async def _fetchToken(self) -> str | None:
-        if not callable(self._token):
-            return self._token
+        token = await self._askForToken() if callable(self._token) else self._token
+        self._core.identified(callerOf(token, self._address))
+        return token
+
+    async def _askForToken(self) -> str | None:
+        assert callable(self._token)
         try:
             token: str | None = await maybeDeferred(self._token).addTimeout(CONNECT_S, self._reactor)
         except Exception as e:
@@ -230,12 +242,11 @@ class ManagerClient(Commands, Deferring, Service):
             raise ClientError(f"the token could not be fetched ({type(e).__name__})") from None
         return token
 
-    def _notConnected(self, failure: Failure) -> None:
-        self._lost(failure.getErrorMessage())
-
-    def _lost(self, why: str) -> None:
+    def _lost(self, failure: Failure) -> None:
         self._link = None
-        self._core.lost(why)
+        assert failure.value is not None
+        reason = reasonOf(failure.value, failure.getErrorMessage())
+        self._core.lost(reason.why, isFinal=reason.isFinal)
         self._turn()
 
     def connected(self, link: _Link) -> None:
@@ -252,13 +263,13 @@ class ManagerClient(Commands, Deferring, Service):
 
     def disconnected(self, reason: Failure) -> None:
         """The connection is gone."""
-        self._lost(reason.getErrorMessage())
+        self._lost(reason)
 
     async def _renew(self) -> None:
         self._isRenewing = True
         try:
             token = await self._fetchToken()
-        except ClientError as e:
+        except (ClientError, OSError) as e:
             self._core.notRenewed(str(e), self._now())
         else:
             self._core.renew(token, self._now())

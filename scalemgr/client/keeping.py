@@ -1,4 +1,7 @@
-"""An outbox beside a core: what the three drivers have in common about it."""
+"""An outbox beside a core: what the three drivers have in common about it.
+
+Nothing is put into it before it is known who we are, and that what is in it is ours.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from msgspec import Struct
 
 from .asking import Asked, Intent, Told
 from .errors import ClientError
+from .identity import named
 from .outbox import Outbox
 from .requests import Requests
 from .session import Reply
@@ -52,13 +56,27 @@ class Keeping:
         self._requests = requests
         self._now = now
         self._changed = changed
+        self._path = path
+        # What was in it, until it is known who we are; then whose it is, and how much in it is another's than ours.
+        self._found: list[Intent] | None = None
+        self._caller: str | None = None
+        self._left = 0
+        self._isBroken = False
         self._outbox = Outbox(path, tell, self._opened)
 
     def turn(self) -> None:
         """Give the outbox what there is for it."""
+        if self._found is not None and self._requests.caller is not None:
+            self._begin(self._found, self._requests.caller)
+        if self._caller is None and not self._isBroken:
+            return
         asked = self._requests.takeToKeep()
-        if asked:
-            intents = [(a.command, str(a.key), str(a.text)) for a in asked]
+        refusal = self._refusal()
+        if refusal:
+            for each in asked:
+                self._requests.notKept(each, refusal)
+        elif asked:
+            intents = [(a.command, str(a.key), str(a.text), a.caller or "") for a in asked]
             self._outbox.keep(intents, lambda result: self._kept(asked, result))
         settled = self._requests.takeToSettle()
         if settled:
@@ -75,10 +93,30 @@ class Keeping:
         self._outbox.stop(stopped)
 
     def _opened(self, result: list[Intent] | Exception) -> None:
-        # If it cannot be had, each request is told so.
-        if not isinstance(result, Exception):
-            self._requests.resume(result, self._now())
-            self._changed()
+        if isinstance(result, Exception):
+            # Each request is told so.
+            self._isBroken = True
+        else:
+            self._found = result
+        self._changed()
+
+    def _begin(self, found: list[Intent], caller: str) -> None:
+        self._found = None
+        others = [intent.caller for intent in found if intent.caller not in (None, caller)]
+        if others:
+            self._caller, self._left = others[0], len(others)
+            return
+        self._caller = caller
+        self._requests.resume(found, self._now())
+        self._changed()
+
+    def _refusal(self) -> str:
+        """Why nothing is put into it; empty: it is."""
+        caller = self._requests.caller
+        if self._isBroken or caller == self._caller:
+            return ""
+        left = f"has {self._left} unfinished of {named(self._caller)}" if self._left else f"is of {named(self._caller)}"
+        return f"{self._path} {left}, and this is {named(caller)}: use the token of the one, or another outbox"
 
     def _kept(self, asked: list[Asked], result: list[int] | Exception) -> None:
         if isinstance(result, Exception):

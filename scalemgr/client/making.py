@@ -59,6 +59,7 @@ def askedAgain(intent: Intent, deadline: float) -> Asked:
     """A request of before, as the outbox has it."""
     asked = _named(Asked(intent.command, Json(intent.text), intent.key, Kind.NAMED, deadline))
     asked.row = intent.row
+    asked.caller = intent.caller
     asked.lose("it was in the outbox")
     return asked
 

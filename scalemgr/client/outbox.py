@@ -5,7 +5,8 @@ a file to append to would leave to us; and it can be read by people::
 
     sqlite3 outbox "SELECT datetime(made, 'unixepoch'), command, key, data FROM intent WHERE outcome IS NULL"
 
-One client has a file at a time. It has it in a thread of its own, so that no loop waits for the disk, and all that is
+An outbox belongs to one caller, for so do the keys in it: what another has begun would be booked a second time. One
+client has a file at a time. It has it in a thread of its own, so that no loop waits for the disk, and all that is
 waiting becomes durable together: one fsync for many intents. What is done is kept for a while, to be looked at.
 
 The connection lives in that thread's frame and nowhere else: a process that is forked off must never close it, for
@@ -30,7 +31,7 @@ from msgspec import Struct
 from .asking import Intent
 from .errors import ClientError, OutboxInUse
 
-__all__ = ["DONE_MAX", "Outbox", "OutboxFile"]
+__all__ = ["DONE_MAX", "Kept", "Outbox", "OutboxFile"]
 
 #: How many of those that are done are kept to be looked at.
 DONE_MAX = 1000
@@ -45,10 +46,14 @@ CREATE TABLE intent (
     command TEXT NOT NULL,
     key TEXT NOT NULL,      -- its idempotency_key
     data TEXT NOT NULL,     -- JSON, as it is sent
-    outcome TEXT            -- NULL: not certain yet
+    outcome TEXT,           -- NULL: not certain yet
+    caller TEXT             -- whose key it is. NULL: nobody noted it
 );
 CREATE INDEX done ON intent (row) WHERE outcome IS NOT NULL;
 """
+
+#: An intent to be kept: command, key, data, caller.
+Kept = tuple[str, str, str, str]
 
 
 class OutboxFile:
@@ -95,6 +100,9 @@ class OutboxFile:
             execute(f"PRAGMA application_id = {_APPLICATION}")
         elif application != _APPLICATION:
             raise ClientError(f"{self._path} is a database, but no outbox")
+        elif not execute("SELECT count(*) FROM pragma_table_info('intent') WHERE name = 'caller'").fetchone()[0]:
+            # It is of before callers were noted.
+            execute("ALTER TABLE intent ADD COLUMN caller TEXT")
         execute("COMMIT")
         if fresh:
             _syncFolder(self._path.parent)
@@ -102,13 +110,13 @@ class OutboxFile:
     def unfinished(self) -> list[Intent]:
         """What is not certain yet, oldest first."""
         rows = self._connection.execute(
-            "SELECT row, command, key, data, made FROM intent WHERE outcome IS NULL ORDER BY row"
+            "SELECT row, command, key, data, made, caller FROM intent WHERE outcome IS NULL ORDER BY row"
         )
         return [Intent(*row) for row in rows]
 
-    def write(self, intents: Sequence[tuple[str, str, str]], settled: Sequence[tuple[int, str]]) -> list[int]:
+    def write(self, intents: Sequence[Kept], settled: Sequence[tuple[int, str]]) -> list[int]:
         """
-        Keep intents (command, key, data), and what became of others (row, outcome); all of it is durable, or none.
+        Keep intents, and what became of others (row, outcome); all of it is durable, or none.
 
         @return: the rows of the intents.
         @raise sqlite3.Error: if it cannot be kept.
@@ -119,7 +127,7 @@ class OutboxFile:
         connection.execute("BEGIN IMMEDIATE")
         try:
             connection.executemany(
-                "INSERT INTO intent (row, made, command, key, data) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO intent (row, made, command, key, data, caller) VALUES (?, ?, ?, ?, ?, ?)",
                 [(row, now, *intent) for row, intent in zip(rows, intents, strict=True)],
             )
             connection.executemany(
@@ -163,7 +171,7 @@ def _syncFolder(folder: Path) -> None:
 
 
 class _Keep(Struct, frozen=True):
-    intents: list[tuple[str, str, str]]
+    intents: list[Kept]
     done: Callable[[list[int] | Exception], None]
 
 
@@ -205,8 +213,8 @@ class Outbox:
         """What is in it that is not certain, or why that cannot be told."""
         self._work.put(_Look(done))
 
-    def keep(self, intents: list[tuple[str, str, str]], done: Callable[[list[int] | Exception], None]) -> None:
-        """Keep intents (command, key, data); C{done} is told their rows once they are durable, or why they are not."""
+    def keep(self, intents: list[Kept], done: Callable[[list[int] | Exception], None]) -> None:
+        """Keep intents; C{done} is told their rows once they are durable, or why they are not."""
         self._work.put(_Keep(intents, done))
 
     def settle(

@@ -21,6 +21,7 @@ from typing import Any
 from .asking import Asked, Intent, Meaning, Told, meaningOf
 from .declared import Kind, withoutSecrets
 from .errors import ClientClosed, ClientError, NotApplied, OutcomeUnknown
+from .identity import named
 from .making import askedAgain, askedOf
 from .patience import RequestSettings, backoffS
 from .session import ClientSession, Reply
@@ -47,6 +48,7 @@ class Requests:
     @param keeps: is there an outbox?
 
     @ivar tokenWanted: do some wait for another token?
+    @ivar caller: whose they are (L{scalemgr.client.identity}), by the last token; C{None}: nobody knows yet.
     """
 
     def __init__(self, settings: RequestSettings, random: Random, *, renewsToken: bool, keeps: bool) -> None:
@@ -67,8 +69,10 @@ class Requests:
         # The keys whose callers wait no longer, and have no certain answer; the last of them.
         self._doubts: dict[str, None] = {}
         self.tokenWanted = False
+        self.caller: str | None = None
+        self._lack = _NOBODY
         # What the outbox is to keep, what it is at, and by row what waits for it to have noted that it is over.
-        self._toKeep: list[Asked] = []
+        self._toKeep: dict[Asked, None] = {}
         self._keeping: set[Asked] = set()
         self._toSettle: list[tuple[int, str]] = []
         self._settling: dict[int, Told | None] = {}
@@ -107,7 +111,7 @@ class Requests:
         self._enter(asked, deadline)
         # Of a plugin's command, too, if it has a key. A password would be readable on the disk.
         if self._keeps and asked.kind is Kind.NAMED and withoutSecrets(data):
-            self._toKeep.append(asked)
+            self._toKeep[asked] = None
             self._keeping.add(asked)
         else:
             self._ready.append(asked)
@@ -153,8 +157,15 @@ class Requests:
 
     def takeToKeep(self) -> list[Asked]:
         """What the outbox is to keep; then L{kept} or L{notKept} is to be called with each."""
-        toKeep, self._toKeep = self._toKeep, []
+        toKeep, self._toKeep = list(self._toKeep), {}
+        for asked in toKeep:
+            asked.caller = self.caller
         return toKeep
+
+    def _unkeep(self, asked: Asked) -> None:
+        """The outbox was not given it yet."""
+        del self._toKeep[asked]
+        self._keeping.discard(asked)
 
     def kept(self, asked: Asked, row: int, now: float) -> None:
         """It is on the disk."""
@@ -215,8 +226,12 @@ class Requests:
 
     # -- the connection -----------------------------------------------------------------------------------
 
+    def dialled(self) -> None:
+        """There is a connection. Whether anybody listens is not known yet."""
+        self._lack = _SILENCE
+
     def connected(self) -> None:
-        """There is a connection, and a token for it."""
+        """There is a server, and a token for it."""
         self._isConnected = True
         self._readmit()
 
@@ -238,9 +253,26 @@ class Requests:
             if not asked.isOver:
                 self._isWrong(asked, Reply(None, 401, {"error": "PERMISSION_DENIED", "message": message}, ""), now)
 
+    def denied(self, reply: Reply, token: str | None, now: float) -> None:
+        """The token was refused before anything was sent with it: so is all that would be."""
+        ready, self._ready = self._ready, deque()
+        for asked in ready:
+            if not asked.isOver:
+                asked.token = token
+                self._isDenied(asked, reply, now)
+
+    def giveUp(self) -> None:
+        """There will be no connection: who waits for one, and has nothing in doubt, is told so."""
+        for asked in list(self._open):
+            if asked in self._toKeep:
+                self._unkeep(asked)
+            if asked not in self._keeping and not asked.mayBeBooked:
+                self._finish(asked, asked.failure("no connection", isConnected=False))
+
     def lost(self, why: str) -> None:
         """There is no connection any more, or none could be had."""
         self._isConnected = False
+        self._lack = _NOBODY
         inFlight, self._inFlight = self._inFlight, {}
         for asked in reversed(inFlight.values()):
             asked.sentAs = None
@@ -260,6 +292,9 @@ class Requests:
             asked = self._ready.popleft()
             if asked.isOver:
                 continue
+            if not self._isOurs(asked):
+                self._isAnothers(asked, now)
+                continue
             extID = asked.extID or self.extID()
             if extID in self._inFlight:
                 # Only of a plugin's command: the other one has to be answered first.
@@ -270,6 +305,22 @@ class Requests:
             self._inFlight[extID] = asked
             lines.append(session.request(asked.command, asked.data(now), extID))
         return lines
+
+    def _isOurs(self, asked: Asked) -> bool:
+        """May it be sent as who we are now?"""
+        if asked.caller is None or (asked.row is None and not asked.isDoubtful):
+            asked.caller = self.caller
+        return asked.caller == self.caller or asked.kind is not Kind.NAMED
+
+    def _isAnothers(self, asked: Asked, now: float) -> None:
+        """The token is another caller's than it was: sent as that one, it would be another request with its own key."""
+        why = f"it was asked as {named(asked.caller)}, and the token is of {named(self.caller)} now"
+        error = asked.failure(why, isConnected=True)
+        if asked.row is not None and asked.mayBeBooked:
+            self._leave(asked, error)
+            self._again(asked, now)
+        else:
+            self._finish(asked, error)
 
     def extID(self) -> str:
         """One that nobody ever used before: a server that gets no other name for a request takes this."""
@@ -296,11 +347,13 @@ class Requests:
                 self._ready.append(asked)
 
     def _timeUp(self, asked: Asked) -> None:
-        if asked in self._keeping:
+        if asked in self._toKeep:
+            self._unkeep(asked)
+        elif asked in self._keeping:
             # It is, or will be, on the disk: only when that is taken back can its caller be told that it is nothing.
             return
         mayBeBooked = asked.mayBeBooked
-        why = "no certain answer in time" if self._isConnected or mayBeBooked else "no connection in time"
+        why = "no certain answer in time" if self._isConnected or mayBeBooked else self._lack
         error = asked.failure(why, isConnected=self._isConnected)
         if asked.row is not None and mayBeBooked:
             self._leave(asked, error)
@@ -310,6 +363,8 @@ class Requests:
     def close(self) -> None:
         """The end: who still waits is told what can be said. What is not certain stays in the outbox."""
         self._isClosed = True
+        for asked in list(self._toKeep):
+            self._unkeep(asked)
         for asked in list(self._open):
             if asked in self._keeping:
                 continue
@@ -359,6 +414,7 @@ class Requests:
     def _isVoid(self, asked: Asked, reply: Reply, now: float) -> None:
         # Of this attempt, and of those that the server had then. One that has not arrived yet may be booked still.
         asked.isDoubtful = asked.isLost
+        asked.isVoid = not asked.isLost
         asked.why = _words(reply)
         if asked.kind is Kind.NAMED and (asked.deadline is not None or asked.isLost):
             self._again(asked, now)
@@ -372,7 +428,7 @@ class Requests:
         if asked.kind is Kind.QUESTION:
             self._finish(asked, asked.refusal(reply))
             return
-        asked.isDoubtful = True
+        asked.isDoubtful, asked.isVoid = True, False
         asked.why = _words(reply)
         if asked.kind is Kind.ONCE:
             self._finish(asked, asked.failure("it cannot be sent twice", isConnected=True))
@@ -441,6 +497,8 @@ class Requests:
             self._inFlight.pop(asked.sentAs, None)
 
 
+_NOBODY = "no connection in time"
+_SILENCE = "the server took the connection, and has said nothing in time"
 _EARLIER = "an earlier call with this key had no certain answer"
 
 _ANSWERS: Mapping[Meaning, Callable[[Requests, Asked, Reply, float], None]] = {

@@ -17,6 +17,9 @@ import pytest
 from scalemgr.client import Client
 from scalemgr.ledger.audit import verify
 
+from ..client.certificates import Authority
+from ..client.peers import speechless
+from ..client.test_tls import peer
 from ..e2e.daemons import LOOPBACK, daemon
 from .conftest import Demo
 from .test_command import ENVIRONMENT, SCALEMGR
@@ -147,24 +150,13 @@ def test_amountsAreExact(said: Say) -> None:
 
 def test_unknownOutcome(said: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that takes a deposit and says nothing leaves it unknown: status 3, with the key to ask again with."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = Thread(target=_swallow, args=(server,))
-        thread.start()
-        address = f"tcp:127.0.0.1:{server.getsockname()[1]}"
-        status, out, err = said("deposit", "1001", "1", "--key", "k-9", "--server", address, "--timeout", "1")
-    thread.join()
+    with speechless() as port:
+        address = f"tcp:127.0.0.1:{port}"
+        status, out, err = said("deposit", "1001", "1", "--key", "k-9", "--server", address, "--timeout", "2")
     assert status == 3
     assert "say the same again with --key k-9" in err
     told = json.loads(out)
     assert (told["outcome"], told["idempotency_key"]) == ("pending", "k-9")
-
-
-def _swallow(server: socket.socket) -> None:
-    """Take one connection, read until it ends, say nothing."""
-    connection, _ = server.accept()
-    with connection:
-        while connection.recv(65536):
-            pass
 
 
 def test_nobodyThere(said: Say) -> None:
@@ -174,20 +166,40 @@ def test_nobodyThere(said: Say) -> None:
     for words in (("deposit", "1001", "1"), ("account", "1001"), ("tail",), ("call", "Ping")):
         status, out, err = said(*words, "--server", f"127.0.0.1:{port}", "--timeout", "0.5")
         assert status == 4
-        assert json.loads(out)["outcome"] == "void"
-        assert "was not applied" in err
+        assert json.loads(out)["outcome"] == "untaken"
+        assert "was not taken" in err
+
+
+def test_onlyThisAttempt(said: Say) -> None:
+    """That an attempt was not taken says nothing of an earlier one with the same key, in words and for scripts."""
+    name = key()
+    words = ("deposit", "1001", "1", "--key", name)
+    with speechless() as port:
+        assert said(*words, "--server", f"127.0.0.1:{port}", "--timeout", "1")[0] == 3
+    # It takes the connection, and is stopped.
+    with speechless(after=0) as port:
+        status, out, err = said(*words, "--server", f"127.0.0.1:{port}", "--timeout", "0.5")
+    assert (status, json.loads(out)["outcome"]) == (4, "untaken")
+    assert "of an earlier attempt with this key that says nothing" in err
+
+
+def test_keyOfAnother(said: Say) -> None:
+    """A key that is another request's is status 1, names that one's order, and does not say that the key is free."""
+    name = key()
+    order = json.loads(said("deposit", "1001", "1", "--key", name)[1])["order"]
+    status, out, err = said("deposit", "1001", "2", "--key", name)
+    told = json.loads(out)
+    assert (status, told["outcome"], told["order"]) == (1, "untaken", order)
+    assert f"the key is that of order {order}" in err
+    assert "says nothing" not in err
 
 
 def test_outbox(said: Say, here: Path) -> None:
     """What was meant and is not certain is in the outbox; whoever asks with it next sees to it, and tells."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = Thread(target=_swallow, args=(server,))
-        thread.start()
-        address = f"tcp:127.0.0.1:{server.getsockname()[1]}"
+    with speechless() as port:
         name = key()
         words = ("deposit", "1003", "5", "--outbox", "outbox")
-        assert said(*words, "--key", name, "--server", address, "--timeout", "1")[0] == 3
-    thread.join()
+        assert said(*words, "--key", name, "--server", f"tcp:127.0.0.1:{port}", "--timeout", "2")[0] == 3
     before = balance(said, "1003")
     status, _, err = said(*words, "--key", key())
     assert status == 0
@@ -216,12 +228,46 @@ def test_noAddress(said: Say, address: str) -> None:
     assert "expected an address such as" in err
 
 
-def test_noFiles(said: Say) -> None:
-    """Files of TLS that there are not are status 2 at once, and not a server that cannot be reached."""
-    for word in ("--ca", "--certificate", "--private-key"):
-        status, _, err = said("call", "Ping", "--server", "tls:localhost:1", word, "nowhere.pem")
+def test_filesOfNoUse(said: Say, here: Path) -> None:
+    """Files of TLS that there are not, or that are of no use, are status 2 at once, by name: no server is asked."""
+    authority = Authority(here)
+    crm, key = map(str, authority.certify("crm"))
+    other, otherKey = map(str, authority.certify("other"))
+    (here / "empty.pem").write_text("nothing")
+    for words, file, why in (
+        (("--ca", "nowhere.pem"), "nowhere.pem", "no such file"),
+        (("--ca", "empty.pem"), "empty.pem", "no certificate of an authority"),
+        (("--certificate", "nowhere.pem"), "nowhere.pem", "no such file"),
+        (("--certificate", crm, "--private-key", "nowhere.pem"), "nowhere.pem", "no such file"),
+        (("--certificate", crm), crm, "no private key in it, and it is in no other file (--private-key)"),
+        (("--certificate", crm, "--private-key", other), other, "no private key in it"),
+        (("--certificate", crm, "--private-key", otherKey), crm, "not the one of the certificate"),
+        (("--private-key", key), "", "of no use without its certificate"),
+    ):
+        status, _, err = said("call", "Ping", "--server", "tls:localhost:1", *words)
         assert status == 2
-        assert "nowhere.pem does not exist" in err
+        assert f"{file}" in err
+        assert why in err
+
+
+def test_serverThatIsNotBelieved(said: Say, here: Path) -> None:
+    """A certificate that is not believed is status 4 at once, and nothing was said to who has it."""
+    authority, stranger = Authority(here), Authority(here, "stranger")
+    with peer(stranger.certify("server", "127.0.0.1")) as other:
+        words = ("--server", f"tls:127.0.0.1:{other.port}", "--ca", str(authority.file), "--timeout", "600")
+        status, out, err = said("deposit", "1001", "1", "--key", "k", *words)
+    assert (status, json.loads(out)["outcome"], other.heard) == (4, "untaken", [])
+    assert "certificate verify failed" in err
+
+
+def test_certificateIsWanted(said: Say, here: Path) -> None:
+    """Where a certificate of the client is wanted it is status 4 at once without one, and the word for it is told."""
+    authority = Authority(here)
+    with peer(authority.certify("server", "127.0.0.1"), clients=authority.file) as other:
+        words = ("--server", f"tls:127.0.0.1:{other.port}", "--ca", str(authority.file), "--timeout", "600")
+        status, out, err = said("deposit", "1001", "1", "--key", "k", *words)
+    assert (status, json.loads(out)["outcome"], other.heard) == (4, "untaken", [])
+    assert "--certificate" in err
 
 
 def test_tokens(said: Say, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,18 +276,26 @@ def test_tokens(said: Say, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     token = said("token", "--id", "crm", "--role", "manager")[1].strip()
     (here / "token").write_text(f"{token}\n")
     (here / "scalemgr.toml").write_text('ledger = "sqlite:own"\n')
-    with daemon(here, "--config", "scalemgr.toml", "--listen", LOOPBACK) as (_, port):
+    with daemon(here, "--config", "scalemgr.toml", "--listen", LOOPBACK) as (running, port):
         monkeypatch.setenv("SCALEMGR_SERVER", f"127.0.0.1:{port}")
         words = ("call", "GetGroups")
-        assert said(*words)[0] == 4
+        for verb in (words, ("tail",), ("deposit", "1001", "1", "--key", "k")):
+            status, _, err = said(*verb)
+            assert (status, err) == (4, "scalemgr: the server wants a token: --token-file FILE or SCALEMGR_TOKEN\n")
         assert said(*words, "--token-file", "token")[0] == 0
+        (here / "wrong").write_text(token[:-4] + "AAAA")
+        status, _, err = said(*words, "--token-file", "wrong")
+        assert (status, err) == (4, "scalemgr: the server does not accept the token in wrong; its log says why\n")
         assert said(*words, "--token-file", "nowhere")[0] == 2
         monkeypatch.setenv("SCALEMGR_TOKEN", token)
         assert said(*words)[0] == 0
         monkeypatch.setenv("SCALEMGR_TOKEN", token[:-4] + "AAAA")
         status, out, err = said(*words, "--text")
         assert status == 4
+        assert "the token in SCALEMGR_TOKEN" in err
         assert token[:-4] not in out + err
+    # Of each that was refused there is one line, for it is shown once.
+    assert running.said.count("a token is refused") == 2
 
 
 def test_call(said: Say) -> None:

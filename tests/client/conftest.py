@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from scalemgr.client import Client
+
 from ..e2e.daemons import LOOPBACK, daemon
+from ..helpers import SECRET, token
 from .drivers import DRIVERS, Driver
 
 
@@ -27,6 +30,23 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A demo daemon's."""
     folder = tmp_path_factory.mktemp("daemon")
     with daemon(folder, "--demo", "--ledger", "sqlite:ledger", "--listen", LOOPBACK) as (_, port):
+        yield port
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """That of a daemon that wants tokens, and has the account 1001."""
+    folder = tmp_path_factory.mktemp("guarded")
+    (folder / "secret").write_bytes(SECRET)
+    (folder / "secret").chmod(0o600)
+    (folder / "scalemgr.toml").write_text('ledger = "sqlite:ledger"\n[auth]\nkey_files = ["secret"]\n')
+    with daemon(folder, "--config", "scalemgr.toml", "--listen", LOOPBACK) as (_, port):
+        with Client(f"tcp:127.0.0.1:{port}", token=token("root", "admin")) as root:
+            root.AddGroup(group="g", currency="USD")
+            root.MngAddAccount(
+                group="g", name="n", login=1001, password="geheim-1", leverage=100, enable=1, email="n@example.com"
+            )
         yield port
     shutil.rmtree(folder)
 

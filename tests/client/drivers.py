@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
 from scalemgr.client import AsyncClient, Client, Event, Intent, ManagerClient, Reply
 
@@ -172,6 +173,8 @@ class DeferredDriver:
 
     def hangUp(self) -> None:
         self._wait(self.client.stopService())
+        # What it hung up on by itself is gone a turn later.
+        self._wait(deferLater(reactor, 0))
 
     def close(self) -> None:
         self.hangUp()

@@ -241,6 +241,36 @@ def test_voidAfterPendingIsVoid() -> None:
     assert isinstance(wire.told["it"], NotApplied)
 
 
+def test_whatIsKnownOfTheKey() -> None:
+    """That a call was not taken says nothing of an earlier one with its key; that the server withdrew it does."""
+    untaken = Wire()
+    untaken.ask(key="k", deadlineS=1)
+    untaken.advance(1)
+    error = untaken.told["it"]
+    assert isinstance(error, Unreachable)
+    assert error.outcome == "untaken"
+    assert str(error).startswith("this attempt at BalanceInSync ")
+    wire = connected()
+    wire.ask(key="k", deadlineS=1)
+    wire.answer(wire.request(), 504, outcome="void")
+    wire.lose()
+    wire.advance(1)
+    void = wire.told["it"]
+    assert isinstance(void, NotApplied)
+    assert void.outcome == "void"
+    assert "was not applied" in str(void)
+
+
+def test_voidIsOfThen() -> None:
+    """What was void, and was asked again and taken, is not void."""
+    wire = connected()
+    wire.ask(key="k", deadlineS=2)
+    wire.answer(wire.request(), 504, outcome="void")
+    wire.nextRequest()
+    wire.advance(2)
+    assert isinstance(wire.told["it"], OutcomeUnknown)
+
+
 def test_voidIsNotOfWhatWasLost() -> None:
     """What was sent on a connection that is gone may yet arrive: that a later attempt was withdrawn is no comfort."""
     wire = connected()

@@ -19,7 +19,15 @@ def left(path: Path) -> None:
     """There is something in an outbox that is not certain."""
     file = OutboxFile(path)
     file.write(
-        [("BalanceInSync", path.parent.name, f'{{"login":1001,"amount":1,"idempotency_key":"{path.parent.name}"}}')], []
+        [
+            (
+                "BalanceInSync",
+                path.parent.name,
+                f'{{"login":1001,"amount":1,"idempotency_key":"{path.parent.name}"}}',
+                "",
+            )
+        ],
+        [],
     )
     file.close()
 

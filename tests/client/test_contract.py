@@ -28,6 +28,7 @@ from scalemgr.commands.answers import Account, Trade
 
 from ..e2e.daemons import LOOPBACK, daemon
 from .drivers import Driver
+from .peers import speechless
 
 Make = Callable[..., Driver]
 
@@ -59,6 +60,8 @@ def test_sameKeySameDeposit(client: Driver, request: pytest.FixtureRequest) -> N
     with pytest.raises(Refused) as refused:
         client.command("BalanceInSync", login=1001, amount=6, idempotency_key=key)
     assert refused.value.order == first.data["order"]
+    assert refused.value.outcome == "untaken"
+    assert f"the key is that of order {refused.value.order}" in str(refused.value)
 
 
 def test_refusalsAreRaised(client: Driver) -> None:
@@ -68,7 +71,7 @@ def test_refusalsAreRaised(client: Driver) -> None:
     assert (refused.value.status, refused.value.error, refused.value.outcome) == (409, "RET_TRADE_NO_MONEY", "refused")
     with pytest.raises(Refused) as unknown:
         client.call("NoSuchCommand")
-    assert (unknown.value.status, unknown.value.outcome) == (404, "")
+    assert (unknown.value.status, unknown.value.outcome) == (404, "untaken")
 
 
 def test_wrongParametersAreRefusedHere(client: Driver) -> None:
@@ -122,11 +125,21 @@ def test_nobodyThere(make: Make, nobody: int) -> None:
 
 def test_deadlineOfACall(make: Make) -> None:
     """A server that takes the request and never answers: not known, with the key; and the deadline is the call's."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        client = make(f"tcp:127.0.0.1:{server.getsockname()[1]}")
+    with speechless() as port:
+        client = make(f"tcp:127.0.0.1:{port}")
         with pytest.raises(OutcomeUnknown) as unknown:
-            client.command("BalanceInSync", login=1001, amount=1, idempotency_key="k", deadline=0.5)
+            client.command("BalanceInSync", login=1001, amount=1, idempotency_key="k", deadline=2)
         assert unknown.value.key == "k"
+        client.hangUp()
+
+
+def test_nobodyListens(make: Make) -> None:
+    """To a server that takes the connection and says nothing no request is sent, so certainly it was not taken."""
+    with speechless(after=0) as port:
+        client = make(f"tcp:127.0.0.1:{port}")
+        with pytest.raises(Unreachable, match="has said nothing"):
+            client.command("BalanceInSync", login=1001, amount=1, deadline=0.5)
+        client.hangUp()
 
 
 def test_acrossARestart(make: Make, tmp_path: Path) -> None:

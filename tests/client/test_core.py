@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scalemgr.client.asking import Asked
-from scalemgr.client.errors import OutcomeUnknown, Refused
+from scalemgr.client.errors import OutcomeUnknown, Refused, Unreachable
 from scalemgr.client.patience import Redialing, backoffS
 from scalemgr.client.session import ClientSession, Event, Reply, WireError
 
@@ -226,3 +226,59 @@ def test_lineHasABound() -> None:
     session.receive(b"x" * 10)
     with pytest.raises(WireError, match="more than 10 bytes"):
         session.receive(b"x")
+
+
+def test_nothingIsSentToNobody() -> None:
+    """Before a peer has said anything that belongs to the protocol it is sent no request: then none was taken."""
+    wire = Wire(hint="; is it one?")
+    wire.ask(deadlineS=5)
+    wire.connect(isGreeted=False)
+    assert [line["command"] for line in wire.sent()] == ["UnsubscribeAll"]
+    wire.say({"extID": None, "status": 503, "data": {"error": "RET_BUSY", "message": "go away"}})
+    wire.lose("reset")
+    wire.connect(isGreeted=False)
+    wire.core.received(b"\x15\x03\x03\x00\x02\x02\x46", wire.now)
+    wire.lose("reset")
+    assert wire.requests() == []
+    wire.advance(5)
+    assert isinstance(wire.told["it"], Unreachable)
+    assert "reset; is it one?" in str(wire.told["it"])
+
+
+def test_whatWillNotGoAway() -> None:
+    """For a reason that will not go away who waits is told at once, unless it may be booked; later ones may try."""
+    wire = Wire()
+    wire.ask("doubtful")
+    wire.connect()
+    wire.requests()
+    wire.lose()
+    wire.ask("waits")
+    wire.core.lost("it is another server", isFinal=True)
+    wire.turn()
+    assert list(wire.told) == ["waits"]
+    assert isinstance(wire.told["waits"], Unreachable)
+    assert "another server" in str(wire.told["waits"])
+    wire.ask("later")
+    wire.connect()
+    assert len(wire.requests()) == 2
+
+
+def test_refusedTokenIsShownOnce() -> None:
+    """A token that is refused for the first line is not shown with each request that waits."""
+    wire = Wire(renewsToken=True)
+    wire.ask("a")
+    wire.connect("one", isGreeted=False)
+    (first,) = wire.sent()
+    wire.answer(first, 401, **DENIED)
+    assert wire.core.tokenWanted
+    assert wire.requests() == []
+    wire.core.renew("two", wire.now)
+    wire.turn()
+    wire.answer(wire.request())
+    assert isinstance(wire.told["a"], Reply)
+    plain = Wire()
+    plain.ask("b")
+    plain.connect("one", isGreeted=False)
+    plain.answer(plain.sent()[0], 401, **DENIED)
+    assert isinstance(plain.told["b"], Refused)
+    assert plain.requests() == []

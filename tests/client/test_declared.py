@@ -13,7 +13,7 @@ import pytest
 
 from scalemgr.client.commands import Commands
 from scalemgr.client.declared import CHOOSING, COMMANDS, Kind, amounts, kindOf, parameters, suggestion
-from scalemgr.client.errors import BadParameters
+from scalemgr.client.errors import BadParameters, NotApplied
 
 from ..e2e.daemons import ROOT
 from ..helpers import builtIn
@@ -148,3 +148,11 @@ def test_typesAreKnown(tmp_path: Path) -> None:
     said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False).stdout
     found = {int(line.split(":")[1]) for line in said.splitlines() if ": error:" in line}
     assert found == {n for n, line in enumerate(CHECKED.splitlines(), 1) if line.endswith("# E")}, said
+
+
+def test_whatGoesOutIsNegative() -> None:
+    """A withdrawal with the sign of a deposit is not applied, and what was meant is said."""
+    with pytest.raises(NotApplied, match="what goes out is negative: -9000000") as wrong:
+        parameters("BalanceOutSync", {"login": 1001, "amount": "9000000"})
+    assert isinstance(wrong.value, BadParameters)
+    assert wrong.value.outcome == "untaken"

@@ -14,9 +14,13 @@ from typing import Any
 import pytest
 
 from scalemgr.client import Client, ClientError, NotApplied, OutboxInUse, Outcome, OutcomeUnknown, Refused, Reply
-from scalemgr.client.asking import Intent
+from scalemgr.client.address import parseAddress
+from scalemgr.client.asking import Asked, Intent
+from scalemgr.client.identity import callerOf
 from scalemgr.client.outbox import DONE_MAX, OutboxFile
 
+from ..helpers import token
+from .certificates import Authority
 from .drivers import Driver
 from .wires import Wire
 
@@ -37,11 +41,18 @@ class Kept(Wire):
         super().__init__(keeps=True, **more)
         self.rows: dict[int, Any] = {}
         self.settled: list[tuple[int, str]] = []
+        self.given: list[Asked] = []
+
+    def give(self) -> None:
+        """The disk is given what there is."""
+        self.given += self.core.requests.takeToKeep()
 
     def keep(self) -> list[int]:
-        """The disk is done with what it was given."""
+        """The disk is done with what there is."""
+        self.give()
         rows = []
-        for asked in self.core.requests.takeToKeep():
+        given, self.given = self.given, []
+        for asked in given:
             row = len(self.rows) + 1
             self.rows[row] = asked
             rows.append(row)
@@ -74,6 +85,20 @@ def test_nothingIsSentBeforeItIsKept() -> None:
     assert [r["command"] for r in wire.requests()] == ["GetGroups"]
     wire.keep()
     assert [r["command"] for r in wire.requests()] == ["BalanceInSync"]
+
+
+def test_notGivenInTime() -> None:
+    """What the outbox could not be given in time, for nobody knew yet whose it is, was not taken, and nobody waits."""
+    wire = kept()
+    wire.ask("late", deadlineS=1)
+    wire.advance(1)
+    assert isinstance(wire.told["late"], NotApplied)
+    wire.ask("refused")
+    wire.core.lost("it is another server", isFinal=True)
+    wire.turn()
+    assert isinstance(wire.told["refused"], NotApplied)
+    assert wire.keep() == []
+    assert not wire.core.requests.isSettling
 
 
 def test_doneIsSettled() -> None:
@@ -137,6 +162,7 @@ def test_slowDisk() -> None:
     """A disk that is slower than the deadline: not sent, noted as such, and then told."""
     wire = kept()
     wire.ask(deadlineS=1)
+    wire.give()
     wire.advance(2)
     assert wire.told == {}
     wire.keep()
@@ -255,13 +281,14 @@ def test_closedKeepsWhatIsNotCertain() -> None:
     wire.ask("unsent")
     wire.keep()
     wire.ask("unkept")
+    wire.give()
+    wire.ask("not given")
     wire.core.close()
     wire.turn()
     assert isinstance(wire.told["sent"], OutcomeUnknown)
     wire.keep()
     wire.settle()
-    assert isinstance(wire.told["unsent"], NotApplied)
-    assert isinstance(wire.told["unkept"], NotApplied)
+    assert all(isinstance(wire.told[name], NotApplied) for name in ("unsent", "unkept", "not given"))
     assert [row for row, _ in wire.settled] == [2, 3]
 
 
@@ -284,12 +311,12 @@ def test_fileKeeps(tmp_path: Path) -> None:
     """What was written is there again, oldest first, until it is settled; and it is for its owner alone."""
     path = tmp_path / "outbox"
     file = OutboxFile(path)
-    assert file.write([("BalanceIn", "a", "{}"), ("BalanceIn", "b", "{}")], []) == [1, 2]
-    assert file.write([("BalanceIn", "c", "{}")], [(1, "200")]) == [3]
+    assert file.write([("BalanceIn", "a", "{}", "crm"), ("BalanceIn", "b", "{}", "crm")], []) == [1, 2]
+    assert file.write([("BalanceIn", "c", "{}", "crm")], [(1, "200")]) == [3]
     file.close()
     again = OutboxFile(path)
     assert [(found.row, found.key) for found in again.unfinished()] == [(2, "b"), (3, "c")]
-    assert again.write([("BalanceIn", "d", "{}")], []) == [4]
+    assert again.write([("BalanceIn", "d", "{}", "crm")], []) == [4]
     again.close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -297,9 +324,9 @@ def test_fileKeeps(tmp_path: Path) -> None:
 def test_fileIsBounded(tmp_path: Path) -> None:
     """Of what is done only the last are kept; what is not done, always."""
     file = OutboxFile(tmp_path / "outbox")
-    file.write([("BalanceIn", "open", "{}")], [])
+    file.write([("BalanceIn", "open", "{}", "crm")], [])
     for _ in range(3):
-        rows = file.write([("BalanceIn", "done", "{}")] * DONE_MAX, [])
+        rows = file.write([("BalanceIn", "done", "{}", "crm")] * DONE_MAX, [])
         file.write([], [(row, "200") for row in rows])
     assert [found.key for found in file.unfinished()] == ["open"]
     file.close()
@@ -314,7 +341,7 @@ def test_fileHasOneOwner(tmp_path: Path) -> None:
     file = OutboxFile(tmp_path / "outbox")
     with pytest.raises(OutboxInUse, match="in use by another client"):
         OutboxFile(tmp_path / "outbox")
-    file.write([("BalanceIn", "a", "{}")], [])
+    file.write([("BalanceIn", "a", "{}", "crm")], [])
     with pytest.raises(OutboxInUse):
         OutboxFile(tmp_path / "outbox")
     file.close()
@@ -392,7 +419,7 @@ def test_unfinishedIsFinished(make: Make, port: int, tmp_path: Path) -> None:
     key = f"left-{tmp_path.name}"
     text = f'{{"login":1001,"amount":3,"idempotency_key":"{key}"}}'
     file = OutboxFile(tmp_path / "outbox")
-    file.write([("BalanceInSync", key, text), ("BalanceOutSync", f"{key}-2", text.replace("3", "-1e9"))], [])
+    file.write([("BalanceInSync", key, text, ""), ("BalanceOutSync", f"{key}-2", text.replace("3", "-1e9"), "")], [])
     file.close()
     outcomes: list[Outcome] = []
     told = threading.Event()
@@ -443,3 +470,112 @@ def test_threadsShareAnOutbox(port: int, tmp_path: Path) -> None:
             thread.join()
         assert client.GetAccountByLogin(login=1003).balance_version == before + 160
         assert client.unfinished() == []
+
+
+def told(path: Path) -> list[tuple[str | None, str | None]]:
+    """Whose each is in an outbox, and what became of it."""
+    with closing(sqlite3.connect(path)) as outbox:
+        return outbox.execute("SELECT caller, outcome FROM intent ORDER BY row").fetchall()
+
+
+def test_anothersOutbox(make: Make, guarded: int, tmp_path: Path) -> None:
+    """
+    What one caller has begun is not gone on with by another, under whose name it would be booked again: it is refused,
+    and stays as it is, until the first comes again, with whichever of its tokens.
+    """
+    key, path = f"of-{tmp_path.name}", tmp_path / "outbox"
+    file = OutboxFile(path)
+    file.write([("BalanceInSync", key, f'{{"login":1001,"amount":3,"idempotency_key":"{key}"}}', "crm")], [])
+    file.close()
+    words: dict[str, Any] = {"outbox": path, "deadline": 20}
+    gateway = make(f"tcp:127.0.0.1:{guarded}", token=lambda: token("gateway"), **words)
+    with pytest.raises(NotApplied, match=r"has 1 unfinished of crm, and this is gateway: use the token of the one"):
+        gateway.command("BalanceInSync", login=1001, amount=1)
+    assert [intent.key for intent in gateway.unfinished()] == [key]
+    gateway.hangUp()
+    assert told(path) == [("crm", None)]
+    crm = make(f"tcp:127.0.0.1:{guarded}", token=token("crm", jti="a newer one"), **words)
+    assert crm.command("BalanceInSync", login=1001, amount=1).profit == 1.0
+    for _ in range(1000):
+        if not crm.unfinished():
+            break
+    assert crm.call("GetRequest", {"idempotency_key": key}).data["state"] == "done"
+    crm.hangUp()
+    assert told(path) == [("crm", "200"), ("crm", "200")]
+    # Nothing is unfinished: now it may be another's.
+    gateway = make(f"tcp:127.0.0.1:{guarded}", token=token("gateway"), **words)
+    assert gateway.command("BalanceInSync", login=1001, amount=1).profit == 1.0
+    gateway.hangUp()
+
+
+def test_anotherWithTheSameKey() -> None:
+    """What may be booked under a name of one caller is not asked again as another, where it would be booked again."""
+    wire = Wire()
+    wire.core.identified("crm")
+    wire.connect("one")
+    wire.ask("doubtful")
+    wire.requests()
+    wire.lose()
+    wire.ask("fresh")
+    wire.core.identified("gateway")
+    wire.connect("two")
+    assert len(wire.requests()) == 1
+    error = wire.told["doubtful"]
+    assert isinstance(error, OutcomeUnknown)
+    assert "it was asked as crm, and the token is of gateway now" in str(error)
+
+
+def test_anothersStayInTheOutbox() -> None:
+    """What is in the outbox is asked again when the token is its caller's again; its caller is told at once."""
+    wire = Kept()
+    wire.core.identified("crm")
+    wire.connect("one")
+    wire.ask(deadlineS=60)
+    wire.keep()
+    wire.requests()
+    wire.lose()
+    wire.core.identified("gateway")
+    wire.connect("two")
+    assert isinstance(wire.told["it"], OutcomeUnknown)
+    wire.advance(60)
+    assert wire.requests() == []
+    wire.lose()
+    wire.core.identified("crm")
+    wire.connect("one")
+    wire.answer(wire.nextRequest(60), order=7)
+    wire.settle()
+    assert wire.settled == [(1, "200")]
+
+
+def test_olderOutbox(tmp_path: Path) -> None:
+    """An outbox of before callers were noted is gone on with by whoever opens it, for nobody knows whose it is."""
+    OutboxFile(tmp_path / "outbox").close()
+    with closing(sqlite3.connect(tmp_path / "outbox")) as older:
+        older.execute("ALTER TABLE intent DROP COLUMN caller")
+        older.execute("INSERT INTO intent (row, made, command, key, data) VALUES (1, 0, 'BalanceIn', 'k', '{}')")
+        older.commit()
+    file = OutboxFile(tmp_path / "outbox")
+    assert [(found.key, found.caller) for found in file.unfinished()] == [("k", None)]
+    assert file.write([("BalanceIn", "b", "{}", "crm")], []) == [2]
+    file.close()
+
+
+def test_whoACallerIs(tmp_path: Path) -> None:
+    """A caller is the same with each of its tokens, and certificates; one whose token cannot be read is its token."""
+    plain = parseAddress("tcp:localhost:1")
+    assert callerOf(None, plain) == ""
+    assert callerOf(token("crm"), plain) == callerOf(token("crm", exp=2**33), plain) == "crm"
+    assert callerOf(token(None, sub="x"), plain).startswith("token ")
+    assert callerOf(token(77), plain) == "77"
+    for opaque in ("opaque", "a.b.c", "..", "a.W10.c", "é.é.é"):
+        found = callerOf(opaque, plain)
+        assert found.startswith("token ")
+        assert opaque not in found
+    assert callerOf("opaque", plain) != callerOf("opaque2", plain)
+    authority = Authority(tmp_path)
+    mine = [parseAddress("tls:localhost:1", certificate=authority.certify("crm")[0], key="k") for _ in range(2)]
+    assert callerOf(None, mine[0]) == callerOf(None, mine[1]) == "certificate CN=crm"
+    assert callerOf(token("crm"), mine[0]) == "crm"
+    (tmp_path / "empty.pem").write_text("")
+    with pytest.raises(OSError, match="no certificate in it"):
+        callerOf(None, parseAddress("tls:localhost:1", certificate=tmp_path / "empty.pem"))

@@ -98,7 +98,7 @@ def test_forkedWithAnOutbox(tmp_path: Path) -> None:
     assert (done.stdout.split(), done.stderr) == (["7", "7", "7", "21"], "")
     file = OutboxFile(outbox)
     assert file.unfinished() == []
-    assert file.write([("BalanceIn", "k", "{}")], []) == [22]
+    assert file.write([("BalanceIn", "k", "{}", "crm")], []) == [22]
     file.close()
 
 

@@ -17,7 +17,8 @@ from scalemgr.client.address import WrongServer, parseAddress
 
 from ..e2e.daemons import daemon
 from .certificates import Authority
-from .drivers import Driver
+from .drivers import PATIENCE_S, Driver
+from .peers import plainly
 
 Make = Callable[..., Driver]
 
@@ -119,7 +120,7 @@ def test_privateAuthority(make: Make, tmp_path: Path, authority: Authority, name
 def test_wrongName(make: Make, authority: Authority) -> None:
     """A certificate for somebody else is not believed, and nothing is said."""
     with peer(authority.certify("server", "other.example")) as other:
-        client = make(f"tls:127.0.0.1:{other.port}", ca=authority.file, deadline=1)
+        client = make(f"tls:127.0.0.1:{other.port}", ca=authority.file, deadline=PATIENCE_S)
         with pytest.raises(Unreachable) as unreachable:
             client.command("Ping")
         client.hangUp()
@@ -145,7 +146,7 @@ def test_wrongAuthority(make: Make, tmp_path: Path, authority: Authority) -> Non
     stranger = Authority(tmp_path, "stranger")
     with peer(stranger.certify("server", "127.0.0.1")) as other:
         for ca in (authority.file, None):
-            client = make(f"tls:127.0.0.1:{other.port}", ca=ca, deadline=1)
+            client = make(f"tls:127.0.0.1:{other.port}", ca=ca, deadline=PATIENCE_S)
             with pytest.raises(Unreachable, match=r"(?i)certificate"):
                 client.command("Ping")
             client.hangUp()
@@ -164,12 +165,26 @@ def test_clientCertificate(make: Make, tmp_path: Path, authority: Authority, isT
         assert client.command("Ping").epoch == "e"
         client.hangUp()
         heard = list(server.heard)
-        nobody = make(address, ca=authority.file, deadline=1)
-        with pytest.raises(Exception, match="Ping"):
-            nobody.command("Ping")
+        nobody = make(address, ca=authority.file, deadline=20)
+        with pytest.raises(Unreachable, match="certificate of its clients"):
+            nobody.command("BalanceInSync", login=1001, amount=1)
         nobody.hangUp()
     assert "crm" in str(server.certified[0])
     assert server.heard == heard
+
+
+def test_anotherDoor(make: Make, authority: Authority) -> None:
+    """Plain TCP to where TLS is spoken, and TLS to where it is not, are certainly no deposits, and the text says so."""
+    with peer(authority.certify("server", "127.0.0.1")) as secured:
+        client = make(f"tcp:127.0.0.1:{secured.port}", deadline=2)
+        with pytest.raises(Unreachable, match="say tls:"):
+            client.command("BalanceInSync", login=1001, amount=1)
+        client.hangUp()
+    with plainly() as port:
+        client = make(f"tls:127.0.0.1:{port}", ca=authority.file, deadline=2)
+        with pytest.raises(Unreachable, match="say tcp:"):
+            client.command("BalanceInSync", login=1001, amount=1)
+        client.hangUp()
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")

@@ -51,10 +51,12 @@ class Wire:
         self.turn()
         return follower
 
-    def connect(self, token: str | None = None) -> None:
-        """There is a connection."""
+    def connect(self, token: str | None = None, *, isGreeted: bool = True) -> None:
+        """There is a connection, and the peer has said something, if it is not silent."""
         self.core.connected(token, self.now)
         self.turn()
+        if isGreeted:
+            self.say({"extID": "nobody's", "status": 200, "data": {}})
 
     def lose(self, why: str = "reset") -> None:
         """There is none."""

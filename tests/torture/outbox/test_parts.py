@@ -75,7 +75,7 @@ def test_outboxIsLookedInto(tmp_path: Path) -> None:
     """What is in it and what of that is not certain is read from a copy, also of what is only in its WAL yet."""
     path = tmp_path / "outbox"
     file = OutboxFile(path)
-    file.write([("BalanceIn", "a", "{}"), ("BalanceIn", "b", "{}")], [])
+    file.write([("BalanceIn", "a", "{}", "crm"), ("BalanceIn", "b", "{}", "crm")], [])
     file.write([], [(1, "200")])
     assert path.with_name("outbox-wal").stat().st_size
     before = {found.name: found.read_bytes() for found in tmp_path.iterdir()}
