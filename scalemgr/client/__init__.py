@@ -37,8 +37,8 @@ until its outcome is certain or C{deadline} seconds (30) have passed. If it is n
 With C{outbox=PATH} it is on the disk before the first byte is sent (but for what has a password in it), and asked until
 it is certain, whoever waits, and whichever process: who opens that outbox next finishes what is unfinished.
 C{onOutcome(outcome)} is told of what nobody waited for, C{client.unfinished()} says what there is. One process has an
-outbox at a time; and an outbox belongs to one caller (the C{id} of the token), for so do keys: what another has begun is
-not touched, and nothing is put beside it (L{NotApplied} says whose it is). Another token of the same C{id} is welcome.
+outbox at a time; and an outbox belongs to one caller (the C{id} of the token), for so do keys: what another has begun
+is not touched, and nothing is put beside it (L{NotApplied} says whose it is). A newer token of the same C{id} goes on.
 
 Events come each once and in order, from C{from_seq} on, across breaks. Keep the C{seq} of the last that was dealt with,
 and the C{epoch} (C{client.Ping().epoch}), to go on from there in the next process. L{ResyncRequired} says that the log
