@@ -37,8 +37,8 @@ def ledgerFolder(options: argparse.Namespace) -> Path:
             url, base = load(options.config).ledger, options.config.absolute().parent
     with stopping(LedgerRefused, status=Status.WORDS):
         folder = folderOf(url, base)
-    if not folder.is_dir():
-        raise Stop(f"{folder} does not exist, so there is no ledger to be read", Status.WORDS)
+    if not (folder / "log.db").exists():
+        raise Stop(f"{folder / 'log.db'} does not exist, so there is no ledger to be read", Status.WORDS)
     return folder
 
 

@@ -106,7 +106,7 @@ def test_verifyTellsWhatItFound(capsys: pytest.CaptureFixture[str]) -> None:
     )
     for words in (["verify"], ["backup", "copy.db"]):
         assert main([*words, "--ledger", "sqlite:nowhere"]) == 2
-        assert "nowhere does not exist, so there is no ledger" in capsys.readouterr().err
+        assert "nowhere/log.db does not exist, so there is no ledger" in capsys.readouterr().err
         assert main([*words, "--ledger", "memory:"]) == 2
         assert "expected sqlite:FOLDER" in capsys.readouterr().err
     assert main(["restore", "nowhere.db", "restored"]) == 2
