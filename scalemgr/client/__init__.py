@@ -31,7 +31,9 @@ until its outcome is certain or C{deadline} seconds (30) have passed. If it is n
 (L{scalemgr.client.errors}):
 
 - L{Refused}: the server said no: C{status}, C{error}, C{code}, C{order}, C{outcome}.
-- L{NotApplied} (of which L{Refused} and L{Unreachable} are kinds): for certain nothing was booked.
+- L{NotApplied} (of which L{Refused}, L{Unreachable} and L{BadParameters} are kinds): for certain nothing was booked by
+  this call. L{Unreachable} comes at once if the server's certificate is not believed, or it wants another of ours: that
+  does not go away by itself.
 - L{OutcomeUnknown}: it may have been booked; ask again, with its C{key} and the same data.
 
 With C{outbox=PATH} it is on the disk before the first byte is sent (but for what has a password in it), and asked until
