@@ -9,6 +9,7 @@ means the same for every verb: L{Status}.
     output.py     people, or JSON
     progress.py   a bar, where something takes longer than two seconds
     options.py    what several verbs take: a ledger, a server, a date
+    words.py      how words are read
 
 The other modules are a verb each, or a few of a kind: a function C{declare} adds the words that it takes, and sets the
 function that is run with them. A module is imported only when its verb is said, so C{scalemgr --help} takes no time.
@@ -28,6 +29,7 @@ from importlib import import_module
 from .. import __version__
 from .ending import STATUSES, Status, Stop
 from .verbs import VERBS, Verb
+from .words import VerbParser, withoutTokens
 
 __all__ = ["main"]
 
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _say(sentence: str) -> None:
     with suppress(OSError):
-        print(f"scalemgr: {sentence}", file=sys.stderr)
+        print(f"scalemgr: {withoutTokens(sentence)}", file=sys.stderr)
 
 
 def _flushed(status: Status) -> Status:
@@ -95,9 +97,12 @@ def _parser(said: str) -> argparse.ArgumentParser:
         description="Tools for the scalemgr daemon, which `twistd scalemgr` starts.",
         epilog=f"verbs (`scalemgr VERB --help` tells all of one):\n{verbs}\n\n{STATUSES}\n\n{_OUTPUT}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"scalemgr {__version__}")
-    subparsers = parser.add_subparsers(prog="scalemgr", required=True, metavar="VERB", help=argparse.SUPPRESS)
+    subparsers = parser.add_subparsers(
+        prog="scalemgr", parser_class=VerbParser, required=True, metavar="VERB", help=argparse.SUPPRESS
+    )
     for verb in VERBS:
         _addVerb(subparsers, verb, whole=verb.name == said)
     return parser
@@ -109,7 +114,7 @@ output:
   a sentence on standard error. NO_COLOR is honoured."""
 
 
-def _addVerb(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], verb: Verb, *, whole: bool) -> None:
+def _addVerb(subparsers: argparse._SubParsersAction[VerbParser], verb: Verb, *, whole: bool) -> None:
     parser = subparsers.add_parser(
         verb.name,
         description=f"{verb.help[:1].upper()}{verb.help[1:]}.",

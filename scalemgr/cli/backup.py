@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..ledger.backup import SKIPPED_ORDERS, Copy, backUp, restore
 from ..ledger.errors import LedgerRefused
-from .ending import Status, stopping
+from .ending import Status, Stop, stopping
 from .options import addLedger, ledgerFolder
 from .output import Output, addOutput
 from .progress import Progress
@@ -70,6 +70,8 @@ def _orders(text: str) -> int:
 @stopping(LedgerRefused)
 def _restore(options: argparse.Namespace) -> int:
     hush()
+    if not options.backup.is_file():
+        raise Stop(f"{options.backup} is no file, so there is nothing to be restored", Status.WORDS)
     with Progress("entries copied, and verified") as progress:
         copy = restore(
             options.backup, options.dest, int(time.time() * 1000), skippedOrders=options.skip_orders, tell=progress

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from .ending import Stop, stopping
+from .ending import Status, Stop, stopping
 
 __all__ = ["addLedger", "addSpan", "ledgerFolder", "spanOf"]
 
@@ -24,7 +24,7 @@ def ledgerFolder(options: argparse.Namespace) -> Path:
     """
     The folder of the ledger that was named.
 
-    @raise Stop: if it is none that has a folder, or the configuration cannot be read.
+    @raise Stop: if there is none, or it has no folder, or the configuration cannot be read.
     """
     from ..ledger.errors import LedgerRefused
     from ..ledger.url import folderOf
@@ -33,12 +33,13 @@ def ledgerFolder(options: argparse.Namespace) -> Path:
     if options.config is not None:
         from ..config import ConfigError, load
 
-        with stopping(ConfigError):
+        with stopping(ConfigError, status=Status.WORDS):
             url, base = load(options.config).ledger, options.config.absolute().parent
-    try:
-        return folderOf(url, base)
-    except LedgerRefused as e:
-        raise Stop(str(e)) from e
+    with stopping(LedgerRefused, status=Status.WORDS):
+        folder = folderOf(url, base)
+    if not (folder / "log.db").exists():
+        raise Stop(f"{folder / 'log.db'} does not exist, so there is no ledger to be read", Status.WORDS)
+    return folder
 
 
 def addSpan(parser: argparse.ArgumentParser, fromHelp: str, toHelp: str) -> None:

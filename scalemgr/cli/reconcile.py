@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -25,7 +25,8 @@ from .quiet import hush
 
 __all__ = ["declare"]
 
-# So many lines that cannot be read are named; there are as many as in the file, if the column is the wrong one.
+# So many lines that cannot be read, or callers, are named; there are as many as in the file, if the column is the wrong
+# one.
 _NAMED = 20
 _TELL_EACH = 10_000
 
@@ -56,7 +57,7 @@ def _reconcile(options: argparse.Namespace) -> int:
     hush()
     path = options.backup or ledgerFolder(options) / "log.db"
     if not path.exists():
-        raise Stop(f"{path} does not exist, so there is no ledger to be read")
+        raise Stop(f"{path} does not exist, so there is no ledger to be read", Status.WORDS)
     try:
         with (
             closing(SqliteLog(path, readOnly=True)) as log,
@@ -65,9 +66,17 @@ def _reconcile(options: argparse.Namespace) -> int:
             lines = _read(options, reconciliation)
             with Progress("entries of the log read") as progress:
                 seq = reconciliation.compare(log, _extra(options), progress)
+            if reconciliation.strangers is not None:
+                raise Stop(_nobody(options.id, reconciliation.strangers), Status.WORDS)
             return _tell(Output(options), options, log.epoch, seq, lines, reconciliation.findings())
     except (sqlite3.Error, ValueError) as e:
         raise Stop(f"{path} cannot be read, or there is no room for temporary files: {e}") from e
+
+
+def _nobody(id: str, others: Sequence[str]) -> str:
+    has = f"it has {', '.join(map(printable, others[:_NAMED]))}" if others else "it has none at all"
+    more = ", and others" if len(others) > _NAMED else ""
+    return f"no request of {printable(id)} is in this ledger; {has}{more}"
 
 
 def _extra(options: argparse.Namespace) -> Callable[[int], bool] | None:

@@ -31,15 +31,16 @@ until its outcome is certain or C{deadline} seconds (30) have passed. If it is n
 (L{scalemgr.client.errors}):
 
 - L{Refused}: the server said no: C{status}, C{error}, C{code}, C{order}, C{outcome}.
-- L{NotApplied} (of which L{Refused} and L{Unreachable} are kinds): for certain nothing was booked.
+- L{NotApplied} (of which L{Refused}, L{Unreachable} and L{BadParameters} are kinds): for certain nothing was booked by
+  this call. L{Unreachable} comes at once if the server's certificate is not believed, or it wants another of ours: that
+  does not go away by itself.
 - L{OutcomeUnknown}: it may have been booked; ask again, with its C{key} and the same data.
 
 With C{outbox=PATH} it is on the disk before the first byte is sent (but for what has a password in it), and asked until
 it is certain, whoever waits, and whichever process: who opens that outbox next finishes what is unfinished.
 C{onOutcome(outcome)} is told of what nobody waited for, C{client.unfinished()} says what there is. One process has an
 outbox at a time; and an outbox belongs to one caller (the C{id} of the token), for so do keys: what another has begun
-is not touched, and nothing is put beside it (L{NotApplied} says whose it is). Another token of the same C{id} is
-welcome.
+is not touched, and nothing is put beside it (L{NotApplied} says whose it is). A newer token of the same C{id} goes on.
 
 Events come each once and in order, from C{from_seq} on, across breaks. Keep the C{seq} of the last that was dealt with,
 and the C{epoch} (C{client.Ping().epoch}), to go on from there in the next process. L{ResyncRequired} says that the log

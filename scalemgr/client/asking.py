@@ -78,7 +78,7 @@ class Asked:
     @ivar row: its place in the outbox, or C{None}: it is not kept.
     @ivar sentAs: the extID of the attempt that was sent and is not answered, or C{None}.
     @ivar isDoubtful: did an attempt end without a certain answer?
-    @ivar isVoid: did the server say that nothing was booked under its key, and has none been in doubt since?
+    @ivar isVoid: did the server say that nothing was booked under its key? (Unless it is in doubt again.)
     @ivar isLost: may one be on its way still, on a connection that is gone, or of an earlier call with the same key?
     @ivar attempts: how many were answered with "not now".
     @ivar denials: how many tokens it was refused with.
@@ -133,7 +133,6 @@ class Asked:
     def lose(self, why: str) -> None:
         """An attempt may be on its way still, and arrive long after others were answered."""
         self.isDoubtful = self.isLost = True
-        self.isVoid = False
         self.why = why
 
     def data(self, now: float) -> Json:

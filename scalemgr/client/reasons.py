@@ -25,7 +25,7 @@ class Reason(Struct, frozen=True):
 def hintOf(address: Address) -> str:
     """What may be the matter with a server that takes connections and says nothing, as the end of a sentence."""
     if address.isTls:
-        return "; does it want a certificate of its clients (--certificate), or another one?"
+        return f"; does it want {_WANTED}?"
     return "; does it speak TLS there? Then say tls:, not tcp:"
 
 
@@ -42,12 +42,13 @@ def reasonOf(error: BaseException, said: str = "") -> Reason:
     if isinstance(error, (WrongServer, ssl.SSLCertVerificationError)) or "certificate verify failed" in words:
         return Reason(why, isFinal=True)
     if any(alert in words for alert in _CERTIFICATE):
-        return Reason(f"{why}; it wants a certificate of its clients (--certificate), or another one", isFinal=True)
+        return Reason(f"{why}; it wants {_WANTED}", isFinal=True)
     if any(fault in words for fault in _PLAIN):
         return Reason(f"{why}; does it speak TLS there at all? If not, say tcp:, not tls:")
     return Reason(why)
 
 
+_WANTED = "a certificate of its clients (certificate=, or --certificate), or another one"
 # The alerts of a server that has not let a client in. In TLS 1.3 they come when the client is through already.
 _CERTIFICATE = (
     "alert certificate required",

@@ -428,7 +428,7 @@ class Requests:
         if asked.kind is Kind.QUESTION:
             self._finish(asked, asked.refusal(reply))
             return
-        asked.isDoubtful, asked.isVoid = True, False
+        asked.isDoubtful = True
         asked.why = _words(reply)
         if asked.kind is Kind.ONCE:
             self._finish(asked, asked.failure("it cannot be sent twice", isConnected=True))

@@ -12,7 +12,7 @@ is read once, and not looked up line by line.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -95,6 +95,8 @@ class Finding(Struct, frozen=True):
 
 _SCHEMA = """
 CREATE TABLE line (number INTEGER PRIMARY KEY, reference TEXT, login INTEGER, amount INTEGER, decimals INTEGER) STRICT;
+-- Who else asked for something under a reference of the list.
+CREATE TABLE another (reference TEXT PRIMARY KEY, principal TEXT, "order" INTEGER) STRICT, WITHOUT ROWID;
 -- Each entry that a reference of the list names, or that is to be in the list.
 CREATE TABLE booked (seq INTEGER PRIMARY KEY, reference TEXT, "order" INTEGER, kind TEXT, type INTEGER) STRICT;
 -- What their orders stand at, in minor units.
@@ -106,8 +108,9 @@ _LISTED = """
 SELECT l.number, l.reference, l.login, l.amount, l.decimals,
     (SELECT min(number) FROM line WHERE reference = l.reference),
     (SELECT min(o.number) FROM booked a JOIN line o USING (reference) WHERE a."order" = t."order" AND a.kind = 'trade'),
-    b.kind, b.type, t."order", t.login, t.cmd, t.state, t.digits, t.amount, t.gone
+    a.principal, a."order", b.kind, b.type, t."order", t.login, t.cmd, t.state, t.digits, t.amount, t.gone
 FROM line l LEFT JOIN booked b ON b.reference = l.reference AND b.kind != 'extra' LEFT JOIN trade t USING ("order")
+    LEFT JOIN another a ON a.reference = l.reference
 ORDER BY l.number, b.seq
 """
 _UNLISTED = """
@@ -117,6 +120,8 @@ WHERE b.kind = 'extra' AND NOT t.gone AND t.state NOT IN (?, ?) ORDER BY b.seq
 # The states of a request that has moved nothing.
 _UNMOVED = (int(TradeState.TS_FINANCE_OPEN_PENDING), int(TradeState.TS_FINANCE_OPEN_DECLINE))
 _CACHE_KIB = 65536
+# So many who did something are remembered by name.
+_PRINCIPALS_MAX = 1000
 
 
 class _Trade(Struct, gc=False):
@@ -137,12 +142,15 @@ class Reconciliation:
 
     @param by: C{"key"}: a reference is an idempotency key; C{"comment"}: it is the comment of the movement, which
         nothing keeps from being used twice.
-    @param principal: only what this caller did; C{None}: whoever did it.
+    @param principal: only what this caller did; C{None}: whoever did it. What another did under a reference of the list
+        is L{DIFFERENT}, if this one did nothing.
     """
 
     def __init__(self, *, by: str = "key", principal: str | None = None) -> None:
         self._byKey = by == "key"
         self._principal = principal
+        # Of whom there are entries; the first of them.
+        self._principals: set[str] = set()
         # A file without a name, gone when it is closed.
         self._kept = sqlite3.connect("", isolation_level=None)
         for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{_CACHE_KIB}"):
@@ -187,11 +195,20 @@ class Reconciliation:
         self._kept.execute('CREATE INDEX booked_as ON booked ("order")')
         return head
 
+    @property
+    def strangers(self) -> list[str] | None:
+        """Who has asked for something, if the one who was named never has; C{None}: that one has."""
+        isKnown = self._principal is None or self._principal in self._principals
+        return None if isKnown else sorted(self._principals)
+
     def _read(self, entries: list[Entry], extra: Callable[[int], bool] | None) -> None:
         self._kept.execute("BEGIN")
         # A str and nothing more, which msgspec is quick with.
         trades = {e.seq: _TRADE(str(e.data)) for e in entries if e.event == TRADE_EVENT}
-        named = {e.seq: r for e in entries if (r := self._reference(e, trades.get(e.seq))) is not None}
+        references = {e.seq: r for e in entries if (r := self._reference(e, trades.get(e.seq))) is not None}
+        named = {e.seq: references[e.seq] for e in entries if e.seq in references and self._isOurs(e)}
+        if self._principal is not None:
+            self._note(entries, references)
         listed = self._listed(set(named.values()))
         followed = self._followed({e.order for e in entries if e.event == TRADE_EVENT and e.type != ADDED})
         booked, stands = [], []
@@ -219,11 +236,18 @@ class Reconciliation:
         return self._principal in (None, entry.principal)
 
     def _reference(self, entry: Entry, trade: _Trade | None) -> str | None:
-        if not self._isOurs(entry):
-            return None
         if self._byKey:
             return entry.key
         return trade.comment if trade is not None and entry.type == ADDED else None
+
+    def _note(self, entries: list[Entry], references: Mapping[int, str]) -> None:
+        """Who did something, and what others did under references of the list."""
+        for entry in entries:
+            if len(self._principals) < _PRINCIPALS_MAX or entry.principal == self._principal:
+                self._principals.add(entry.principal)
+        others = {references[e.seq]: e for e in entries if e.seq in references and not self._isOurs(e)}
+        rows = [(name, others[name].principal, others[name].order) for name in self._listed(set(others))]
+        self._kept.executemany("INSERT OR IGNORE INTO another VALUES (?, ?, ?)", rows)
 
     def _listed(self, references: set[str]) -> set[str]:
         return self._those(
@@ -272,8 +296,8 @@ class _Booked(NamedTuple):
 
 def _judge(rows: list[tuple[Any, ...]]) -> Finding:
     """What became of the payment of one line; a row for each entry that its reference names."""
-    line, reference, login, amount, decimals, first = rows[0][:6]
-    named = [_Booked(*row[7:]) for row in rows if row[7] is not None]
+    line, reference, login, amount, decimals, first, _, another, anothers = rows[0][:9]
+    named = [_Booked(*row[9:]) for row in rows if row[9] is not None]
     trades = {b.order: b for b in named if b.kind == "trade"}
 
     def found(finding: str, why: str = "") -> Finding:
@@ -281,6 +305,8 @@ def _judge(rows: list[tuple[Any, ...]]) -> Finding:
 
     if first != line:
         return found(DOUBLE, f"line {first} has this reference already")
+    if not named and another is not None:
+        return found(DIFFERENT, f"it was asked for by {another}{f', as order {anothers}' if anothers else ''}")
     if not named:
         return found(MISSING, "the ledger does not have this reference")
     if len(trades) > 1:

@@ -289,3 +289,25 @@ def test_verifyShowsHowFarItIs(demo: Demo) -> None:
     audit = verify(demo.ledger, lambda done, total: told.append((done, total)))
     assert told == sorted(told)
     assert told[-1] == (audit.seq, audit.seq)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["deposit", "1001", "1", "--token", "eyJhbGciOi.eyJpZCI6.c2ln"], "there is no --token; no word takes a token"),
+        (["deposit", "1001", "1", "--token=eyJhbGciOi.eyJpZCI6.c2ln"], "there is no --token; no word takes a token"),
+        (["deposit", "1001", "1", "--time", "3"], "there is no --time; did you mean --timeout?"),
+        (["deposit", "1001", "1", "eyJhbGciOi.eyJpZCI6.c2ln"], "1 more word than it takes"),
+        (["deposit", "eyJhbGciOi.eyJpZCI6.c2ln", "1"], "invalid int value: '(a token)'"),
+        (["deposit", "1001", "1", "--server", "eyJhbGciOi.eyJpZCI6.c2ln"], "got '(a token)'"),
+        (["verify", "--ledger", "sqlite:x", "secret"], "1 more word than it takes"),
+    ],
+)
+def test_noWordIsGuessed(said: Say, words: list[str], why: str) -> None:
+    """A word that is not known whole is status 2, with the usage of its verb; what may be a token is not echoed."""
+    status, out, err = said(*words)
+    assert (status, out) == (2, "")
+    assert why in err
+    assert "eyJ" not in err
+    assert "secret" not in err
+    assert "--server" in words or err.startswith(f"usage: scalemgr {words[0]} ")

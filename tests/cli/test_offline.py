@@ -104,10 +104,13 @@ def test_verifyTellsWhatItFound(capsys: pytest.CaptureFixture[str]) -> None:
     assert (
         "views.db cannot be read: it is missing; the next start of the daemon makes it again" in capsys.readouterr().out
     )
-    assert main(["verify", "--ledger", "sqlite:nowhere"]) == 1
-    assert "there is no ledger to be read in nowhere" in capsys.readouterr().err.replace(f"{Path.cwd()}/", "")
-    assert main(["verify", "--ledger", "memory:"]) == 1
-    assert "expected sqlite:FOLDER" in capsys.readouterr().err
+    for words in (["verify"], ["backup", "copy.db"]):
+        assert main([*words, "--ledger", "sqlite:nowhere"]) == 2
+        assert "nowhere/log.db does not exist, so there is no ledger" in capsys.readouterr().err
+        assert main([*words, "--ledger", "memory:"]) == 2
+        assert "expected sqlite:FOLDER" in capsys.readouterr().err
+    assert main(["restore", "nowhere.db", "restored"]) == 2
+    assert "nowhere.db is no file" in capsys.readouterr().err
 
 
 def test_demoShowsTheMainJob(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

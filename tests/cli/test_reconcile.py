@@ -168,7 +168,28 @@ def test_fromABackupAndAPipe(capsys: pytest.CaptureFixture[str], monkeypatch: py
 
 
 def test_noLedger(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a ledger there is nothing to compare with: status 1."""
+    """Without a ledger there is nothing to compare with: status 2, and not 1, which is a difference."""
     Path("list.csv").write_text(ALL)
-    assert main(["reconcile", "list.csv", "--ledger", "sqlite:nowhere"]) == 1
-    assert "does not exist, so there is no ledger" in capsys.readouterr().err
+    for words in (["--ledger", "sqlite:nowhere"], ["--backup", "nowhere"], ["--ledger", "memory:"]):
+        assert main(["reconcile", "list.csv", *words]) == 2
+        assert "ledger" in capsys.readouterr().err
+
+
+def test_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    """An id of which the ledger has nothing is status 2, and not a list of which all is missing."""
+    Path("list.csv").write_text(ALL)
+    assert main([*WORDS, "--id", "pps"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "scalemgr: no request of pps is in this ledger; it has psp\n")
+
+
+def test_asAnother(capsys: pytest.CaptureFixture[str], here: Path) -> None:
+    """What is in the list and was asked for by another is there, and told as such."""
+    ledger = SqliteLedger(here / "ledger")
+    ledger.open(NOON_MS)
+    request = MoveMoney(Cause("gateway", EVERYTHING, "p-9"), TradeCommand.OP_BALANCE_IN, 1001, Amount(100, 2), 4)
+    ledger.commit([request], NOON_MS)
+    ledger.close(None)
+    status, said = reconcile(capsys, "reference,login,amount\np-9,1001,1\n", "--id", "psp")
+    assert (status, said[0]["finding"]) == (1, "different")
+    assert said[0]["why"].startswith("it was asked for by gateway, as order 4")
