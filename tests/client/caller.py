@@ -48,7 +48,7 @@ def main(address: str, outbox: str, stage: str) -> None:
     elif stage == "told that it is kept":
         _before(Requests, "kept")
     elif stage == "sent":
-        _after(AsyncClient, "_turn", lambda client: bool(client._core.requests._inFlight))
+        _after(AsyncClient, "_turn", lambda client: bool(client._core.requests._turns._inFlight))
     elif stage == "answered":
         _before(Requests, "answered")
     client = Client(address, outbox=outbox)
