@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..logs.printing import printable
 from .ending import Status, Stop
 
 __all__ = ["Output", "addOutput", "printable"]
@@ -18,16 +19,6 @@ def addOutput(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
     form.add_argument("--text", action="store_true", help="for people, also into a pipe")
-
-
-def printable(text: str) -> str:
-    """
-    A text that somebody else wrote, for a terminal: what would move the cursor, change a colour or hide something is
-    shown as its escape.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 class Output:

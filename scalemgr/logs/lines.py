@@ -30,7 +30,9 @@ from typing import Any, cast
 from twisted.logger import LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
 
-__all__ = ["FIELD_CHARACTERS_MAX", "LEVELS", "MESSAGE_CHARACTERS_MAX", "asJson", "asText", "levelOf", "printable"]
+from .printing import CUT, cut, printable
+
+__all__ = ["FIELD_CHARACTERS_MAX", "LEVELS", "MESSAGE_CHARACTERS_MAX", "asJson", "asText", "levelOf"]
 
 #: By their names, as they are configured; the least first.
 LEVELS: dict[str, LogLevel] = {level.name: level for level in LogLevel.iterconstants()}
@@ -40,8 +42,6 @@ MESSAGE_CHARACTERS_MAX = 4000
 FIELD_CHARACTERS_MAX = 1000
 # Of a longer traceback the middle is left out: how it began and how it ended is what one looks for.
 _TRACEBACK_CHARACTERS_MAX = 20_000
-
-_CUT = "..."
 
 # What twisted.python.log puts into an event beside what it is about.
 _LEGACY = frozenset({"format", "isError", "failure", "printed", "system", "time", "why"})
@@ -75,13 +75,13 @@ def asJson(event: LogEvent) -> str:
     members: dict[str, Any] = {
         "time": _time(event, "T"),
         "level": levelOf(event).name,
-        "message": _cut(_message(event, failure), MESSAGE_CHARACTERS_MAX),
+        "message": cut(_message(event, failure), MESSAGE_CHARACTERS_MAX),
         "where": event.get("log_namespace", ""),
     }
     for name, value in event.items():
         if not name.startswith("log_") and name not in _LEGACY and name not in _FIRST:
             if isinstance(value, str):
-                members[name] = _cut(value, FIELD_CHARACTERS_MAX)
+                members[name] = cut(value, FIELD_CHARACTERS_MAX)
             elif value is None or isinstance(value, (bool, int)):
                 members[name] = value
             elif isinstance(value, float):
@@ -112,15 +112,6 @@ def timeText(seconds: float, between: str) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(between, "milliseconds").removesuffix("+00:00") + "Z"
 
 
-def printable(text: str, most: int | None = None) -> str:
-    """A text on one line, with nothing in it that a terminal would obey, and cut to so many characters."""
-    if most is not None:
-        text = _cut(text, most)
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
 def _time(event: LogEvent, between: str) -> str:
     return timeText(event.get("log_time", 0.0), between)
 
@@ -147,8 +138,4 @@ def _traceback(event: LogEvent, failure: Failure | None) -> str:
     if len(text) <= _TRACEBACK_CHARACTERS_MAX:
         return text
     half = _TRACEBACK_CHARACTERS_MAX // 2
-    return f"{text[:half]}\n{_CUT}\n{text[-half:]}"
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[:most] + _CUT
+    return f"{text[:half]}\n{CUT}\n{text[-half:]}"

@@ -26,8 +26,9 @@ from zope.interface import implementer
 from ..config import Settings
 from ..interfaces import IWatcher, Told
 from ..wire.messages import encode, traceIds
-from .lines import FIELD_CHARACTERS_MAX, printable, textLine, timeText
+from .lines import FIELD_CHARACTERS_MAX, textLine, timeText
 from .log import Log
+from .printing import printable
 
 __all__ = ["RequestLines"]
 
