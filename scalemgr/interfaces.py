@@ -352,6 +352,13 @@ class IContext(Interface):
         @raise DuplicateRequest: if the session is sent some already, and C{after} asks for more.
         """
 
+    def caughtUp() -> Deferred[None]:
+        """
+        When L{head} is at least where the log is now, whoever wrote that.
+
+        @return: a Deferred that fails with L{ManagerError} if that cannot be found out now, or not in time.
+        """
+
     def trade(order: int, timeoutMs: int | None = None) -> Deferred[FinanceTrade | None]:
         """
         The trade with this number that the caller may see, as of all that was answered before now.

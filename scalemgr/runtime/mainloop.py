@@ -21,7 +21,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -32,6 +32,7 @@ from ..finance.requests import Request
 from ..finance.settle import Outcome
 from ..interfaces import ILedger, ISubmission
 from ..wire.errors import LedgerFailed, NoService, Overloaded, ShuttingDown
+from .catching import CatchingUp
 from .eventlog import EventLog
 from .lookups import Lookups
 from .measures import Commits
@@ -104,6 +105,7 @@ class TradingRuntime:
         self._failures = 0
         # Was the ledger away when it was last tried? And has it called since?
         self._isAway = self._woken = False
+        self._catchingUp = CatchingUp()
         # What is being committed.
         self._batch: list[Work] = []
         self.turns = 0
@@ -168,6 +170,18 @@ class TradingRuntime:
             self._clock.callLater(0, self._wake)
         return submission
 
+    def catchUp(self) -> Deferred[None]:
+        """
+        Tell all that is in the log by now, whoever wrote it.
+
+        @return: a Deferred that fires when that is told, and fails with L{ManagerError} if it cannot be read now.
+        """
+        if self._stopping or self._ledger.away:
+            return fail(ShuttingDown() if self._stopping else NoService())
+        told = self._catchingUp.ask()
+        self.wake()
+        return told
+
     def nudge(self) -> None:
         """Let C{mainLoop} turn, though there may be nothing to do: so one sees that it does."""
         self._wake()
@@ -217,7 +231,10 @@ class TradingRuntime:
         if not batch and (self._stopping or not (self._queue or self._failures or woken)):
             if self._stopping:
                 self._loop.stop()
+                self._catchingUp.begin()
+                self._catchingUp.end(ShuttingDown())
             return succeed(None)
+        self._catchingUp.begin()
         nowMs = int(self._clock.seconds() * 1000)
         self._batch = batch
         self.commits.begin(len(batch))
@@ -246,6 +263,7 @@ class TradingRuntime:
         self._underWay.known()
         self._batch = []
         self._telling.settled(batch, outcomes, entries)
+        self._catchingUp.end()
         # It cannot be taken at its word then, and is not to be asked without end.
         return self._rest(_BACKOFF_S[-1]) if self._ledger.away and not self._stopping else None
 
@@ -274,6 +292,7 @@ class TradingRuntime:
             self._queue.putBack(batch)
         for work in refused:
             self._telling.refuse(work, error)
+        self._catchingUp.end(NoService() if self._ledger.away else error)
         pause = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
         self._failures += 1
         return None if self._stopping else self._rest(pause)

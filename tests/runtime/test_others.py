@@ -7,9 +7,9 @@ import pytest
 from scalemgr.runtime.waiters import Awaited
 from scalemgr.runtime.waking import Waker
 from scalemgr.wire.codes import EventRecordType
-from scalemgr.wire.errors import LedgerFailed
+from scalemgr.wire.errors import LedgerFailed, ShuttingDown
 
-from ..helpers import Session, inShort, ofDeposits
+from ..helpers import Session, inShort, ofDeposits, token
 from .house import late, ok, told
 from .shared import shared
 
@@ -142,6 +142,100 @@ def test_timeOutOfWhatOthersBooked() -> None:
     assert told(session) == [*ok("a", True), *late("b", "void")]
     daemon.ledgerThread.release()
     daemon.settle()
+
+
+# -- who knows more ------------------------------------------------------------------------------------
+
+
+def subscribe(session: Session, after: int) -> None:
+    session.send("Subscribe", "s", {"chanels": ["trade:event", "balance:event"], "from_seq": after})
+
+
+@pytest.mark.parametrize("after", [5, 6, 7, 8, 9])
+def test_subscribeBeyondTheHead(after: int) -> None:
+    """Who was told more by another gateway goes on from there: what others wrote is read first; no gap, no repeat."""
+    daemon, ledger = shared()
+    ledger.byOthers(1000)
+    ledger.byOthers(1000)
+    session = daemon.connect(token())
+    subscribe(session, after)
+    daemon.settle()
+    if after == 5:
+        # It knew no more than was told here already.
+        ledger.wake()
+        daemon.settle()
+    lines = session.lines()
+    # What came before the answer comes again after it.
+    [at] = [n for n, line in enumerate(lines) if "extID" in line]
+    assert lines[at]["status"] == 200
+    assert [line["seq"] for line in lines[at + 1 :] if "seq" in line] == list(range(after + 1, 10))
+
+
+def test_subscribeBeyondTheLog() -> None:
+    """Who knows more than anybody has written is told to read anew, once that is certain."""
+    daemon, ledger = shared()
+    ledger.byOthers(1000)
+    session = daemon.connect(token())
+    subscribe(session, 8)
+    daemon.settle()
+    [answer] = session.answers()
+    assert (answer["status"], answer["data"]["seq"]) == (410, 7)
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["known", "found out"])
+def test_subscribeBeyondTheHeadWhileAway(said: bool) -> None:
+    """While the log cannot be read nobody says that it lacks what a client knows: 503, and the client comes again."""
+    daemon, ledger = shared()
+    session = daemon.connect(token())
+    ledger.goAway(said=said)
+    subscribe(session, 8)
+    daemon.settle()
+    assert [answer["status"] for answer in session.answers()] == [503]
+    ledger.comeBack()
+    daemon.clock.pump([0.1] * 20)
+
+
+def test_subscribeBeyondTheHeadDuringACommit() -> None:
+    """A commit that is under way may have read the log already: the next one counts."""
+    daemon, ledger = shared()
+    session = daemon.connect(token())
+    daemon.ledgerThread.held = True
+    daemon.runtime.wake()
+    subscribe(session, 7)
+    daemon.ledgerThread.step()
+    daemon.settle()
+    assert session.answers() == []
+    ledger.byOthers(1000)
+    daemon.ledgerThread.release()
+    daemon.settle()
+    assert [answer["status"] for answer in session.answers()] == [200]
+
+
+def test_subscribeBeyondTheHeadOfOneThatHangs() -> None:
+    """If the ledger does not answer in time, that is said, and not that the log lacks it."""
+    daemon, _ = shared()
+    session = daemon.connect(token())
+    daemon.ledgerThread.held = True
+    subscribe(session, 7)
+    daemon.clock.pump([0.5] * 11)
+    assert [(a["status"], a["data"]["reason"]) for a in session.answers()] == [(500, "RET_ERR_TIMEOUT")]
+    daemon.ledgerThread.release()
+    daemon.settle()
+    assert session.answers() == []
+
+
+def test_subscribeBeyondTheHeadWhileItStops() -> None:
+    """Who waits when the runtime stops is told so."""
+    daemon, _ = shared()
+    waiting: list[object] = []
+    daemon.ledgerThread.held = True
+    daemon.runtime.wake()
+    daemon.runtime.catchUp().addErrback(lambda failure: waiting.append(failure.type))
+    daemon.runtime.stop()
+    daemon.runtime.catchUp().addErrback(lambda failure: waiting.append(failure.type))
+    daemon.ledgerThread.release()
+    daemon.settle()
+    assert waiting == [ShuttingDown, ShuttingDown]
 
 
 def test_wakeAfterTheEnd() -> None:
