@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from msgspec import Struct
 from twisted.internet.interfaces import IAddress
 
-__all__ = ["Gate", "GateRules", "Network", "hostOf", "neighboursOf", "networks"]
+__all__ = ["Gate", "GateRules", "Network", "hostOf", "isWithin", "neighboursOf", "networks"]
 
 Network = IPv4Network | IPv6Network
 
@@ -48,10 +48,7 @@ class Gate:
     def isAllowed(self, peer: IAddress | None) -> bool:
         """May anybody come from there?"""
         allow = self.rules.allow
-        if not allow:
-            return True
-        address = _addressOf(peer)
-        return address is None or any(address in network for network in allow)
+        return not allow or _addressOf(peer) is None or isWithin(peer, allow)
 
     def enter(self, peer: IAddress | None) -> bool:
         """May one more come from there? If so, it is in until it L{leave}s."""
@@ -85,6 +82,12 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
     @raise ValueError: with a sentence for the operator.
     """
     return tuple(_network(text) for text in texts)
+
+
+def isWithin(peer: IAddress | None, networks: Iterable[Network]) -> bool:
+    """Is somebody from one of these? Who has no address is not."""
+    address = _addressOf(peer)
+    return address is not None and any(address in network for network in networks)
 
 
 def hostOf(peer: IAddress | None) -> str:
