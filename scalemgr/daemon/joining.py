@@ -152,7 +152,6 @@ class Rooms:
             Sparing(reactor),
             Bearers(settings.tls.clients),
         )
-        self.factory.proxies.networks = networks(settings.access.proxies)
         self.eyes: Eyes | None = None
         if counting is not None:
             disk = Disk(clock, reactor, ledger, self._inHelper)
@@ -163,13 +162,11 @@ class Rooms:
     def prepare(self, settings: Settings) -> Apply:
         """Let everything that has a bound have another one: C{IReloadable}."""
         limits, gateRules, rates = settings.limits, _gateRules(settings), _rates(settings)
-        proxies = networks(settings.access.proxies)
         bearers = Bearers(settings.tls.clients)
         questions, caps = _questions(settings), capsOf(settings)
 
         def apply() -> str:
             self.gate.rules = gateRules
-            self.factory.proxies.networks = proxies
             self.rates.change(*rates)
             self.factory.limits = _sessionLimits(settings)
             self.factory.unread.bytesMax = limits.unread_bytes
@@ -216,7 +213,7 @@ def _questions(settings: Settings) -> Bounds:
 
 def _gateRules(settings: Settings) -> GateRules:
     access = settings.access
-    return GateRules(networks(access.allow), access.connections_per_address)
+    return GateRules(networks(access.allow), access.connections_per_address, networks(access.proxies))
 
 
 def _rates(settings: Settings) -> tuple[Rate, dict[str, Rate]]:

@@ -73,6 +73,8 @@ class _Shared:
         return self._port.stopListening()
 
     def _letIn(self) -> None:
+        if not self._port.connected:
+            return  # It is closed already.
         waiting = select.poll()
         waiting.register(self._port, select.POLLIN)
         for _ in range(_LOOKS_MAX):

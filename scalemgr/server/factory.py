@@ -39,7 +39,7 @@ class ManagerFactory(ServerFactory):
         C{"proxy"}, a proxy has not said of whom it is (L{Proxies}).
     @ivar slowReaders: how many sessions were cut off because they did not read.
     @ivar bearers: who those are that show a certificate.
-    @ivar proxies: who is believed when he says of whom he speaks.
+    @ivar proxies: what comes through a proxy.
     """
 
     noisy = False
@@ -75,7 +75,7 @@ class ManagerFactory(ServerFactory):
         self.sparing = Sparing(clock) if sparing is None else sparing
         self.refused = {"sessions": 0, "network": 0, "address": 0, "handshake": 0, "proxy": 0}
         self.bearers = Bearers() if bearers is None else bearers
-        self.proxies = Proxies(clock, self.sparing, self._proxyRefused)
+        self.proxies = Proxies(clock, self.gate, self.sparing, self._proxyRefused)
         self._waiters = waiters
         # A dict for its order: who came first is listed first.
         self._sessions: dict[ManagerProtocol, None] = {}

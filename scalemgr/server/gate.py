@@ -1,4 +1,4 @@
-"""Who may come in: from which addresses, and how many from each.
+"""Who may come in: from which addresses, and how many from each; and who is believed when he says of whom he comes.
 
 Whoever connects from elsewhere is let go of without a word. One connection too many from one address is told so. An
 IPv6 address counts with its neighbours in the same /64, which one machine has to itself; what comes over a UNIX
@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from msgspec import Struct
 from twisted.internet.interfaces import IAddress
 
-__all__ = ["Gate", "GateRules", "Network", "hostOf", "isWithin", "neighboursOf", "networks"]
+__all__ = ["Gate", "GateRules", "Network", "hostOf", "neighboursOf", "networks"]
 
 Network = IPv4Network | IPv6Network
 
@@ -27,10 +27,12 @@ class GateRules(Struct, frozen=True):
 
     @ivar allow: from where; empty: from everywhere.
     @ivar perAddress: how many connections of one address at a time; 0: as many as there are.
+    @ivar proxies: where those are who say of whom they speak (L{scalemgr.server.proxied}).
     """
 
     allow: tuple[Network, ...] = ()
     perAddress: int = 0
+    proxies: tuple[Network, ...] = ()
 
 
 class Gate:
@@ -48,7 +50,14 @@ class Gate:
     def isAllowed(self, peer: IAddress | None) -> bool:
         """May anybody come from there?"""
         allow = self.rules.allow
-        return not allow or _addressOf(peer) is None or isWithin(peer, allow)
+        address = _addressOf(peer)
+        return not allow or address is None or any(address in network for network in allow)
+
+    def isProxy(self, peer: IAddress | None) -> bool:
+        """Is it one of those who say of whom they speak? Who has no address is none."""
+        proxies = self.rules.proxies
+        address = _addressOf(peer) if proxies else None
+        return address is not None and any(address in network for network in proxies)
 
     def enter(self, peer: IAddress | None) -> bool:
         """May one more come from there? If so, it is in until it L{leave}s."""
@@ -82,12 +91,6 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
     @raise ValueError: with a sentence for the operator.
     """
     return tuple(_network(text) for text in texts)
-
-
-def isWithin(peer: IAddress | None, networks: Iterable[Network]) -> bool:
-    """Is somebody from one of these? Who has no address is not."""
-    address = _addressOf(peer)
-    return address is not None and any(address in network for network in networks)
 
 
 def hostOf(peer: IAddress | None) -> str:

@@ -11,7 +11,7 @@ there: of that there is nothing to be said.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
@@ -31,7 +31,7 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides, directlyProvides, implementer, providedBy
 
 from ..wire.proxyheader import BadHeader, readHeader
-from .gate import Network, hostOf, isWithin
+from .gate import Gate, hostOf
 from .sparing import Sparing
 
 __all__ = ["HEADER_S", "WAITING_MAX", "Proxies"]
@@ -44,23 +44,19 @@ WAITING_MAX = 1000
 
 class Proxies:
     """
-    The proxies that are believed.
+    What is done with those who are proxies.
 
-    @ivar networks: where they are; empty: there are none. May be changed at any time, for the connections to come.
+    @param gate: knows who is one.
+    @param sparing: for what strangers do.
+    @param refused: is called for each connection that is closed for want of a header.
+    @ivar clock: what their time is taken by.
     """
 
     _log = Logger()
 
-    def __init__(
-        self, clock: IReactorTime, sparing: Sparing, refused: Callable[[], object], networks: Iterable[Network] = ()
-    ) -> None:
-        """
-        @param clock: one that is never set.
-        @param sparing: for what strangers do.
-        @param refused: is called for each connection that is closed for want of a header.
-        """
+    def __init__(self, clock: IReactorTime, gate: Gate, sparing: Sparing, refused: Callable[[], object]) -> None:
         self.clock = clock
-        self.networks = tuple(networks)
+        self._gate = gate
         self._sparing = sparing
         self._refused = refused
         # Those whose headers are yet to come.
@@ -72,9 +68,7 @@ class Proxies:
 
     def build(self, factory: IProtocolFactory, addr: IAddress) -> IProtocol | None:
         """Somebody has connected."""
-        if not self.networks or not isWithin(addr, self.networks):
-            return factory.buildProtocol(addr)
-        return _Headed(self, factory)
+        return _Headed(self, factory) if self._gate.isProxy(addr) else factory.buildProtocol(addr)
 
     def enter(self, connection: _Headed) -> bool:
         """One waits for its header from now on, if there is room for that."""

@@ -22,6 +22,7 @@ from ..helpers import Daemon
 from .secure import AUTHORITY, Doorway, Wire
 
 PROXY = "10.0.0.5"
+PROXIES = networks([PROXY, "10.1.0.0/24", "2001:db8:1::/64"])
 V1 = b"PROXY TCP4 203.0.113.9 10.0.0.11 51234 8443\r\n"
 V2 = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + bytes([203, 0, 113, 9, 10, 0, 0, 11]) + b"\xc8\x22\x20\xfb"
 LOCAL = b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
@@ -58,9 +59,7 @@ class Connection:
 @pytest.fixture
 def daemon() -> Daemon:
     """One that believes a proxy."""
-    made = Daemon(gate=GateRules())
-    made.factory.proxies.networks = networks([PROXY, "10.1.0.0/24", "2001:db8:1::/64"])
-    return made
+    return Daemon(gate=GateRules(proxies=PROXIES))
 
 
 def peers(daemon: Daemon) -> list[str]:
@@ -109,7 +108,7 @@ def test_unixSocketsAreNoProxies(daemon: Daemon) -> None:
 
 def test_allowIsAboutWhomTheProxyNames(daemon: Daemon) -> None:
     """The proxy need not be allowed, but whom it names must be; the line says who that was."""
-    daemon.factory.gate.rules = GateRules(networks(["203.0.113.0/24"]))
+    daemon.factory.gate.rules = GateRules(networks(["203.0.113.0/24"]), proxies=PROXIES)
     assert b'"status":401' in Connection(daemon, at(PROXY)).say(V2 + PING)
     with capturedLogs() as logged:
         connection = Connection(daemon, at(PROXY))
@@ -121,7 +120,7 @@ def test_allowIsAboutWhomTheProxyNames(daemon: Daemon) -> None:
 
 def test_eachClientCountsForItself(daemon: Daemon) -> None:
     """How many connections an address may have is counted by whom the proxy names, not by the proxy."""
-    daemon.factory.gate.rules = GateRules(perAddress=1)
+    daemon.factory.gate.rules = GateRules(perAddress=1, proxies=PROXIES)
     Connection(daemon, at(PROXY)).say(V1)
     other = V1.replace(b"203.0.113.9", b"203.0.113.8")
     assert Connection(daemon, at(PROXY)).say(other) == b""
@@ -146,7 +145,7 @@ def test_aProxyForItself(daemon: Daemon, header: bytes) -> None:
 @pytest.mark.parametrize("said", [b"", LOCAL, b"PROXY UNKNOWN\r\n"])
 def test_aGlanceIsNotWorthALine(daemon: Daemon, said: bytes) -> None:
     """A proxy that connects and leaves, to see whether anybody is there, is not written down, allowed or not."""
-    daemon.factory.gate.rules = GateRules(networks(["203.0.113.0/24"]))
+    daemon.factory.gate.rules = GateRules(networks(["203.0.113.0/24"]), proxies=PROXIES)
     with capturedLogs() as logged:
         connection = Connection(daemon, at(PROXY))
         connection.say(said)
@@ -252,7 +251,7 @@ def test_soManyMayWait(daemon: Daemon) -> None:
 def test_otherProxies(daemon: Daemon) -> None:
     """Which proxies are believed may change at any time, for the connections to come."""
     before = Connection(daemon, at(PROXY))
-    daemon.factory.proxies.networks = ()
+    daemon.factory.gate.rules = GateRules()
     assert b"INVALID_DATA" in Connection(daemon, at(PROXY)).say(V1)
     before.say(V1)
     assert peers(daemon) == [PROXY, "203.0.113.9"]
@@ -300,7 +299,7 @@ def test_tlsBehindAProxy(tmp_path: Path, header: bytes, peer: str, together: boo
     """The header comes before TLS, in one piece with its beginning or not; what is inside is the client's own."""
     doorway = Doorway(tmp_path)
     daemon = doorway.daemon
-    daemon.factory.proxies.networks = networks([PROXY])
+    daemon.factory.gate.rules = GateRules(proxies=PROXIES)
     connection = Connection(daemon, at(PROXY), doorway.door.wrap(daemon.clock, daemon.factory))
     came, going = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = doorway.context(AUTHORITY.client()).wrap_bio(came, going, server_hostname="127.0.0.1")
@@ -322,8 +321,7 @@ def test_notAllowedBehindAProxyAndTls(tmp_path: Path) -> None:
     """Whom nobody allows is not even shaken hands with, though TLS has begun in the same piece."""
     doorway = Doorway(tmp_path)
     daemon = doorway.daemon
-    daemon.factory.proxies.networks = networks([PROXY])
-    daemon.factory.gate.rules = GateRules(networks(["192.0.2.0/24"]))
+    daemon.factory.gate.rules = GateRules(networks(["192.0.2.0/24"]), proxies=PROXIES)
     connection = Connection(daemon, at(PROXY), doorway.door.wrap(daemon.clock, daemon.factory))
     came, going = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = doorway.context(AUTHORITY.client()).wrap_bio(came, going, server_hostname="127.0.0.1")
