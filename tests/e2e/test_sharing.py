@@ -109,16 +109,15 @@ def test_oneAfterTheOtherIsStartedAgain(tmp_path: Path) -> None:
         (tmp_path / "secret.key").chmod(0o600)
         (tmp_path / "scalemgr.toml").write_text(CONFIG.format(port=port))
         run = ("--config", "scalemgr.toml")
-        with daemon(tmp_path, *run) as (first, _), daemon(tmp_path, *run) as (second, _):
-            with Coming(port) as coming:
+        with daemon(tmp_path, *run) as (first, _), daemon(tmp_path, *run) as (second, _), Coming(port) as coming:
+            assert sessions(port) == {401}
+            first.end()
+            assert sessions(port) == {401}
+            with daemon(tmp_path, *run) as (again, _):
                 assert sessions(port) == {401}
-                first.end()
+                second.end()
                 assert sessions(port) == {401}
-                with daemon(tmp_path, *run) as (again, _):
-                    assert sessions(port) == {401}
-                    second.end()
-                    assert sessions(port) == {401}
-                    coming.stop()
+                coming.stop()
     assert (coming.refused, coming.served > 0) == (0, True)
     for each in (first, second, again):
         assert "Ping" in each.said
