@@ -10,6 +10,8 @@ import pytest
 from twisted.internet import reactor
 from twisted.logger import LogEvent, globalLogPublisher
 
+from .postgres import ledgerUrl, shared
+
 
 @pytest.fixture(scope="session", autouse=True)
 def quickCollections() -> None:
@@ -49,3 +51,17 @@ def nothingLost(failures: list[LogEvent]) -> Iterator[None]:
     assert not lost, "\n".join(lost)
     left = [call for call in reactor.getDelayedCalls() if call not in before and call.active()]
     assert not left, left
+
+
+@pytest.fixture(scope="session")
+def postgresServer() -> Iterator[str]:
+    """The URL of a PostgreSQL server that schemas may be made on; see L{tests.postgres}."""
+    with shared() as url:
+        yield url
+
+
+@pytest.fixture
+def postgresUrl(postgresServer: str) -> Iterator[str]:
+    """The URL of an empty ledger on PostgreSQL that only this test has."""
+    with ledgerUrl(postgresServer) as url:
+        yield url

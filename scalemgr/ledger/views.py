@@ -23,7 +23,7 @@ from ..finance.questions import Bounds, Statement, StatementQuery, Table, TableQ
 from ..finance.records import Account, Entry, FinanceTrade, Group, StoredAccount
 from ..finance.requests import KeyName
 from ..interfaces import ITicket
-from .asking import askStatement, askTable
+from .asking import SqliteAsked, askStatement, askTable
 from .database import connect, snapshot, transaction
 from .frozen import Frozen, freeze
 from .projection import Changes, Movement, TradeRow
@@ -255,7 +255,7 @@ class Views:
         row = self._connection.execute('SELECT data, "group" FROM trade WHERE "order" = ?', (order,)).fetchone()
         return None if row is None else (FinanceTrade.fromData(ujson.loads(row[0])), row[1])
 
-    def trades(self, orders: Iterable[int]) -> dict[int, FinanceTrade]:
+    def trades(self, orders: Collection[int]) -> dict[int, FinanceTrade]:
         """Those trades that exist, by order."""
         rows = self._connection.execute(
             'SELECT data FROM trade WHERE "order" IN (SELECT value FROM json_each(?))', (ujson.dumps(list(orders)),)
@@ -296,7 +296,7 @@ class Views:
         account = Account(login, *facts)
         return StoredAccount(account, Group(account.group, currency, digits, floor, record=groupRecord), profile)
 
-    def profiles(self, logins: Iterable[int]) -> dict[int, dict[str, Any]]:
+    def profiles(self, logins: Collection[int]) -> dict[int, dict[str, Any]]:
         """All that is known of those accounts that exist, by login; with the password's hash."""
         (text,) = self._connection.execute(
             "SELECT json_group_array(json_array(login, json(record))) FROM account JOIN profile USING (login)"
@@ -307,18 +307,18 @@ class Views:
 
     def table(self, query: TableQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None) -> Table:
         """Rows of a table: L{ILedger.table}."""
-        return askTable(self._connection, query, sight, bounds, ticket or Ticket())
+        return askTable(SqliteAsked(self._connection), query, sight, bounds, ticket or Ticket())
 
     def statement(
         self, query: StatementQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None
     ) -> Statement | None:
         """What moved on an account: L{ILedger.statement}."""
-        return askStatement(self._connection, query, sight, bounds, ticket or Ticket())
+        return askStatement(SqliteAsked(self._connection), query, sight, bounds, ticket or Ticket())
 
     def frozen(self) -> Frozen:
         """What an audit compares, as of one moment."""
         with snapshot(self._connection):
-            return freeze(self._connection)
+            return freeze(self._connection.execute)
 
     def close(self) -> None:
         """Let go of the file."""
