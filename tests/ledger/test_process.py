@@ -26,6 +26,7 @@ from scalemgr.ledger.following import Files
 from scalemgr.ledger.log import SqliteLog
 from scalemgr.ledger.process import Line, ProcessProjector
 from scalemgr.ledger.projecting import _Told
+from scalemgr.ledger.settings import LedgerSettings
 from scalemgr.ledger.sqlite import SqliteLedger
 from scalemgr.ledger.url import ledgerAt
 from scalemgr.wire.errors import LedgerFailed
@@ -74,7 +75,7 @@ def until(pid: int) -> None:
 
 def test_the_daemons(folder: Path) -> None:
     """What a daemon opens has its views made by a process of their own."""
-    ledger = ledgerAt(f"sqlite:{folder}", folder)
+    ledger = ledgerAt(LedgerSettings(url=f"sqlite:{folder}"), folder)
     ledger.open(NOW_MS)
     assert isinstance(ledger, SqliteLedger)
     pid = beside(ledger)

@@ -22,7 +22,7 @@ from scalemgr.ledger.postgres import following, tenure
 from scalemgr.ledger.postgres.following import PostgresFollower, Servers
 from scalemgr.ledger.postgres.log import PostgresLog
 from scalemgr.ledger.postgres.server import Server
-from scalemgr.ledger.postgres.views import PostgresViews
+from scalemgr.ledger.postgres.views import TABLES, PostgresViews
 from scalemgr.ledger.process import ProcessProjector
 from scalemgr.ledger.projector import ThreadProjector
 from scalemgr.ledger.settings import LedgerSettings
@@ -457,12 +457,35 @@ def test_bug(place: Place, monkeypatch: pytest.MonkeyPatch, failures: list[LogEv
     place.hold(10)
 
 
-def test_tables(place: Place) -> None:
-    """All that views have is emptied when they are made again."""
-    place.follower()
-    ours = place.sql("SELECT current_schema()")[0][0]
-    rows = place.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = %s", ours)
-    assert {name for (name,) in rows} == {table.strip('"') for table in tenure.TABLES} | {"scalemgr_schema"}
+@pytest.mark.parametrize("lost", ["trade", "view", "movement, key"])
+def test_tableLost(place: Place, logged: Logged, lost: str) -> None:
+    """If somebody has dropped tables of the views, all of them are made again, by whichever gateway."""
+    followers = shared(place)
+    place.write(10)
+    assert followers[0].step()
+    place.sql(f"DROP TABLE {lost}")
+    place.write(20)
+    eventually(
+        lambda: [follower.step() for follower in followers] and followers[0].reached == followers[1].reached == 4
+    )
+    assert logged.has("tables are missing")
+    assert sorted(follower.isStandingBy for follower in followers) == [False, True]
+    place.hold(10, 20)
+
+
+def test_madeAgainWhole(place: Place) -> None:
+    """Of views that are made again nothing is left, in none of their tables."""
+    maker, _ = shared(place)
+    assert maker.step(anew=True)
+    place.write(10)
+    assert maker.step()
+    place.log.connection.execute("DELETE FROM page")
+    place.log.append(Scribe().story().entries[:1])
+    eventually(lambda: maker.step() and maker.reached == 1)
+    names = place.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()")
+    assert {name for (name,) in names} == {table.strip('"') for table in TABLES} | {"scalemgr_schema"}
+    counts = {table: place.sql(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
+    assert counts == {**dict.fromkeys(TABLES, 0), "view": 1, '"group"': 1}
 
 
 # -- in a thread, and in a process ------------------------------------------------------------------------
