@@ -15,18 +15,22 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
+from typing import TypeVar
 from uuid import uuid4
 
 import psycopg
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from ...finance.masks import Sight
+from ...finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
 from ...finance.records import Entry
 from ...finance.requests import KeyName, Request
 from ...finance.settle import Outcome
-from ...interfaces import ILedger, Storage
+from ...interfaces import ILedger, ITicket, Storage
 from ...wire.errors import LedgerFailed
 from ..errors import LedgerRefused
+from ..finding import UNREADABLE
 from ..pages import pack
 from ..projector import Projector
 from ..settings import LedgerSettings
@@ -35,7 +39,9 @@ from ..viewed import ViewedLedger
 from .asked import Asked
 from .listening import Listener
 from .log import PAGES_MAX, Page, PostgresLog, Tail, entriesOf
-from .server import Server, isAway, isWorthRepeating, why
+from .server import Server, isAway, isWorthRepeating
+from .server import why as whyOf
+from .views import PostgresViews
 
 __all__ = ["PostgresLedger"]
 
@@ -49,6 +55,9 @@ _SNAPSHOT_AFTER = 10_000
 _TELL_EACH = 100_000
 # A log's times do not go back. Of a clock of another gateway that is further ahead than this, nothing is believed.
 _AHEAD_MS = 5000
+
+
+_Answer = TypeVar("_Answer")
 
 
 class _Diverged(Exception):
@@ -99,6 +108,7 @@ class PostgresLedger(ViewedLedger):
         self._lastMs = 0
         self._diverged: _Diverged | None = None
         self._blockEnd = 0
+        self._suspected = False
         self._savedSeq = 0
         self._readers = threading.local()
         self._opened: list[PostgresLog] = []
@@ -120,7 +130,7 @@ class PostgresLedger(ViewedLedger):
             try:
                 self._fold()
             except (psycopg.Error, LedgerFailed) as e:
-                raise LedgerRefused(f"{self._server.shown} cannot be read: {why(e)}") from e
+                raise LedgerRefused(f"{self._server.shown} cannot be read: {whyOf(e)}") from e
             except (ValueError, KeyError, AssertionError) as e:
                 raise LedgerRefused(
                     f"the log at {self._server.shown} is damaged after entry {self.book.seq}: {e}; restore it"
@@ -156,7 +166,7 @@ class PostgresLedger(ViewedLedger):
             self._file.save(self.book.seq, self._stamp, dumpSnapshot(self.epoch, self.book))
             self._savedSeq = self.book.seq
         except psycopg.Error as e:
-            self._log.warn("book: no snapshot could be written ({why}); the next start takes longer", why=why(e))
+            self._log.warn("book: no snapshot could be written ({why}); the next start takes longer", why=whyOf(e))
 
     def close(self, nextOrder: int | None) -> None:
         self._listener.stop()
@@ -166,7 +176,7 @@ class PostgresLedger(ViewedLedger):
             if nextOrder is not None and self._blockEnd:
                 self._file.returnOrders(nextOrder, self._blockEnd)
         except psycopg.Error as e:
-            self._log.warn("ledger: unused orders were not returned ({why}); numbers are skipped", why=why(e))
+            self._log.warn("ledger: unused orders were not returned ({why}); numbers are skipped", why=whyOf(e))
         self._save()
         for reader in self._opened:
             reader.close()
@@ -178,7 +188,7 @@ class PostgresLedger(ViewedLedger):
             first = self._file.reserveOrders(count)
         except (psycopg.Error, LedgerRefused) as e:
             self._say(e)
-            raise LedgerFailed(f"the ledger cannot be written: {why(e)}") from e
+            raise LedgerFailed(f"the ledger cannot be written: {whyOf(e)}") from e
         self._blockEnd = first + count
         return first
 
@@ -219,6 +229,42 @@ class PostgresLedger(ViewedLedger):
         # The first of a key counts.
         return {**{name: late[name] for name in names if name in late}, **found}
 
+    def _views(self) -> PostgresViews:
+        return self._asked.views()
+
+    def _suspect(self, why: Exception) -> None:
+        if not self._suspected:
+            self._log.warn("the views at {shown} cannot be read: {why}", shown=self._asked.shown, why=whyOf(why))
+        self._suspected = True
+        if not isinstance(why, (LedgerRefused, psycopg.OperationalError)):
+            self._projector.suspect(self._projector.made)
+
+    def _found(self) -> None:
+        self._suspected = False
+
+    def table(self, query: TableQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None) -> Table:
+        if not self._asked.hasReplica:
+            return super().table(query, sight, bounds, ticket)
+        return self._askReplica(lambda views: views.table(query, sight, bounds, ticket), ticket)
+
+    def statement(
+        self, query: StatementQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None
+    ) -> Statement | None:
+        if not self._asked.hasReplica or query.asOf is not None:
+            # Who names an entry may have heard of it a moment ago.
+            return super().statement(query, sight, bounds, ticket)
+        return self._askReplica(lambda views: views.statement(query, sight, bounds, ticket), ticket)
+
+    def _askReplica(self, question: Callable[[PostgresViews], _Answer], ticket: ITicket | None) -> _Answer:
+        """Ask views that may be a moment old."""
+        if ticket is not None:
+            ticket.check(0)
+        try:
+            return question(self._asked.replica())
+        except self._unread as e:
+            self._log.warn("the replica of the views cannot be read: {why}", why=whyOf(e))
+            raise LedgerFailed(UNREADABLE) from e
+
     # -- the commit -------------------------------------------------------------------------------------
 
     def commit(self, requests: Sequence[Request], nowMs: int) -> list[Outcome]:
@@ -241,7 +287,7 @@ class PostgresLedger(ViewedLedger):
                     continue
                 self._failed = True
                 self._say(e)
-                raise LedgerFailed(f"the ledger cannot be written: {why(e)}", outcome="void") from e
+                raise LedgerFailed(f"the ledger cannot be written: {whyOf(e)}", outcome="void") from e
             except _Diverged as e:
                 self._leave()
                 self._diverged = e
@@ -271,7 +317,7 @@ class PostgresLedger(ViewedLedger):
         if isinstance(error, LedgerRefused) or isAway(error, self._file.connection):
             # It may be one that cannot be written to any more, where another can.
             self._file.close()
-            self._away(why(error))
+            self._away(whyOf(error))
 
     def _away(self, why: str) -> None:
         if why != self.away:
@@ -364,7 +410,7 @@ class PostgresLedger(ViewedLedger):
                 self._say(e)
                 if time.monotonic() >= until:
                     self._failed = True
-                    raise LedgerFailed(f"the ledger failed in its commit: {why(error)}", outcome="pending") from error
+                    raise LedgerFailed(f"the ledger failed in its commit: {whyOf(error)}", outcome="pending") from error
             time.sleep(_AGAIN_S)
 
     def _appended(self, entries: list[Entry]) -> None:
