@@ -25,7 +25,7 @@ _TAKE = f"SELECT epoch, seq, taken FROM (SELECT pg_try_advisory_lock({_KEY}) AS 
 _LOOK = "SELECT epoch, seq FROM view"
 
 # For how long who has the lock may say nothing; it is asked for more than every other second. In seconds.
-_SILENT_S = 15
+_SILENT_S = 5
 # The first version that can see to that.
 _ENDS = 140000
 
