@@ -26,7 +26,7 @@ from scalemgr.ledger.postgres.views import TABLES, PostgresViews
 from scalemgr.ledger.process import ProcessProjector
 from scalemgr.ledger.projector import ThreadProjector
 from scalemgr.ledger.settings import LedgerSettings
-from tests.postgres import ledgerUrl
+from tests.postgres import Cluster, ClusterFailed, absent, ledgerUrl
 
 from ..conftest import Logged
 from ..scribe import Scribe
@@ -45,12 +45,19 @@ class Place:
     def __init__(self, url: str, viewsUrl: str) -> None:
         self.settings = LedgerSettings(url=url, views_url=viewsUrl, statement_seconds=20, lock_seconds=10)
         self.log = PostgresLog(Server(url, self.settings), "tests", nowMs=1)
-        self.other = psycopg.connect(viewsUrl or url, autocommit=True)
+        self._viewsUrl = viewsUrl or url
+        self.other = psycopg.connect(self._viewsUrl, autocommit=True)
         self.scribe = Scribe()
         self.scribe.group()
         self.scribe.user()
         self.log.append(self.scribe.entries)
         self._followers: list[PostgresFollower] = []
+
+    def reconnect(self) -> None:
+        """The servers were started again."""
+        self.close()
+        self.log = PostgresLog(Server(self.settings.url, self.settings), "tests")
+        self.other = psycopg.connect(self._viewsUrl, autocommit=True)
 
     def write(self, *cents: int) -> int:
         """Deposit these amounts; the last entry."""
@@ -530,6 +537,36 @@ def test_standbyStops(place: Place) -> None:
     assert not other._thread.is_alive()
     assert maker.step()
     place.hold(10)
+
+
+@pytest.mark.parametrize("how", ["immediate", "kill"])
+def test_serverFails(how: str) -> None:
+    """However the server of the log and the views ends, when it is back they go on by themselves, and miss nothing."""
+    try:
+        cluster = Cluster()
+    except ClusterFailed as e:
+        absent(str(e))
+    with cluster, ledgerUrl(cluster.url()) as url, ledgerUrl(cluster.url()) as viewsUrl:
+        place = Place(url, viewsUrl)
+        projectors = [ThreadProjector(Servers(place.settings)) for _ in range(2)]
+        for projector in projectors:
+            projector.begin()
+        for cents in (10, 20, 30):
+            head = place.write(cents)
+            for projector in projectors:
+                projector.wake(head)
+            if how == "kill":
+                cluster.kill()
+                cluster.start()
+            else:
+                cluster.restart("immediate")
+            place.reconnect()
+            for projector in projectors:
+                eventually(lambda projector=projector, head=head: projector.reached >= head and not projector.failing)  # type: ignore[misc]
+        place.hold(10, 20, 30)
+        for projector in projectors:
+            projector.stop()
+        place.close()
 
 
 def withPassword(place: Place) -> LedgerSettings:
