@@ -16,7 +16,7 @@ from ...finance.records import Entry
 from ...finance.requests import KeyName
 from ..projection import Changes, GroupRow, Movement, TradeRow
 
-__all__ = ["fill", "keyed"]
+__all__ = ["askKeys", "fill"]
 
 
 def _arrays(*types: str) -> str:
@@ -94,9 +94,15 @@ def fill(connection: Connection[Any], entries: Sequence[Entry]) -> list[tuple[st
     return twice
 
 
+def askKeys(names: Collection[KeyName]) -> tuple[str, list[list[Any]]]:
+    """What to ask for those of the idempotency keys that were used, each with its entry; and the values in it."""
+    return _KEYED, _columns(list(names), 2)
+
+
 def keyed(connection: Connection[Any], names: Collection[KeyName]) -> dict[KeyName, int]:
     """Those of the idempotency keys that were used, each with its entry."""
-    found = connection.execute(_KEYED, _columns(list(names), 2))
+    sql, values = askKeys(names)
+    found = connection.execute(sql.encode(), values)
     return {(principal, key): seq for principal, key, seq in found}
 
 
