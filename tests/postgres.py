@@ -134,14 +134,26 @@ class Cluster:
         @raise ClusterFailed: if it does not start.
         """
         until = time.monotonic() + _START_S
-        self._spawn()
+        while True:
+            self._spawn()
+            try:
+                return self.ready()
+            except ClusterFailed as e:
+                # If it was killed, those who worked for it have to notice that first.
+                if self.alive() or "shared memory block" not in str(e) or time.monotonic() > until:
+                    raise
+            time.sleep(0.1)
+
+    def ready(self) -> None:
+        """
+        Come back when it lets somebody in, or would if it were not crowded.
+
+        @raise ClusterFailed: if it ends instead, or takes too long.
+        """
+        until = time.monotonic() + _START_S
         while not self._lets():
             if not self.alive():
-                # If it was killed, those who worked for it have to notice that first.
-                if "shared memory block" not in self._lastWords() or time.monotonic() > until:
-                    raise ClusterFailed(f"the server does not start: {self._lastWords()}")
-                time.sleep(0.1)
-                self._spawn()
+                raise ClusterFailed(f"the server does not run: {self._lastWords()}")
             if time.monotonic() > until:
                 raise ClusterFailed(f"the server lets nobody in: {self._lastWords()}")
             time.sleep(0.02)
@@ -163,13 +175,18 @@ class Cluster:
         try:
             psycopg.connect(self.url(), connect_timeout=_CONNECT_S).close()
         except psycopg.OperationalError as e:
-            # Then it is there, only crowded.
             return "too many clients" in str(e)
         return True
 
     def alive(self) -> bool:
         """Does it run?"""
         return self._process is not None and self._process.poll() is None
+
+    def processes(self) -> list[int]:
+        """All there are of it by now: its first one, and those that it started."""
+        assert self._process is not None
+        of = self._process.pid
+        return [of, *map(int, Path(f"/proc/{of}/task/{of}/children").read_text().split())]
 
     def stop(self, mode: str = "fast") -> None:
         """
