@@ -409,6 +409,9 @@ class ILedger(Interface):
     epoch: str = Attribute("The name of the log")
     book: Book = Attribute("The log folded, as of the last commit. Not to be changed")
     progress: Progress = Attribute("How far the views are. Any thread may ask, and need not wait")
+    away: str = Attribute(
+        "Why what it is kept in cannot be reached now; empty: it can be. Any thread may ask, and need not wait"
+    )
 
     def open(nowMs: int) -> None:
         """
@@ -416,6 +419,14 @@ class ILedger(Interface):
 
         @param nowMs: the time, in milliseconds since 1970, for a log that does not exist yet.
         @raise LedgerRefused: with a sentence for the operator.
+        """
+
+    def follow(wake: Callable[[], None]) -> None:
+        """
+        From now on, until it is closed, call this when the log may have entries that others wrote, or C{away} has
+        changed: from any thread, and also once too often. A batch of nothing then catches up. It is open.
+
+        @param wake: is quick and does not raise.
         """
 
     def reserveOrders(count: int) -> int:

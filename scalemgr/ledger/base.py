@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ..finance.book import Book
@@ -17,13 +17,22 @@ _BROKEN = "a bug has struck in the middle of a commit; nothing can be done until
 
 
 class BaseLedger:
-    """A ledger less its storage."""
+    """
+    A ledger less its storage.
+
+    @ivar away: why that cannot be reached now; empty, as always where it is our own: it can be.
+    """
+
+    away = ""
 
     def __init__(self) -> None:
         self.book = Book()
         # Committed, and not taken by those who tell everybody.
         self._untold: list[Entry] = []
         self._broken = False
+
+    def follow(self, wake: Callable[[], None]) -> None:
+        """Nobody else writes to what is our own."""
 
     def takeCommitted(self) -> list[Entry]:
         entries, self._untold = self._untold, []

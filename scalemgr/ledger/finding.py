@@ -6,23 +6,22 @@ commit asks for is new, and then nothing is read from the log.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 import ujson
 from twisted.logger import Logger
 
-from ..finance.records import DELETED, TRADE_EVENT, USER_EVENT, Entry, FinanceTrade
+from ..finance.masks import Sight
+from ..finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
+from ..finance.records import DELETED, TRADE_EVENT, USER_EVENT, Entry, FinanceTrade, StoredAccount
 from ..finance.requests import KeyName
+from ..interfaces import ITicket
 from ..wire.errors import LedgerFailed
-from .errors import LedgerRefused
-from .log import SqliteLog
 from .recent import Recent
-from .views import Views
 
-__all__ = ["UNREADABLE", "Finder", "Partly"]
+__all__ = ["UNREADABLE", "Finder", "Log", "Partly", "Views"]
 
 #: What one is told who asks what the views would know.
 UNREADABLE = "the views cannot be read now; ask again later"
@@ -30,6 +29,35 @@ _DAMAGED = "the log cannot be read where this is; it must be looked after"
 
 _Name = TypeVar("_Name")
 _Thing = TypeVar("_Thing")
+
+
+class Log(Protocol):
+    """A log to read, whatever it is kept in: see L{SqliteLog <scalemgr.ledger.log.SqliteLog>}."""
+
+    epoch: str
+
+    def head(self) -> int: ...
+    def read(self, after: int, limit: int, bytesMax: int | None = None) -> list[Entry]: ...
+    def at(self, seqs: Collection[int]) -> list[Entry]: ...
+    def olderThan(self, beforeMs: int, after: int, limit: int) -> int: ...
+    def pages(self, after: int) -> Iterator[list[Entry]]: ...
+    def close(self) -> None: ...
+
+
+class Views(Protocol):
+    """Views to ask, whatever they are kept in: see L{scalemgr.ledger.views.Views}."""
+
+    def seq(self) -> int: ...
+    def trade(self, order: int) -> tuple[FinanceTrade, str] | None: ...
+    def trades(self, orders: Collection[int]) -> dict[int, FinanceTrade]: ...
+    def keyed(self, names: Collection[KeyName]) -> dict[KeyName, int]: ...
+    def account(self, login: int) -> StoredAccount | None: ...
+    def profiles(self, logins: Collection[int]) -> dict[int, dict[str, Any]]: ...
+    def table(self, query: TableQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None) -> Table: ...
+    def statement(
+        self, query: StatementQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None
+    ) -> Statement | None: ...
+
 
 # Given the views as far as an entry, or L{LedgerFailed}: what they say.
 _Ask = Callable[[int, Callable[[Views], Any]], Any]
@@ -60,12 +88,16 @@ class Finder:
     @param log: gives the thread that asks a log to read.
     @param ask: puts a question to the views, which should have come as far as an entry; it raises L{LedgerFailed} if
         they have not, or cannot be read.
+    @param unreadable: what is raised where the log cannot be read.
     """
 
     _log = Logger()
 
-    def __init__(self, recent: Recent, log: Callable[[], SqliteLog], ask: _Ask) -> None:
+    def __init__(
+        self, recent: Recent, log: Callable[[], Log], ask: _Ask, unreadable: tuple[type[Exception], ...]
+    ) -> None:
         self._recent = recent
+        self._unreadable = unreadable
         self._reader = log
         self._ask = ask
         # Why the log could not be read, as it was last said.
@@ -82,7 +114,7 @@ class Finder:
 
     def trades(self, orders: Collection[int]) -> Mapping[int, FinanceTrade]:
         """Those of the trades that exist."""
-        return self._find(self._recent.trades(orders), _trade, orders, Views.trades)
+        return self._find(self._recent.trades(orders), _trade, orders, lambda views, orders: views.trades(orders))
 
     def trade(self, order: int) -> tuple[FinanceTrade, str] | None:
         """
@@ -101,7 +133,7 @@ class Finder:
 
     def profiles(self, logins: Collection[int]) -> Mapping[int, dict[str, Any]]:
         """The profiles of those of the accounts that exist, with their passwords' hashes."""
-        return self._find(self._recent.users(logins), _profile, logins, Views.profiles)
+        return self._find(self._recent.users(logins), _profile, logins, lambda views, logins: views.profiles(logins))
 
     def _find(
         self,
@@ -132,7 +164,7 @@ class Finder:
         """As L{_read}; and, of what cannot be read, why."""
         try:
             return self._read(seqs, take), {}
-        except (sqlite3.Error, ValueError, LedgerRefused) as e:
+        except self._unreadable as e:
             if len(seqs) == 1:
                 self._say(f"{next(iter(seqs.values()))}: {e}")
                 return {}, dict.fromkeys(seqs, _DAMAGED)
@@ -149,7 +181,7 @@ class Finder:
         """
         What these entries say.
 
-        @raise sqlite3.Error, ValueError, LedgerRefused: if one of them cannot be read, or is about something else.
+        @raise Exception: one of those that say that the log cannot be read, if it cannot, or is about something else.
         """
         try:
             entries = {entry.seq: entry for entry in self._reader().at(seqs.values())}

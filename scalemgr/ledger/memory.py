@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from itertools import islice
 from threading import Lock
 from typing import Any
@@ -90,11 +90,11 @@ class MemoryLedger(BaseLedger):
     def _keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
         return {name: self._keys[name] for name in names if name in self._keys}
 
-    def _named(self, orders: Iterable[int]) -> dict[int, FinanceTrade]:
+    def _named(self, orders: Collection[int]) -> dict[int, FinanceTrade]:
         with self._lock:
             return self._views.trades(orders)
 
-    def _profiles(self, logins: Iterable[int]) -> dict[int, dict[str, Any]]:
+    def _profiles(self, logins: Collection[int]) -> dict[int, dict[str, Any]]:
         with self._lock:
             return self._views.profiles(logins)
 

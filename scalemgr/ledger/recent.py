@@ -55,6 +55,11 @@ class Recent:
         # Oldest first, and never none. Not changed, but replaced: others may be looking through it.
         self._parts: tuple[_Part, ...] = (_Part(released),)
 
+    @property
+    def last(self) -> int:
+        """The last entry that was committed."""
+        return self._last
+
     def __len__(self) -> int:
         """How many entries there are that the views may not have."""
         return self._last - self.released

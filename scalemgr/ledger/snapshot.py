@@ -1,4 +1,4 @@
-"""The book in a file, so that a start need not fold the whole log.
+"""The book, written down, so that a start need not fold the whole log.
 
 One line of JSON with what it is and a checksum, then the book in MessagePack. A snapshot that is torn, of
 another log or of another version of this code is no snapshot; the log has it all.
@@ -16,7 +16,7 @@ from ..finance.book import Book
 from ..finance.records import Account, Group
 from ..finance.turnover import Turnover
 
-__all__ = ["loadSnapshot", "saveSnapshot"]
+__all__ = ["dumpSnapshot", "loadSnapshot", "readSnapshot", "saveSnapshot"]
 
 # Raise this whenever the shape of what is kept changes.
 _VERSION = 4
@@ -45,30 +45,43 @@ class _Body(msgspec.Struct, array_like=True):
     moved: list[_Moved]
 
 
-def saveSnapshot(path: Path, epoch: str, book: Book) -> None:
-    """Write the book down, whole or not at all."""
+def dumpSnapshot(epoch: str, book: Book) -> bytes:
+    """The book, written down."""
     moved = [_Moved(*key, str(trillionths)) for key, trillionths in book.turnover.sums.items()]
     body = msgspec.msgpack.encode(_Body(list(book.groups.values()), list(book.accounts.values()), moved))
     header = _Header(_VERSION, epoch, book.seq, book.nextLogin, book.forgotten, "")
     header.sha256 = _checksum(header, body)
+    return msgspec.json.encode(header) + b"\n" + body
+
+
+def saveSnapshot(path: Path, epoch: str, book: Book) -> None:
+    """Write the book into a file, whole or not at all."""
     temporary = path.with_suffix(".tmp")
     with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(header) + b"\n" + body)
+        file.write(dumpSnapshot(epoch, book))
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
 
 
 def loadSnapshot(path: Path, epoch: str) -> Book | None:
-    """The book that was saved for this log, or C{None}."""
+    """The book that a file has of this log, or C{None}."""
     try:
-        first, _, body = path.read_bytes().partition(b"\n")
+        return readSnapshot(path.read_bytes(), epoch)
+    except OSError:
+        return None
+
+
+def readSnapshot(text: bytes, epoch: str) -> Book | None:
+    """The book that was written down for this log, or C{None}."""
+    first, _, body = text.partition(b"\n")
+    try:
         header = msgspec.json.decode(first, type=_Header)
         if (header.version, header.epoch) != (_VERSION, epoch) or _checksum(header, body) != header.sha256:
             return None
         content = msgspec.msgpack.decode(body, type=_Body)
         return _book(header, content)
-    except (OSError, msgspec.DecodeError, KeyError, ValueError):
+    except (msgspec.DecodeError, KeyError, ValueError):
         return None
 
 

@@ -14,32 +14,25 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeVar
 
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..finance.book import Book
-from ..finance.masks import Sight
-from ..finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
-from ..finance.records import Entry, FinanceTrade, StoredAccount
-from ..finance.requests import KeyName
-from ..interfaces import ILedger, ITicket, Progress, Storage
-from ..wire.codes import RetCode
+from ..finance.records import Entry
+from ..interfaces import ILedger, Storage
 from ..wire.errors import LedgerFailed
-from .base import BaseLedger
 from .checkpoint import WAL_PAGES_MAX, Checkpointer
 from .errors import LedgerRefused
-from .finding import UNREADABLE, Finder, Partly
 from .following import viewsReach
 from .log import SqliteLog
 from .projector import Projector, ThreadProjector
-from .recent import Recent
 from .snapshot import loadSnapshot, saveSnapshot
 from .storage import lookAt
+from .viewed import ViewedLedger
 from .views import Views
 
 __all__ = ["PARTIAL", "FolderLock", "SqliteLedger"]
@@ -51,11 +44,6 @@ PARTIAL = "log.db.partial"
 _SNAPSHOT_AFTER = 10_000
 # How often it is said how far that is, in entries.
 _TELL_EACH = 100_000
-
-# So many entries may wait for the projector; then the next commit does.
-_UNPROJECTED_MAX = 500_000
-
-_Answer = TypeVar("_Answer")
 
 
 class FolderLock:
@@ -101,7 +89,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 @implementer(ILedger)
-class SqliteLedger(BaseLedger):
+class SqliteLedger(ViewedLedger):
     """
     The ledger in a folder.
 
@@ -111,15 +99,15 @@ class SqliteLedger(BaseLedger):
     """
 
     _log = Logger()
+    unreadable = (sqlite3.Error,)
 
     def __init__(
         self, folder: Path, *, queryS: float = 5.0, follow: Callable[[Path, Path], Projector] = ThreadProjector
     ) -> None:
-        super().__init__()
-        self._follow = follow
+        super().__init__(queryS)
+        self._makeProjector = follow
         self.epoch = ""
         self._folder = folder
-        self._queryS = queryS
         # Is it unknown whether the last batch is in the log? And did it fail, however that may be?
         self._inDoubt = self._failed = False
         # Were the views found unreadable, and not readable since?
@@ -136,33 +124,16 @@ class SqliteLedger(BaseLedger):
             self._file = SqliteLog(self._logPath, nowMs=nowMs)
             undo.callback(self._file.close)
             # What takes time to start does so while the book is made.
-            self._projector = self._follow(self._logPath, self._viewsPath)
+            self._projector = self._makeProjector(self._logPath, self._viewsPath)
             undo.callback(self._projector.stop)
             saved = self._saved()
             self.epoch = self._file.epoch
             self._file.checkpointAt(WAL_PAGES_MAX)
             self._fold(saved)
-            self._projector.begin()
-            self._recent = self._unprojected()
-            self._finder = Finder(self._recent, self._reader, self._ask)
+            self._follow(self._file, str(self._logPath), str(self._viewsPath))
             self._checkpointer = Checkpointer(self._logPath)
             undo.pop_all()
         self._checkpointer.start()
-
-    def _unprojected(self) -> Recent:
-        """What the views do not have yet: of a log that has much more than they, once it is not so much any more."""
-        head, most = self.book.seq, _UNPROJECTED_MAX // 2
-        self._projector.wake(head)
-        while not self._projector.waitFor(head - most, self._queryS):
-            if self._projector.failing:
-                raise LedgerRefused(f"{self._viewsPath} cannot be made: {self._projector.failing}")
-        recent = Recent(self._projector.reached)
-        try:
-            for page in self._file.pages(recent.released):
-                recent.add(page)
-        except (sqlite3.Error, ValueError) as e:
-            raise LedgerRefused(f"{self._logPath} is damaged after entry {recent.released}: {e}; restore it") from e
-        return recent
 
     def _checkWhole(self) -> None:
         """A log that is gone must not look like one that has not begun."""
@@ -260,21 +231,10 @@ class SqliteLedger(BaseLedger):
 
     # -- how it is --------------------------------------------------------------------------------------
 
-    @property
-    def progress(self) -> Progress:
-        projector = self._projector
-        return Progress(projector.reached, projector.failing, projector.restarts)
-
     def storage(self) -> Storage:
         return lookAt(self._folder)
 
-    # -- questions --------------------------------------------------------------------------------------
-
-    def entries(self, after: int, limit: int) -> list[Entry]:
-        return self._reader().read(after, limit)
-
-    def forgettable(self, beforeMs: int, limit: int) -> int:
-        return self._reader().olderThan(beforeMs, self.book.forgotten, limit)
+    # -- who reads --------------------------------------------------------------------------------------
 
     def _reader(self) -> SqliteLog:
         reader: SqliteLog | None = getattr(self._readers, "log", None)
@@ -283,51 +243,8 @@ class SqliteLedger(BaseLedger):
             self._opened.append(reader)
         return reader
 
-    def trade(self, order: int) -> tuple[FinanceTrade, str] | None:
-        # Not as for an account: whoever changes a trade waits for this, and what the views may lack is found without.
-        found = self._finder.trade(order)
-        # The group is the account's as of now, which either may not know yet.
-        account = None if found is None else self.book.ever(found[0].login)
-        return found if found is None or account is None else (found[0], account.group)
-
-    def account(self, login: int) -> StoredAccount | None:
-        return self._askNow(lambda views: views.account(login))
-
-    def table(self, query: TableQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None) -> Table:
-        return self._askNow(lambda views: views.table(query, sight, bounds, ticket), ticket)
-
-    def statement(
-        self, query: StatementQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None
-    ) -> Statement | None:
-        return self._askNow(lambda views: views.statement(query, sight, bounds, ticket), ticket)
-
-    def _askNow(self, question: Callable[[Views], _Answer], ticket: ITicket | None = None) -> _Answer:
-        """Ask the views once they have all that the log has now."""
-        if ticket is not None:
-            ticket.check(0)
-        wanted = self.book.seq
-        if not self._projector.waitFor(wanted, self._queryS):
-            raise LedgerFailed(
-                "the views are behind the log and do not catch up in time; ask again later",
-                RetCode.RET_ERR_TIMEOUT,
-            )
-        return self._ask(wanted, question)
-
-    def _ask(self, reached: int, question: Callable[[Views], _Answer]) -> _Answer:
-        """Ask the views, which should have come as far as this entry; L{LedgerFailed} if they cannot be asked."""
-        try:
-            views = self._views()
-            if views.seq() < reached:
-                if self._projector.reached < reached:
-                    # Known, and no reason to suspect them.
-                    raise LedgerFailed("the views are being made again; ask again later")
-                raise ValueError("they have less than they had")
-            answer = question(views)
-        except (sqlite3.Error, ValueError, LedgerRefused) as e:
-            self._suspect(e)
-            raise LedgerFailed(UNREADABLE) from e
+    def _found(self) -> None:
         self._suspected = False
-        return answer
 
     def _suspect(self, why: Exception) -> None:
         """The views cannot be read, or believed. Said once, until they can."""
@@ -372,33 +289,6 @@ class SqliteLedger(BaseLedger):
                 self._appended(kept)
             self._inDoubt = self._failed = False
         return kept
-
-    def _awaitProjector(self) -> None:
-        """Of what waits for the projector the numbers are kept in memory, so it is bounded."""
-        recent = self._recent
-        if len(recent) < _UNPROJECTED_MAX:
-            return
-        self._projector.waitFor(recent.released + _UNPROJECTED_MAX // 2, self._queryS)
-        recent.release(self._projector.reached)
-        if len(recent) >= _UNPROJECTED_MAX:
-            raise LedgerFailed(
-                "the views are too far behind the log; nothing was done, try again later", outcome="void"
-            )
-
-    def _keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
-        found = self._finder.keyed(names)
-        if isinstance(found, Partly):
-            raise LedgerFailed(next(iter(found.lost.values())))
-        return dict(found)
-
-    def _known(self, names: Collection[KeyName]) -> Mapping[KeyName, Entry]:
-        return self._finder.keyed(names)
-
-    def _named(self, orders: Collection[int]) -> Mapping[int, FinanceTrade]:
-        return self._finder.trades(orders)
-
-    def _profiles(self, logins: Collection[int]) -> Mapping[int, dict[str, Any]]:
-        return self._finder.profiles(logins)
 
     def _append(self, entries: list[Entry]) -> None:
         try:

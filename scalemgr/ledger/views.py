@@ -255,7 +255,7 @@ class Views:
         row = self._connection.execute('SELECT data, "group" FROM trade WHERE "order" = ?', (order,)).fetchone()
         return None if row is None else (FinanceTrade.fromData(ujson.loads(row[0])), row[1])
 
-    def trades(self, orders: Iterable[int]) -> dict[int, FinanceTrade]:
+    def trades(self, orders: Collection[int]) -> dict[int, FinanceTrade]:
         """Those trades that exist, by order."""
         rows = self._connection.execute(
             'SELECT data FROM trade WHERE "order" IN (SELECT value FROM json_each(?))', (ujson.dumps(list(orders)),)
@@ -296,7 +296,7 @@ class Views:
         account = Account(login, *facts)
         return StoredAccount(account, Group(account.group, currency, digits, floor, record=groupRecord), profile)
 
-    def profiles(self, logins: Iterable[int]) -> dict[int, dict[str, Any]]:
+    def profiles(self, logins: Collection[int]) -> dict[int, dict[str, Any]]:
         """All that is known of those accounts that exist, by login; with the password's hash."""
         (text,) = self._connection.execute(
             "SELECT json_group_array(json_array(login, json(record))) FROM account JOIN profile USING (login)"

@@ -15,7 +15,7 @@ from scalemgr.finance.records import Entry
 from scalemgr.finance.requests import ForgetKeys
 from scalemgr.finance.settle import Replay
 from scalemgr.ledger import following
-from scalemgr.ledger import sqlite as sqliteModule
+from scalemgr.ledger import viewed as viewedModule
 from scalemgr.ledger.audit import verify
 from scalemgr.ledger.snapshot import loadSnapshot, saveSnapshot
 from scalemgr.ledger.views import Views
@@ -183,7 +183,7 @@ def test_damaged_while_running(folder: Path, gate: Gate, failures: list[LogEvent
 
 def test_too_far_behind(folder: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many entries wait for the views and no more: then commits are void, until the views have caught up."""
-    monkeypatch.setattr(sqliteModule, "_UNPROJECTED_MAX", 8)
+    monkeypatch.setattr(viewedModule, "UNPROJECTED_MAX", 8)
     with opened(folder, queryS=0.0) as ledger:
         flush(populate(ledger))
         with gate.shut():
@@ -201,7 +201,7 @@ def test_too_far_behind(folder: Path, gate: Gate, monkeypatch: pytest.MonkeyPatc
 
 def test_waits_for_the_views(folder: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit that finds the views too far behind waits for them, as long as a question would, and then goes on."""
-    monkeypatch.setattr(sqliteModule, "_UNPROJECTED_MAX", 8)
+    monkeypatch.setattr(viewedModule, "UNPROJECTED_MAX", 8)
     with opened(folder, queryS=30.0) as ledger, ThreadPoolExecutor(1) as other:
         flush(populate(ledger))
         with gate.shut():

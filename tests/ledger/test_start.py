@@ -12,7 +12,7 @@ from twisted.logger import LogEvent
 
 from scalemgr.finance.settle import Replay
 from scalemgr.ledger import following
-from scalemgr.ledger import sqlite as sqliteModule
+from scalemgr.ledger import viewed as viewedModule
 from scalemgr.ledger import views as viewsModule
 from scalemgr.ledger.audit import verify
 from scalemgr.ledger.errors import LedgerRefused
@@ -60,7 +60,7 @@ def test_serves_while_behind(behind: Path, gate: Gate) -> None:
 
 def test_far_behind(behind: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     """A start waits for views that lack more than memory should hold, however long they take."""
-    monkeypatch.setattr(sqliteModule, "_UNPROJECTED_MAX", 2)
+    monkeypatch.setattr(viewedModule, "UNPROJECTED_MAX", 2)
     with ThreadPoolExecutor(1) as other:
         with gate.shut():
             start = other.submit(opening, behind)
@@ -76,7 +76,7 @@ def test_far_behind_and_failing(
     behind: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch, failures: list[LogEvent]
 ) -> None:
     """If views that lack much cannot be made, the start is refused, and says why."""
-    monkeypatch.setattr(sqliteModule, "_UNPROJECTED_MAX", 2)
+    monkeypatch.setattr(viewedModule, "UNPROJECTED_MAX", 2)
     gate.error, gate.fail = diskError("SQLITE_FULL"), 1_000_000
     with pytest.raises(LedgerRefused, match="disk I/O error"):
         opening(behind)

@@ -1,0 +1,1 @@
+"""The ledger on a PostgreSQL server, which any number of gateways share. Nothing else imports psycopg."""

@@ -1,0 +1,76 @@
+"""Hears that others have committed. That is all it hears: what they did is read from the log.
+
+A wake-up that is lost costs time, and nothing else: the log is looked at anyway now and then.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+from psycopg import Connection
+
+from ..errors import LedgerRefused
+from .server import Server
+
+__all__ = ["Listener"]
+
+# How soon it is seen that it is time to stop.
+_LOOK_S = 0.25
+_AGAIN_S = 1.0
+
+
+class Listener:
+    """
+    A thread with a connection of its own.
+
+    @param channel: what the others tell when they have committed; empty: nothing, it is only looked now and then.
+    @param seconds: how often that is.
+    @param heard: called in that thread: with the server's process that has committed, or 0: it is time to look.
+    """
+
+    def __init__(self, server: Server, channel: str, seconds: float, heard: Callable[[int], None]) -> None:
+        self._server = server
+        self._channel = channel
+        self._seconds = seconds
+        self._heard = heard
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="scalemgr listener", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End. Blocks until then."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        if not self._channel:
+            while not self._stopping.wait(self._seconds):
+                self._heard(0)
+            return
+        while not self._stopping.is_set():
+            try:
+                with self._server.connect("wake-ups") as connection:
+                    connection.execute(f"LISTEN {self._channel}".encode())
+                    self._listen(connection)
+            except (psycopg.Error, LedgerRefused):
+                # That the server is away is found, and said, where something is asked of it.
+                self._heard(0)
+                self._stopping.wait(min(_AGAIN_S, self._seconds))
+
+    def _listen(self, connection: Connection[object]) -> None:
+        # What was committed before it listened.
+        self._heard(0)
+        looked = time.monotonic()
+        while not self._stopping.is_set():
+            for notice in connection.notifies(timeout=min(_LOOK_S, self._seconds)):
+                self._heard(notice.pid)
+            if time.monotonic() - looked >= self._seconds:
+                looked = time.monotonic()
+                self._heard(0)

@@ -1,0 +1,379 @@
+"""The log on a PostgreSQL server: one connection to it.
+
+Who appends holds the ledger's lock until its transaction ends. So the numbers of the log have no gap, their order is
+that of the commits, and whoever reads sees the log up to some entry, and nothing of what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import chain
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import psycopg
+from msgspec import Struct
+
+from ...finance.records import Entry
+from ...wire.errors import LedgerFailed
+from ..errors import LedgerRefused
+from ..pages import chosen, pack, unpack
+from .migrating import migrate
+from .server import Server, why
+
+__all__ = ["PAGES_MAX", "Page", "PostgresLog", "Tail", "entriesOf"]
+
+#: So many pages are read at once.
+PAGES_MAX = 500
+_READ = 500
+_READ_BYTES = 16 * 1024 * 1024
+
+# "scal". The other half of the lock's key is the table, which is the same for all who use it, and no other ledger's.
+_KEY = "1935892844, 'ledger'::regclass::oid::integer"
+_LOCK = f"SELECT pg_advisory_xact_lock({_KEY})"
+_SHARE = f"SELECT pg_advisory_xact_lock_shared({_KEY})"
+_TAIL = "SELECT first, last, stamp, entries FROM page WHERE last >= %s ORDER BY last LIMIT %s"
+# From the page with the next entry to the one with the last that is wanted, or, if there is a gap, the one after it.
+_AFTER = (
+    "SELECT first, last, entries FROM page WHERE last > %(after)s AND last <= coalesce("
+    "(SELECT min(last) FROM page WHERE last >= %(after)s::bigint + %(limit)s), 9223372036854775807) ORDER BY last"
+)
+# How far so many bytes go; always to the end of the next page.
+_REACH = (
+    "SELECT max(last) FROM (SELECT last, sum(length(entries)) OVER (ORDER BY last) - length(entries) AS before"
+    f" FROM ({_AFTER}) AS those) AS summed WHERE before < %(bytes)s"
+)
+_THESE = (
+    "SELECT DISTINCT ON (last) first, last, entries FROM unnest(%s::bigint[]) AS wanted (seq) CROSS JOIN LATERAL"
+    " (SELECT * FROM page WHERE last >= seq ORDER BY last LIMIT 1) AS those ORDER BY last"
+)
+_INSERT = (
+    "INSERT INTO page (last, first, stamp, entries)"
+    " SELECT last, first, %s, entries"
+    " FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS those (last, first, entries)"
+)
+
+_Answer = TypeVar("_Answer")
+
+
+class Page(Struct, frozen=True):
+    """Entries of one commit, the last of which is C{last}."""
+
+    first: int
+    last: int
+    stamp: str
+    entries: str
+
+
+class Tail(Struct, frozen=True):
+    """
+    How the log ends.
+
+    @ivar epoch: the name that it has.
+    @ivar pages: from the one with the entry that was asked for, at most L{PAGES_MAX}.
+    """
+
+    epoch: str
+    pages: list[Page]
+
+
+class PostgresLog:
+    """
+    One connection, used by one thread at a time.
+
+    @param purpose: what it is for, in C{pg_stat_activity}.
+    @param nowMs: make the tables, and a log if there is none, at this time in milliseconds since 1970.
+    @ivar epoch: the name of the log.
+    @ivar isWhole: C{False}: it is being copied here, and not at its end.
+    @ivar pid: the process that serves it there.
+    @raise LedgerRefused: if there is no log to be used.
+    """
+
+    def __init__(self, server: Server, purpose: str, *, nowMs: int | None = None, readOnly: bool = False) -> None:
+        self._server = server
+        try:
+            self.connection = server.connect(purpose, readOnly=readOnly)
+        except psycopg.Error as e:
+            raise LedgerRefused(f"{server.shown} cannot be reached: {why(e)}") from e
+        try:
+            if nowMs is not None:
+                migrate(self.connection, "log", server.shown)
+                self.connection.execute(
+                    "INSERT INTO ledger (id, epoch, created_ms, next_order) VALUES (1, %s, %s, 1)"
+                    " ON CONFLICT DO NOTHING",
+                    [uuid4().hex, nowMs],
+                )
+            row = self.connection.execute("SELECT epoch, whole FROM ledger").fetchone()
+        except psycopg.errors.UndefinedTable:
+            self.connection.close()
+            raise LedgerRefused(f"there is no ledger at {server.shown} yet; start a daemon once to make it") from None
+        except psycopg.Error as e:
+            self.connection.close()
+            raise LedgerRefused(f"{server.shown}: {why(e)}") from e
+        except BaseException:
+            self.connection.close()
+            raise
+        if row is None:
+            self.connection.close()
+            raise LedgerRefused(f"{server.shown} has no whole log; start a daemon once to make it one")
+        self.epoch: str = row[0]
+        self.isWhole: bool = row[1]
+        self.pid = self.connection.info.backend_pid
+        # What the server has warned of since this was last emptied.
+        self._warnings: list[str] = []
+        self.connection.add_notice_handler(self._noticed)
+
+    def _noticed(self, notice: psycopg.errors.Diagnostic) -> None:
+        if notice.severity_nonlocalized == "WARNING":
+            self._warnings.append(notice.message_primary or "it warns, and does not say of what")
+
+    @property
+    def closed(self) -> bool:
+        """Is the connection gone?"""
+        return bool(self.connection.closed)
+
+    def close(self) -> None:
+        """Let go."""
+        self.connection.close()
+
+    # -- to read ----------------------------------------------------------------------------------------
+
+    def _ask(self, question: Callable[[], _Answer]) -> _Answer:
+        try:
+            return question()
+        except psycopg.Error as e:
+            raise LedgerFailed(f"the log cannot be read now: {why(e)}", outcome="void") from e
+
+    def _rows(self, sql: str, values: Any) -> list[Any]:
+        return self._ask(lambda: self.connection.execute(sql.encode(), values).fetchall())
+
+    def head(self) -> int:
+        """The number of the last entry; 0 if there is none."""
+        ((seq,),) = self._rows("SELECT max(last) FROM page", None)
+        return seq or 0
+
+    def read(self, after: int, limit: int, bytesMax: int | None = None) -> list[Entry]:
+        """
+        Up to C{limit} entries that follow the entry C{after}: fewer only where the log ends.
+
+        @param bytesMax: fewer also if they have more than about so many bytes: entries may be large.
+        @raise ValueError: if one of them is on a page that is damaged.
+        @raise LedgerFailed: if the server cannot be asked.
+        """
+        words = {"after": after, "limit": limit, "bytes": bytesMax}
+        if bytesMax is not None:
+            ((reach,),) = self._rows(_REACH, words)
+            words["limit"] = limit = min(limit, (reach or after) - after)
+        entries = _unpack(self._rows(_AFTER, words))
+        passed = max(0, after + 1 - entries[0].seq) if entries else 0
+        return entries[passed : passed + limit]
+
+    def at(self, seqs: Collection[int]) -> list[Entry]:
+        """These entries, as far as they exist, in order; raises as L{read}."""
+        rows = self._rows(_THESE, [list(seqs)])
+        return chosen(seqs, [row[:2] for row in rows], _joined(rows)) if rows else []
+
+    def olderThan(self, beforeMs: int, after: int, limit: int) -> int:
+        """
+        How far, from the entry C{after} on and for at most C{limit} keys, all entries with a key are older than this.
+
+        @return: the last of those entries; C{after} if there is none.
+        """
+        upTo = after
+        for entry in chain.from_iterable(self.pages(after)):
+            if entry.key is None:
+                continue
+            if entry.time_ms >= beforeMs or not limit:
+                break
+            upTo = entry.seq
+            limit -= 1
+        return upTo
+
+    def pages(self, after: int) -> Iterator[list[Entry]]:
+        """All entries that follow the entry C{after}, many at a time."""
+        while page := self.read(after, _READ, _READ_BYTES):
+            yield page
+            after = page[-1].seq
+
+    def settled(self, after: int) -> list[Entry]:
+        """The entries that follow an entry, with those of a commit that is under way: it is waited for."""
+
+        def ask() -> list[Entry]:
+            with self.connection.transaction():
+                with self.connection.pipeline():
+                    self.connection.execute(_SHARE.encode())
+                    cursor = self.connection.execute(_AFTER.encode(), {"after": after, "limit": 2**40})
+                rows = cursor.fetchall()
+            return _unpack(rows)
+
+        return self._ask(ask)
+
+    def tail(self, cursor: int) -> Tail:
+        """
+        How the log ends, from the page with the entry C{cursor} on.
+
+        @raise psycopg.Error: if the server cannot be asked.
+        """
+        return self._tail(cursor, [])
+
+    # -- a commit ---------------------------------------------------------------------------------------
+
+    def begin(self, cursor: int) -> Tail:
+        """
+        Begin a commit: nobody else commits until L{commit} or L{leave}. One round trip.
+
+        @raise psycopg.Error: if that takes too long, or cannot be.
+        """
+        return self._tail(cursor, ["BEGIN", _LOCK])
+
+    def _tail(self, cursor: int, before: list[str]) -> Tail:
+        connection = self.connection
+        with connection.pipeline():
+            for sql in before:
+                connection.execute(sql.encode())
+            # Each sees what was committed before it began, so this what was before the lock was had.
+            epoch = connection.execute("SELECT epoch FROM ledger")
+            pages = connection.execute(_TAIL.encode(), [cursor, PAGES_MAX])
+        ((name,),) = epoch.fetchall()
+        return Tail(name, [Page(*row) for row in pages.fetchall()])
+
+    def write(self, pages: Sequence[tuple[int, int, str]], stamp: str, channel: str) -> None:
+        """
+        Append, and end the commit. One round trip.
+
+        @param pages: as L{pack} makes them.
+        @param channel: who is to be told; empty: nobody is.
+        @raise psycopg.Error: if it failed. If the connection is gone then, or the error has no C{sqlstate}, it is not
+            known whether it did.
+        """
+        connection = self.connection
+        lasts, firsts, texts = map(list, zip(*pages, strict=True))
+        self._warnings.clear()
+        with connection.pipeline():
+            connection.execute(_INSERT.encode(), [stamp, lasts, firsts, texts])
+            if channel:
+                # Without a payload: it is only to wake.
+                connection.execute(f"NOTIFY {channel}".encode())
+            connection.execute("COMMIT")
+        self._checkDurable()
+
+    def _checkDurable(self) -> None:
+        """
+        A COMMIT that was interrupted while it waited for a standby says that it succeeded, and warns: it is on the disk
+        there, but a server that takes over may lack it.
+        """
+        if self._warnings:
+            raise psycopg.OperationalError(self._warnings[-1])
+
+    def append(self, entries: Sequence[Entry], stamp: str | None = None) -> None:
+        """
+        Add entries where the log ends, durably, all or none: for scripts and copies.
+
+        @raise ValueError: if one of them cannot be kept, or the log does not end before them; nothing was done.
+        """
+        pages = pack(entries)
+        connection = self.connection
+        with connection.transaction():
+            connection.execute(_LOCK.encode())
+            head = self.head()
+            if entries[0].seq != head + 1:
+                raise ValueError(f"the log ends at entry {head}, not before entry {entries[0].seq}")
+            lasts, firsts, texts = map(list, zip(*pages, strict=True))
+            connection.execute(_INSERT.encode(), [stamp or uuid4().hex, lasts, firsts, texts])
+
+    def leave(self) -> None:
+        """End a commit that comes to nothing, if one is under way."""
+        if not self.closed and self.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            self.connection.execute("ROLLBACK")
+
+    def stampOf(self, last: int) -> str | None:
+        """
+        The stamp of the page that ends with an entry, once no commit is under way any more, as far as it is as durable
+        as anything is here: for it writes something itself, after it.
+
+        @raise psycopg.Error: if it cannot be found out.
+        """
+        self._warnings.clear()
+        with self.connection.transaction():
+            self.connection.execute(_LOCK.encode())
+            self.touch()
+            stamp = self.stampAt(last)
+        self._checkDurable()
+        return stamp
+
+    def stampAt(self, last: int) -> str | None:
+        """The stamp of the page that ends with an entry."""
+        row = self.connection.execute("SELECT stamp FROM page WHERE last = %s", [last]).fetchone()
+        return None if row is None else str(row[0])
+
+    def channel(self) -> str:
+        """On which commits are told."""
+        row = self.connection.execute("SELECT 'scalemgr_' || 'ledger'::regclass::oid").fetchone()
+        assert row is not None
+        return str(row[0])
+
+    def touch(self) -> None:
+        """Write something, durably, that means nothing: an order is skipped."""
+        self.connection.execute("UPDATE ledger SET next_order = next_order + 1")
+
+    # -- what is beside the entries ---------------------------------------------------------------------
+
+    def reserveOrders(self, count: int) -> int:
+        """Set orders aside, durably."""
+        row = self.connection.execute(
+            "UPDATE ledger SET next_order = next_order + %s RETURNING next_order - %s", [count, count]
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def returnOrders(self, nextOrder: int, end: int) -> None:
+        """Take back the reserved orders from C{nextOrder} to before C{end}, unless others were reserved after them."""
+        self.connection.execute("UPDATE ledger SET next_order = %s WHERE next_order = %s", [nextOrder, end])
+
+    def renew(self) -> None:
+        """From here on it is another log than the one whose numbers others know, unless it is already."""
+        self.connection.execute("UPDATE ledger SET epoch = %s WHERE epoch = %s", [uuid4().hex, self.epoch])
+        row = self.connection.execute("SELECT epoch FROM ledger").fetchone()
+        assert row is not None
+        self.epoch = row[0]
+
+    def saved(self) -> tuple[int, str, bytes] | None:
+        """The book as it was written down last: at which entry, the stamp of that page, and the book."""
+        row = self.connection.execute("SELECT last, stamp, body FROM book").fetchone()
+        return None if row is None else (row[0], row[1], bytes(row[2]))
+
+    def save(self, last: int, stamp: str, body: bytes) -> None:
+        """Write the book down, unless one is there that is later."""
+        self.connection.execute(
+            "INSERT INTO book VALUES (1, %s, %s, %s) ON CONFLICT (id) DO UPDATE"
+            " SET last = excluded.last, stamp = excluded.stamp, body = excluded.body"
+            " WHERE book.last < excluded.last OR book.stamp NOT IN (SELECT stamp FROM page WHERE last = book.last)",
+            [last, stamp, body],
+        )
+
+    def sizes(self) -> dict[str, int]:
+        """How many bytes each of its tables takes."""
+        rows = self._rows(
+            "SELECT name, pg_total_relation_size(name::regclass) FROM unnest(ARRAY['page', 'book']) AS those (name)",
+            None,
+        )
+        return {name: int(size) for name, size in rows}
+
+
+def _joined(rows: Sequence[tuple[Any, ...]]) -> bytes:
+    return f"[{','.join(row[-1] for row in rows)}]".encode()
+
+
+def _unpack(rows: Sequence[tuple[Any, ...]]) -> list[Entry]:
+    return unpack([row[:2] for row in rows], _joined(rows)) if rows else []
+
+
+def entriesOf(pages: Sequence[Page], after: int) -> list[Entry]:
+    """
+    The entries of some pages that follow the entry C{after}.
+
+    @raise ValueError: if a page is damaged.
+    """
+    text = f"[{','.join(page.entries for page in pages)}]".encode()
+    entries = unpack([(page.first, page.last) for page in pages], text)
+    return [entry for entry in entries if entry.seq > after]

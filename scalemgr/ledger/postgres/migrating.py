@@ -1,0 +1,68 @@
+"""The tables on a server, brought up to date: numbered schemas, C{schema/postgres-<kind>/001.sql} and up.
+
+They live in the first schema of the connection's C{search_path}. All that is to be applied is applied in one
+transaction under one lock, so that any number of gateways may start at once.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+from psycopg import Connection
+
+from ..errors import LedgerRefused
+
+__all__ = ["migrate"]
+
+# "scal", in the first half of the key of an advisory lock.
+_LOCK = 0x7363616C
+
+
+def migrate(connection: Connection[Any], kind: str, shown: str) -> None:
+    """
+    Bring the tables of one kind (C{"log"} or C{"views"}) up to date.
+
+    @param shown: the server, as it is shown to people.
+    @raise LedgerRefused: if they are newer than this code.
+    @raise psycopg.Error: if the server does not do it.
+    """
+    schemas = _schemas(kind)
+    if _version(connection, kind) == len(schemas):
+        return
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(current_schema()))", [_LOCK])
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS scalemgr_schema (kind text PRIMARY KEY, version integer NOT NULL)"
+        )
+        version = _version(connection, kind)
+        if version > len(schemas):
+            raise LedgerRefused(
+                f"{shown} has version {version} of the {kind} tables, and this scalemgr knows up to {len(schemas)}; "
+                "it was written by a newer one"
+            )
+        for schema in schemas[version:]:
+            connection.execute(schema.encode("utf-8"))
+        connection.execute(
+            "INSERT INTO scalemgr_schema VALUES (%s, %s)"
+            " ON CONFLICT (kind) DO UPDATE SET version = greatest(scalemgr_schema.version, excluded.version)",
+            [kind, len(schemas)],
+        )
+
+
+def _version(connection: Connection[Any], kind: str) -> int:
+    """Of the schema that was applied last; 0: none was."""
+    (exists,) = connection.execute(
+        "SELECT to_regclass(quote_ident(current_schema()) || '.scalemgr_schema')"
+    ).fetchone() or (None,)
+    if exists is None:
+        return 0
+    row = connection.execute("SELECT version FROM scalemgr_schema WHERE kind = %s", [kind]).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _schemas(kind: str) -> list[str]:
+    folder = files("scalemgr.ledger") / "schema" / f"postgres-{kind}"
+    found = sorted((f.name, f) for f in folder.iterdir() if f.name.endswith(".sql"))
+    assert [name for name, _ in found] == [f"{n:03}.sql" for n in range(1, len(found) + 1)], found
+    return [f.read_text("utf-8") for _, f in found]

@@ -1,0 +1,27 @@
+-- The log: the truth. Append-only; nothing in it is ever changed or deleted.
+
+-- One row: which log this is, and what has been handed out.
+CREATE TABLE ledger (
+    id          integer PRIMARY KEY CHECK (id = 1),
+    epoch       text   NOT NULL,  -- names this log; a log that was restored from elsewhere gets another
+    created_ms  bigint NOT NULL,  -- milliseconds since 1970
+    next_order  bigint NOT NULL,  -- no order from here up was ever reserved
+    whole       boolean NOT NULL DEFAULT true  -- false: it is being copied here, and not at its end
+);
+
+-- One row a page: what of one commit follows one another, at most 32 entries. No index but the number itself: nothing
+-- but this append stands between a deposit and its answer.
+CREATE TABLE page (
+    last     bigint PRIMARY KEY,  -- the number of its last entry; entries count from 1, without a gap
+    first    bigint NOT NULL CHECK (first <= last),
+    stamp    text   NOT NULL,     -- of the commit that it is of; no two have the same
+    entries  text   NOT NULL      -- a JSON array with an array for each entry
+);
+
+-- At most one row: the book at some entry, so that a start is quick. It can be deleted.
+CREATE TABLE book (
+    id     integer PRIMARY KEY CHECK (id = 1),
+    last   bigint NOT NULL,       -- the entry
+    stamp  text   NOT NULL,       -- of the page that ends there
+    body   bytea  NOT NULL
+);
