@@ -17,8 +17,8 @@ from msgspec import Struct
 
 from scalemgr.server.keys import makeSecret, sign
 
+from ..cluster import ClusterFailed
 from ..lines import LineClient
-from ..postgres import ClusterFailed
 from .actor import Actor, acting
 from .books import Account, booksOf, cents
 from .client import ClientSettings

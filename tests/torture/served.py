@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from ..postgres import Cluster, ClusterFailed
+from ..cluster import Cluster, ClusterFailed
 from .daemon import Daemon
 from .disk import Disk, disk
 from .grounds import Ground

@@ -14,7 +14,8 @@ from signal import Signals
 import psycopg
 import pytest
 
-from ..postgres import ClusterFailed, absent
+from ..cluster import ClusterFailed
+from ..postgres import absent
 from .daemon import Daemon
 from .grounds import Ground
 from .havoc import Plan
