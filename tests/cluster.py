@@ -241,8 +241,13 @@ class Cluster:
     # -- what can be done to it -------------------------------------------------------------------------
 
     def psql(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """The rows of one statement, if it has some, on a connection of its own that may do everything."""
-        with psycopg.connect(self.url(), autocommit=True, connect_timeout=_CONNECT_S) as connection:
+        """
+        The rows of one statement, if it has some, on a connection of its own that may do everything.
+
+        It does not wait for a standby.
+        """
+        url = self.url(options="-csynchronous_commit=local")
+        with psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_S) as connection:
             cursor = connection.execute(query.encode(), values or None)
             return cursor.fetchall() if cursor.description else []
 

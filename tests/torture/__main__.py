@@ -1,7 +1,7 @@
 """Torture daemons and see whether they kept their promises: C{python -m tests.torture --kills 200}.
 
 There is one, with its ledger on a small disk; with C{--ledger postgresql} there are two, on one ledger, with a server
-that is tortured as well.
+that is tortured as well; with C{--ledger postgresql-standby} that server fails for good now and then.
 
 Prints what was done, and each discrepancy; the exit status is 1 if there is one, and its traces are kept.
 """

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from random import Random
 from signal import SIGTERM
@@ -38,7 +39,11 @@ _ACCOUNTS = 5
 _CATCH_UP_S = 30.0
 
 #: Where a ledger can be, by name.
-LEDGERS: dict[str, Callable[..., AbstractContextManager[Ground]]] = {"sqlite": embedded, "postgresql": served}
+LEDGERS: dict[str, Callable[..., AbstractContextManager[Ground]]] = {
+    "sqlite": embedded,
+    "postgresql": served,
+    "postgresql-standby": partial(served, standby=True),
+}
 
 
 class Campaign(Struct, frozen=True):

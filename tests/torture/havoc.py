@@ -28,6 +28,7 @@ class Plan(Struct, frozen=True):
     @ivar cuts: everybody's connection to the server is cut.
     @ivar crowds: the server takes no more connections.
     @ivar cancels: what the server is at is cancelled, again and again.
+    @ivar failOvers: the server is gone for good, and its standby takes its place.
     @ivar seconds: after so many, nothing more is begun.
     """
 
@@ -42,6 +43,7 @@ class Plan(Struct, frozen=True):
     cuts: int = 0
     crowds: int = 0
     cancels: int = 0
+    failOvers: int = 0
     stopS: float = 7.0
     seconds: float = 3600.0
 
@@ -61,6 +63,7 @@ class Plan(Struct, frozen=True):
             cuts=some,
             crowds=few,
             cancels=some,
+            failOvers=some,
             seconds=seconds,
         )
 
