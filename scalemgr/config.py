@@ -18,6 +18,7 @@ from msgspec.structs import asdict
 
 from .finance.caps import CapsOf, readCaps
 from .finance.money import DIGITS_MAX, Currencies
+from .ledger.settings import LedgerSettings
 from .server.bearers import Bearer, BearerRefused, Bearers
 from .server.files import readFile
 from .server.gate import networks
@@ -151,7 +152,7 @@ class Settings(_Section, frozen=True):
     """All of it."""
 
     listen: Annotated[list[str], Meta(min_length=1)] = field(default_factory=lambda: ["tcp:8080:interface=127.0.0.1"])
-    ledger: str = "sqlite:ledger"
+    ledger: LedgerSettings = LedgerSettings()
     require: list[str] = field(default_factory=lambda: ["BalanceInSync"])
     drain_seconds: Annotated[float, Meta(ge=0)] = 10.0
     auth: AuthSettings = AuthSettings()
@@ -180,7 +181,11 @@ def load(path: Path) -> Settings:
     except (OSError, UnicodeDecodeError) as e:
         raise ConfigError(f"{path} cannot be read: {getattr(e, 'strerror', None) or e}") from e
     try:
-        settings = msgspec.convert(tomllib.loads(text), Settings)
+        said = tomllib.loads(text)
+        if isinstance(url := said.get("ledger"), str):
+            # Most have no more to say of it.
+            said["ledger"] = {"url": url}
+        settings = msgspec.convert(said, Settings)
     except tomllib.TOMLDecodeError as e:
         raise ConfigError(f"{path} is not TOML: {e}") from e
     except msgspec.ValidationError as e:

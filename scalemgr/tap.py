@@ -26,7 +26,8 @@ from .daemon.process import Process
 from .daemon.service import ManagerService
 from .daemon.systemd import Systemd
 from .ledger.errors import LedgerRefused
-from .ledger.url import probe
+from .ledger.settings import LedgerSettings
+from .ledger.url import absolute, probe
 from .logs.places import CannotLog, Surroundings, findLog
 from .logs.requests import RequestLines
 from .runtime.clocks import makeSteady
@@ -47,7 +48,7 @@ class Options(_Options):
     longdesc = "ScaleTrade's manager TCP API, on a durable ledger."
     optParameters = [
         ["config", "c", None, "The configuration, a TOML file; etc/scalemgr.toml shows every setting"],
-        ["ledger", "l", None, "sqlite:FOLDER or memory:"],
+        ["ledger", "l", None, "sqlite:FOLDER, memory: or postgresql://..."],
         ["web", "w", None, "A Twisted endpoint for metrics, health, status and the console; empty: none"],
     ]
     optFlags = [["demo", None, "Let anybody on this machine in, with accounts to play with, in a temporary ledger"]]
@@ -72,10 +73,9 @@ class Options(_Options):
                 raise ConfigError("--demo lets anybody in, so it does not go with --config")
             if self["ledger"] is not None:
                 # What is said on the command line starts from where it is said.
-                probe(self["ledger"], Path.cwd())
-                self["ledger"] = _absolute(self["ledger"])
+                self["ledger"] = absolute(self["ledger"], Path.cwd())
             settings = self.read()
-            if self["ledger"] is None and settings.ledger != "demo:":
+            if settings.ledger.url != "demo:":
                 probe(settings.ledger, self.base)
             self.tokenKeys = None if self["demo"] else keysOf(settings.auth, self.base)
             self.found = findCommands()
@@ -93,11 +93,11 @@ class Options(_Options):
         """
         settings = Settings() if self._config is None else load(self._config)
         if self["demo"]:
-            settings = replace(settings, ledger="demo:")
+            settings = replace(settings, ledger=LedgerSettings(url="demo:"))
         if self["listen"]:
             settings = replace(settings, listen=self["listen"])
         if self["ledger"] is not None:
-            settings = replace(settings, ledger=self["ledger"])
+            settings = replace(settings, ledger=replace(settings.ledger, url=self["ledger"]))
         if self["web"] is not None:
             settings = replace(settings, web=replace(settings.web, listen=self["web"]))
         return settings
@@ -111,11 +111,6 @@ def _calmCollector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
-
-
-def _absolute(url: str) -> str:
-    scheme, _, folder = url.partition(":")
-    return f"{scheme}:{Path.cwd() / folder}" if folder else url
 
 
 def _onHangUp(reactor: Any, call: Callable[[], object]) -> None:

@@ -34,7 +34,7 @@ def ledgerFolder(options: argparse.Namespace) -> Path:
         from ..config import ConfigError, load
 
         with stopping(ConfigError, status=Status.WORDS):
-            url, base = load(options.config).ledger, options.config.absolute().parent
+            url, base = load(options.config).ledger.url, options.config.absolute().parent
     with stopping(LedgerRefused, status=Status.WORDS):
         folder = folderOf(url, base)
     if not (folder / "log.db").exists():

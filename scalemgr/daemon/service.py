@@ -28,7 +28,8 @@ from .. import __version__
 from ..config import Settings
 from ..demo import provide
 from ..ledger.errors import LedgerRefused
-from ..ledger.url import folderOf, ledgerAt
+from ..ledger.settings import LedgerSettings
+from ..ledger.url import ledgerAt, shown
 from ..runtime.clocks import WallClock
 from ..server.auth import Keys
 from ..server.discovery import Found
@@ -97,11 +98,14 @@ class ManagerService(Service):
     def startService(self) -> None:
         settings = self._settings
         self._tellBroken()
-        self._temporary = TemporaryDirectory(prefix="scalemgr-demo-") if settings.ledger == "demo:" else None
-        url = settings.ledger if self._temporary is None else f"sqlite:{self._temporary.name}"
-        self._systemd.status(f"opening the ledger {url}")
+        kept = settings.ledger
+        self._temporary = TemporaryDirectory(prefix="scalemgr-demo-") if kept.url == "demo:" else None
+        if self._temporary is not None:
+            kept = LedgerSettings(url=f"sqlite:{self._temporary.name}")
+        where = shown(kept.url, self._base)
+        self._systemd.status(f"opening the ledger {where}")
         try:
-            firstOrder = self._open(url)
+            firstOrder = self._open(kept)
         except BaseException as e:
             self._doors.abandon()
             self._windows.abandon()
@@ -123,7 +127,7 @@ class ManagerService(Service):
             self._reloading = Reloading(settings, read, self._changeable(), rooms.inHelpers)
             if onHangUp is not None:
                 onHangUp(self.reload)
-        self._announce(url)
+        self._announce(where)
         self._watchdog = Watchdog(self._reactor, self._systemd, rooms.runtime, self._status)
         # Before the reactor runs, nobody is answered.
         self._reactor.callWhenRunning(self._serving)
@@ -136,10 +140,10 @@ class ManagerService(Service):
         """What the daemon is at, for who looks at the service."""
         return f"serving {self._rooms.factory.sessions()} sessions, the log has {self._ledger.book.seq} entries"
 
-    def _open(self, url: str) -> int:
+    def _open(self, kept: LedgerSettings) -> int:
         """Join the rooms, open the doors and the ledger; the first of the orders that were reserved in it."""
         settings, nowMs = self._settings, int(self._clock.seconds() * 1000)
-        self._ledger = ledgerAt(url, self._base)
+        self._ledger = ledgerAt(kept, self._base)
         self._rooms = rooms = Rooms(
             self._reactor,
             self._clock,
@@ -177,11 +181,11 @@ class ManagerService(Service):
                 why=broken.failure.getErrorMessage(),
             )
 
-    def _announce(self, url: str) -> None:
-        if url.startswith("sqlite:"):
-            url = f"in {folderOf(url, self._base).absolute()}"
+    def _announce(self, where: str) -> None:
         count = len(self._found.commands)
-        self._log.info("scalemgr {version}: ledger {url}, {count} commands", version=__version__, url=url, count=count)
+        self._log.info(
+            "scalemgr {version}: ledger {where}, {count} commands", version=__version__, where=where, count=count
+        )
         self._log.info("the log is {epoch} and has {seq} entries", epoch=self._ledger.epoch, seq=self._ledger.book.seq)
         if self._demo:
             self._log.warn("DEMO: anybody on this machine is a manager of this ledger")

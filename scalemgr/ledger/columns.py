@@ -1,6 +1,6 @@
 """The columns that can be asked for, and no others: each name with the SQL that it stands for.
 
-Money is a REAL here, minor units divided by what one is worth: the nearest double to a decimal of at most 15
+Money is a double here, minor units divided by what one is worth: the nearest double to a decimal of at most 15
 digits, so it compares and prints as that decimal. Text comes out of stored JSON as it stands there, escapes and all.
 """
 
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ..finance.money import DIGITS_MAX, MINOR_UNITS_MAX
+from ..finance.money import DIGITS_MAX
 from ..finance.questions import ACCOUNTS, GROUPS, TRADES
+from .dialect import SQLITE, Dialect
 
-__all__ = ["DAY", "MONTH", "NUMBER", "TABLES", "TEXT", "Column", "Source", "unit"]
+__all__ = ["DAY", "MONTH", "NUMBER", "TABLES", "TEXT", "Column", "Source", "statementOf", "tables"]
 
 NUMBER, TEXT = "number", "text"
 
@@ -26,6 +27,7 @@ class Column(Struct, frozen=True):
     @ivar shown: what it is as JSON; empty: the same.
     @ivar money: is it to be hidden from who may not see balances?
     @ivar minor: the same in minor units, if it can be added up.
+    @ivar real: is it a double? Else, a whole number.
     """
 
     sql: str
@@ -33,6 +35,7 @@ class Column(Struct, frozen=True):
     shown: str = ""
     money: bool = False
     minor: str = ""
+    real: bool = False
 
     @property
     def json(self) -> str:
@@ -42,6 +45,7 @@ class Column(Struct, frozen=True):
 
 class Source(Struct, frozen=True):
     """
+    @ivar dialect: what the SQL is written in.
     @ivar rows: the table with its alias.
     @ivar joined: what goes with it, one row for one row.
     @ivar key: what tells two rows apart.
@@ -51,6 +55,7 @@ class Source(Struct, frozen=True):
     @ivar whole: a row as an object, with all that is known.
     """
 
+    dialect: Dialect
     rows: str
     joined: str
     key: str
@@ -62,159 +67,204 @@ class Source(Struct, frozen=True):
     columns: dict[str, Column]
 
 
-def unit(digits: str) -> str:
-    """How many minor units make one."""
-    cases = " ".join(f"WHEN {n} THEN 1e{n}" for n in (2, *(n for n in range(DIGITS_MAX + 1) if n != 2)))
-    return f"CASE {digits} {cases} END"
+# What nothing makes here. Not a constant alone, which is the number of a column to whoever sorts by it.
+_NO_TEXT = Column("CAST('' AS text)", TEXT)
+_NO_NUMBER = Column("CAST(0 AS bigint)")
+_NO_PRICE = Column("CAST(0 AS double precision)", real=True)
+_NO_MONEY = Column("CAST(0 AS double precision)", money=True, minor="0", real=True)
 
-
-def _money(minor: str, alias: str) -> Column:
-    return Column(f"({minor} / {unit(f'{alias}.digits')})", money=True, minor=minor)
-
-
-def _sum(minor: str, alias: str) -> Column:
-    """Of two amounts: it may have one digit more than SQLite prints by itself."""
-    sql = f"(({minor}) / {unit(f'{alias}.digits')})"
-    shown = f"iif(abs({minor}) < {MINOR_UNITS_MAX}, {sql}, json(printf('%!.17g', {sql})))"
-    return Column(sql, shown=shown, money=True, minor=f"({minor})")
-
-
-def _nothing() -> Column:
-    """Money that nothing makes here."""
-    return Column("0.0", money=True, minor="0")
-
-
-def _text(name: str, record: str) -> Column:
-    return Column(f"coalesce({record} ->> '$.{name}', '')", TEXT, f"json(coalesce({record} -> '$.{name}', '\"\"'))")
-
-
-def _number(name: str, record: str) -> Column:
-    return Column(f"coalesce({record} ->> '$.{name}', 0)")
-
-
-def _group(alias: str) -> Column:
-    # As it stands in the record of the group, escaped.
-    shown = f'json((SELECT shown FROM "group" AS n WHERE n."group" = {alias}."group"))'
-    return Column(f'{alias}."group"', TEXT, shown)
-
-
-_TRADES = Source(
-    rows="trade AS t",
-    joined="",
-    key='t."order"',
-    group='t."group"',
-    login="t.login",
-    digits="t.digits",
-    always="",
-    whole="json(t.data)",
-    columns={
-        "order": Column('t."order"'),
-        **{
-            name: Column(f"t.{name}")
-            for name in ("login", "cmd", "state", "reason", "digits", "open_time", "close_time", "update_time")
-        },
-        "balance_version": Column("t.balance_version", money=True),
-        "group": _group("t"),
-        "symbol": Column("''", TEXT),
-        "volume": Column("0"),
-        "expiration": Column("0"),
-        **{name: Column("0.0") for name in ("open_price", "close_price", "sl", "tp")},
-        "profit": _money("t.profit", "t"),
-        "net_profit": _money("t.profit", "t"),
-        "commission": _nothing(),
-        "storage": _nothing(),
-        # Never missing, so it need not be looked at twice.
-        "comment": Column("(t.data ->> '$.comment')", TEXT, "t.data -> '$.comment'"),
-        "gw_order": _number("gw_order", "t.data"),
-        **{name: _text(name, "t.data") for name in ("gw_source", "gw_uuid", "api_data")},
-    },
+_TRADE_NUMBERS = "login", "cmd", "state", "reason", "digits", "open_time", "close_time", "update_time"
+_PROFILE_NUMBERS = (
+    "enable_read_only",
+    "enable_change_password",
+    "send_reports",
+    "leverage",
+    "magic",
+    "customer_id",
+    "regdate",
+    "update_time",
+)
+_PROFILE_TEXTS = (
+    "name",
+    "email",
+    "country",
+    "state",
+    "city",
+    "zipcode",
+    "address",
+    "phone",
+    "comment",
+    "id",
+    "lead_source",
+    "user_color",
 )
 
 
-def _asOf(start: str) -> Column:
-    """The balance before a moment."""
-    last = (
-        f"(SELECT m.balance FROM movement AS m WHERE m.login = a.login AND m.time_ms < {start}"
-        " ORDER BY m.seq DESC LIMIT 1)"
-    )
-    return Column(f"(coalesce({last}, 0) / {unit('a.digits')})", money=True)
+class _Maker:
+    """The columns in one dialect."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+
+    def tables(self) -> dict[str, Source]:
+        return {TRADES: self._trades(), ACCOUNTS: self._accounts(), GROUPS: self._groups()}
+
+    def unit(self, digits: str) -> str:
+        """How many minor units make one."""
+        most = (2, *(n for n in range(DIGITS_MAX + 1) if n != 2))
+        return f"CASE {digits} {' '.join(f'WHEN {n} THEN {self._dialect.power(n)}' for n in most)} END"
+
+    def _money(self, minor: str, alias: str) -> Column:
+        return Column(f"({minor} / {self.unit(f'{alias}.digits')})", money=True, minor=minor, real=True)
+
+    def _sum(self, minor: str, alias: str) -> Column:
+        """Of two amounts."""
+        sql = f"(({minor}) / {self.unit(f'{alias}.digits')})"
+        return Column(sql, shown=self._dialect.wide(sql, minor), money=True, minor=f"({minor})", real=True)
+
+    def _asOf(self, start: str) -> Column:
+        """The balance before a moment."""
+        last = (
+            f"(SELECT m.balance FROM movement AS m WHERE m.login = a.login AND m.time_ms < {start}"
+            " ORDER BY m.seq DESC LIMIT 1)"
+        )
+        return Column(f"(coalesce({last}, 0) / {self.unit('a.digits')})", money=True, real=True)
+
+    def _text(self, name: str, record: str) -> Column:
+        return Column(self._dialect.text(record, name), TEXT, self._dialect.member(record, name))
+
+    def _comment(self, record: str) -> Column:
+        text, member = self._dialect.text, self._dialect.member
+        return Column(text(record, "comment", surely=True), TEXT, member(record, "comment", surely=True))
+
+    def _number(self, name: str, record: str) -> Column:
+        return Column(self._dialect.number(record, name))
+
+    def _group(self, alias: str) -> Column:
+        # As it stands in the record of the group, escaped.
+        shown = f'(SELECT shown FROM "group" AS n WHERE n."group" = {alias}."group")'
+        return Column(f'{alias}."group"', TEXT, self._dialect.stored(shown))
+
+    def _finished(self, columns: dict[str, Column]) -> dict[str, Column]:
+        return {name: self._dialect.finished(column) for name, column in columns.items()}
+
+    def _trades(self) -> Source:
+        return Source(
+            dialect=self._dialect,
+            rows="trade AS t",
+            joined="",
+            key='t."order"',
+            group='t."group"',
+            login="t.login",
+            digits="t.digits",
+            always="",
+            whole=self._dialect.stored("t.data"),
+            columns=self._finished(
+                {
+                    "order": Column('t."order"'),
+                    **{name: Column(f"t.{name}") for name in _TRADE_NUMBERS},
+                    "balance_version": Column("t.balance_version", money=True),
+                    "group": self._group("t"),
+                    "symbol": _NO_TEXT,
+                    "volume": _NO_NUMBER,
+                    "expiration": _NO_NUMBER,
+                    **dict.fromkeys(("open_price", "close_price", "sl", "tp"), _NO_PRICE),
+                    "profit": self._money("t.profit", "t"),
+                    "net_profit": self._money("t.profit", "t"),
+                    "commission": _NO_MONEY,
+                    "storage": _NO_MONEY,
+                    "comment": self._comment("t.data"),
+                    "gw_order": self._number("gw_order", "t.data"),
+                    **{name: self._text(name, "t.data") for name in ("gw_source", "gw_uuid", "api_data")},
+                }
+            ),
+        )
+
+    def _accounts(self) -> Source:
+        return Source(
+            dialect=self._dialect,
+            rows="account AS a",
+            joined="LEFT JOIN profile AS p ON p.login = a.login",
+            key="a.login",
+            group='a."group"',
+            login="a.login",
+            digits="a.digits",
+            always="NOT a.deleted",
+            whole="",
+            columns=self._finished(
+                {
+                    **{name: Column(f"a.{name}") for name in ("login", "enable", "digits")},
+                    # They tell that something is on it, or comes and goes.
+                    **{name: Column(f"a.{name}", money=True) for name in ("pending", "balance_version")},
+                    "group": self._group("a"),
+                    "currency": Column("a.currency", TEXT),
+                    **{name: self._number(name, "p.record") for name in _PROFILE_NUMBERS},
+                    **{name: self._text(name, "p.record") for name in _PROFILE_TEXTS},
+                    "balance": self._money("a.balance", "a"),
+                    "credit": self._money("a.credit", "a"),
+                    "equity": self._sum("a.balance + a.credit", "a"),
+                    "margin_free": self._sum("a.balance + a.credit", "a"),
+                    **dict.fromkeys(
+                        ("margin", "margin_level", "profit", "net_profit", "commission", "storage"), _NO_MONEY
+                    ),
+                    "level_type": Column(_NO_NUMBER.sql, money=True),
+                    "prevbalance": self._asOf(DAY),
+                    "prevmonthbalance": self._asOf(MONTH),
+                }
+            ),
+        )
+
+    def _groups(self) -> Source:
+        number = self._dialect.number
+        floor = f"{number('g.record', 'floor')} / {self.unit(number('g.record', 'digits', 'NULL'))}"
+        return Source(
+            dialect=self._dialect,
+            rows='"group" AS g',
+            joined="",
+            key='g."group"',
+            group='g."group"',
+            login="",
+            digits="",
+            always="NOT g.deleted",
+            # The floor is kept in minor units, and on the wire it is money.
+            whole=self._dialect.replaced("g.record", "floor", floor),
+            columns=self._finished(
+                {
+                    "group": Column('g."group"', TEXT, self._dialect.stored("g.shown")),
+                    "currency": self._text("currency", "g.record"),
+                    "digits": self._number("digits", "g.record"),
+                }
+            ),
+        )
+
+    def statement(self, digits: int) -> dict[str, Column]:
+        unit = self._dialect.power(digits)
+        return self._finished(
+            {
+                "seq": Column("m.seq"),
+                # In seconds, as events have it.
+                "time": Column(f"(m.time_ms / {self._dialect.power(3)})", real=True),
+                "type": Column("m.type"),
+                "order": Column('m."order"'),
+                "cmd": Column("m.cmd"),
+                "amount": Column(f"(m.balance_change / {unit})", real=True),
+                "credit_amount": Column(f"(m.credit_change / {unit})", real=True),
+                "balance": Column(f"(m.balance / {unit})", real=True),
+                "credit": Column(f"(m.credit / {unit})", real=True),
+                "comment": Column("m.comment", TEXT, self._dialect.stored("m.comment")),
+            }
+        )
 
 
-_ACCOUNTS = Source(
-    rows="account AS a",
-    joined="LEFT JOIN profile AS p ON p.login = a.login",
-    key="a.login",
-    group='a."group"',
-    login="a.login",
-    digits="a.digits",
-    always="NOT a.deleted",
-    whole="",
-    columns={
-        **{name: Column(f"a.{name}") for name in ("login", "enable", "digits")},
-        # They tell that something is on it, or comes and goes.
-        **{name: Column(f"a.{name}", money=True) for name in ("pending", "balance_version")},
-        "group": _group("a"),
-        "currency": Column("a.currency", TEXT),
-        **{
-            name: _number(name, "p.record")
-            for name in (
-                "enable_read_only",
-                "enable_change_password",
-                "send_reports",
-                "leverage",
-                "magic",
-                "customer_id",
-                "regdate",
-                "update_time",
-            )
-        },
-        **{
-            name: _text(name, "p.record")
-            for name in (
-                "name",
-                "email",
-                "country",
-                "state",
-                "city",
-                "zipcode",
-                "address",
-                "phone",
-                "comment",
-                "id",
-                "lead_source",
-                "user_color",
-            )
-        },
-        "balance": _money("a.balance", "a"),
-        "credit": _money("a.credit", "a"),
-        "equity": _sum("a.balance + a.credit", "a"),
-        "margin_free": _sum("a.balance + a.credit", "a"),
-        **{name: _nothing() for name in ("margin", "margin_level", "profit", "net_profit", "commission", "storage")},
-        "level_type": Column("0", money=True),
-        "prevbalance": _asOf(DAY),
-        "prevmonthbalance": _asOf(MONTH),
-    },
-)
+def tables(dialect: Dialect) -> dict[str, Source]:
+    """What can be asked for, by table."""
+    return _Maker(dialect).tables()
 
-_FLOOR = "(g.record ->> '$.floor')"
-_FLOOR_UNIT = unit("(g.record ->> '$.digits')")
 
-_GROUPS = Source(
-    rows='"group" AS g',
-    joined="",
-    key='g."group"',
-    group='g."group"',
-    login="",
-    digits="",
-    always="NOT g.deleted",
-    # The floor is kept in minor units, and on the wire it is money.
-    whole=(f"iif({_FLOOR} IS NULL, json(g.record), json_set(g.record, '$.floor', {_FLOOR} / {_FLOOR_UNIT}))"),
-    columns={
-        "group": Column('g."group"', TEXT, "json(g.shown)"),
-        "currency": _text("currency", "g.record"),
-        "digits": _number("digits", "g.record"),
-    },
-)
+def statementOf(dialect: Dialect, digits: int) -> dict[str, Column]:
+    """The columns of a statement, of C{movement AS m}, for an account with so many decimals."""
+    return _Maker(dialect).statement(digits)
 
-#: What can be asked for, by table.
-TABLES = {TRADES: _TRADES, ACCOUNTS: _ACCOUNTS, GROUPS: _GROUPS}
+
+#: The tables in SQLite's; what there is, and of what kind it is, is the same in all of them.
+TABLES = tables(SQLITE)

@@ -1,7 +1,8 @@
 """What a client wrote as a filter, checked, as SQL conditions.
 
 Every name comes from the columns that the caller may see, every value is bound, and is of the kind that its column
-is of. C{like} is SQLite's: C{%} stands for any characters, C{_} for one, and ASCII letters match in either case.
+is of. C{like} is as SQLite has it, whatever the engine: C{%} stands for any characters, C{_} for one, and ASCII letters
+match in either case.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from ..finance.questions import Filter
 from ..wire.errors import InvalidData
 from .columns import TEXT, Column
+from .dialect import Dialect
 
 __all__ = ["CONDITIONS_MAX", "ORDERS_MAX", "TEXT_MAX", "VALUES_MAX", "Condition", "conditions", "order"]
 
@@ -29,18 +31,21 @@ ORDERS_MAX = 8
 #: SQL, and the values that are bound in it.
 Condition = tuple[str, list[Any]]
 
+# Given a dialect and its columns, what somebody wrote, and where.
+_Make = Callable[[Dialect, Mapping[str, Column], object, str], Condition]
+
 _OPERATORS = {"=": "=", "==": "=", "!=": "<>", ">": ">", "<": "<", ">=": ">=", "<=": "<="}
 
 
-def conditions(filter: Filter, columns: Mapping[str, Column]) -> list[Condition]:
+def conditions(filter: Filter, columns: Mapping[str, Column], dialect: Dialect) -> list[Condition]:
     """
     The conditions of a filter.
 
-    @param columns: those that the caller may see; another one is as one that there is not.
+    @param columns: those that the caller may see, in that dialect; another one is as one that there is not.
     @raise InvalidData: that names the member that is wrong.
     """
     found = [
-        make(columns, rule, f"{name}[{i}]")
+        make(dialect, columns, rule, f"{name}[{i}]")
         for name, make in _RULES.items()
         for i, rule in enumerate(_rules(getattr(filter, name), name))
     ]
@@ -102,15 +107,23 @@ def _column(columns: Mapping[str, Column], name: object, at: str) -> Column:
     return column
 
 
-def _value(column: Column, value: object, at: str) -> object:
-    if column.kind == TEXT:
-        if not isinstance(value, str):
-            raise InvalidData("expected a text, as the column is", field=at)
-        if len(value) > TEXT_MAX:
-            raise InvalidData(f"expected at most {TEXT_MAX} characters", field=at)
-        if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
-            raise InvalidData("expected text", field=at)
-        return value
+def _value(dialect: Dialect, column: Column, value: object, at: str) -> object:
+    """What to bind for a value."""
+    return dialect.bound(column, _text(value, at) if column.kind == TEXT else _number(value, at))
+
+
+def _text(value: object, at: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidData("expected a text, as the column is", field=at)
+    if len(value) > TEXT_MAX:
+        raise InvalidData(f"expected at most {TEXT_MAX} characters", field=at)
+    # Nothing that is kept has one of these in it, and not every engine takes them.
+    if "\0" in value or (not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value)):
+        raise InvalidData("expected text", field=at)
+    return value
+
+
+def _number(value: object, at: str) -> int | float:
     if type(value) is int:
         if -(2**63) <= value < 2**63:
             return value
@@ -120,51 +133,53 @@ def _value(column: Column, value: object, at: str) -> object:
     raise InvalidData("expected a finite number, as the column is", field=at)
 
 
-def _where(columns: Mapping[str, Column], rule: object, at: str) -> Condition:
+def _where(dialect: Dialect, columns: Mapping[str, Column], rule: object, at: str) -> Condition:
     name, operator, value = _parts(rule, 3, "[field, operator, value]", at)
     column = _column(columns, name, at)
     if isinstance(operator, str) and operator.lower() == "like":
         if column.kind != TEXT:
             raise InvalidData("like is for texts", field=at)
-        return f"{column.sql} LIKE ?", [_value(column, value, at)]
+        return dialect.like(column.sql), [_value(dialect, column, value, at)]
     sql = _OPERATORS.get(operator) if isinstance(operator, str) else None
     if sql is None:
         raise InvalidData(f"expected one of {' '.join(_OPERATORS)} like", field=at)
-    return f"{column.sql} {sql} ?", [_value(column, value, at)]
+    return f"{column.sql} {sql} ?", [_value(dialect, column, value, at)]
 
 
-def _whereNot(columns: Mapping[str, Column], rule: object, at: str) -> Condition:
+def _whereNot(dialect: Dialect, columns: Mapping[str, Column], rule: object, at: str) -> Condition:
     name, value = _parts(rule, 2, "[field, value]", at)
     column = _column(columns, name, at)
-    return f"{column.sql} <> ?", [_value(column, value, at)]
+    return f"{column.sql} <> ?", [_value(dialect, column, value, at)]
 
 
-def _in(verb: str) -> Callable[[Mapping[str, Column], object, str], Condition]:
-    def make(columns: Mapping[str, Column], rule: object, at: str) -> Condition:
+def _in(verb: str) -> _Make:
+    def make(dialect: Dialect, columns: Mapping[str, Column], rule: object, at: str) -> Condition:
         name, values = _parts(rule, 2, "[field, [value, ...]]", at)
         column = _column(columns, name, at)
         if not isinstance(values, (list, tuple)):
             raise InvalidData("expected [field, [value, ...]]", field=at)
         if len(values) > VALUES_MAX:
             raise InvalidData(f"expected at most {VALUES_MAX} values", field=at)
-        bound = [_value(column, value, at) for value in values]
+        bound = [_value(dialect, column, value, at) for value in values]
+        if not bound:
+            return ("FALSE" if verb == "IN" else "TRUE"), []
         return f"{column.sql} {verb} ({', '.join('?' * len(bound))})", bound
 
     return make
 
 
-def _between(verb: str) -> Callable[[Mapping[str, Column], object, str], Condition]:
-    def make(columns: Mapping[str, Column], rule: object, at: str) -> Condition:
+def _between(verb: str) -> _Make:
+    def make(dialect: Dialect, columns: Mapping[str, Column], rule: object, at: str) -> Condition:
         name, ends = _parts(rule, 2, "[field, [from, to]]", at)
         column = _column(columns, name, at)
         return f"{column.sql} {verb} ? AND ?", [
-            _value(column, end, at) for end in _parts(ends, 2, "[field, [from, to]]", at)
+            _value(dialect, column, end, at) for end in _parts(ends, 2, "[field, [from, to]]", at)
         ]
 
     return make
 
 
-_RULES: dict[str, Callable[[Mapping[str, Column], object, str], Condition]] = {
+_RULES: dict[str, _Make] = {
     "where": _where,
     "whereNot": _whereNot,
     "whereIn": _in("IN"),

@@ -8,18 +8,34 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from typing import ClassVar
 
+from msgspec import Struct
 from twisted.logger import Logger
 
+from ..finance.records import Entry
 from .errors import LedgerRefused
+from .finding import Log
 from .log import SqliteLog
 from .views import Views
 
-__all__ = ["PAUSE_SECONDS", "RETRY_SECONDS", "Follower", "openViews", "viewsReach"]
+__all__ = [
+    "PAGE",
+    "PAUSE_SECONDS",
+    "RETRY_SECONDS",
+    "STANDBY_SECONDS",
+    "Files",
+    "SqliteFollower",
+    "openViews",
+    "turn",
+    "viewsReach",
+]
 
-# Folded in at a time: so many entries, or those of about so many bytes.
-_PAGE = 20_000
+#: Folded in at a time: so many entries, or those of about so many bytes.
+PAGE = 20_000
 _PAGE_BYTES = 32 * 1024 * 1024
 # A turn is one commit of the views. The more is in it, the less often each page of an index is written; but who asks
 # waits for one that is under way, and then for one more.
@@ -30,6 +46,8 @@ _TURN_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 #: Unless somebody waits, no two turns begin within this time: each costs about the same, however little is in it.
 PAUSE_SECONDS = 0.05
+#: How often to look how far somebody else is with the views, while one waits for that.
+STANDBY_SECONDS = 0.02
 
 # What SQLite says when something else is wrong than the file: a full disk, somebody else who writes, ...
 _NO_DAMAGE = (["FULL"], ["BUSY"], ["LOCKED"], ["CANTOPEN"], ["IOERR"], ["NOMEM"], ["READONLY"], ["PERM"])
@@ -96,15 +114,40 @@ def removeViews(path: Path) -> None:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
-class Follower:
-    """
-    Follows the log of one folder, when it is told to.
+def turn(log: Log, after: int, atATime: int = PAGE) -> Iterator[list[Entry]]:
+    """The pages that are folded in together: those after an entry, as many as make one commit of the views."""
+    until, most = time.monotonic() + _TURN_SECONDS, after + _TURN
+    page = log.read(after, atATime, _PAGE_BYTES)
+    while page:
+        yield page
+        if len(page) < atATime or page[-1].seq >= most or time.monotonic() >= until:
+            return
+        page = log.read(page[-1].seq, atATime, _PAGE_BYTES)
 
-    @ivar reached: the last entry that is in.
-    @ivar made: grows when the file may be another one than before.
-    @ivar failing: why it cannot go on now; empty: it can.
+
+class Files(Struct, frozen=True):
+    """The two files of a folder, by their absolute paths."""
+
+    kind: ClassVar[str] = "sqlite"
+
+    log: str
+    views: str
+
+    def follower(self, made: int) -> SqliteFollower:
+        """What follows that log: L{ISource.follower}."""
+        return SqliteFollower(Path(self.log), Path(self.views), made)
+
+
+class SqliteFollower:
+    """
+    Follows the log of one folder, when it is told to: L{IFollower}.
+
     @raise LedgerRefused: if there can be no views now.
     """
+
+    # One daemon has a folder at a time, and knows of all that happens in it.
+    isStandingBy = False
+    idleSeconds: float | None = None
 
     def __init__(self, logPath: Path, viewsPath: Path, made: int = 0) -> None:
         self._entries = SqliteLog(logPath, readOnly=True)
@@ -123,12 +166,7 @@ class Follower:
         self._catchingUp = True
 
     def step(self, suspected: bool = False, anew: bool = False) -> bool:
-        """
-        One turn: fold in what there is. C{False} if it failed, which is said once, until it no longer does.
-
-        @param suspected: somebody could not read the views: look whether they are what they should be.
-        @param anew: do not even look, make them again.
-        """
+        """One turn: L{IFollower.step}."""
         try:
             if suspected or anew:
                 self._drop()
@@ -153,20 +191,16 @@ class Follower:
         return True
 
     def _turn(self, views: Views) -> None:
-        page = self._entries.read(self.reached, _PAGE, _PAGE_BYTES)
-        if not page:
+        page: list[Entry] = []
+        pages = turn(self._entries, self.reached)
+        # That there is none is seen before the views are locked.
+        if (first := next(pages, None)) is None:
             return
-        until, most = time.monotonic() + _TURN_SECONDS, self.reached + _TURN
         with views.turn():
-            views.project(page)
-            while len(page) == _PAGE and page[-1].seq < most and time.monotonic() < until:
-                following = self._entries.read(page[-1].seq, _PAGE, _PAGE_BYTES)
-                if not following:
-                    break
-                page = following
+            for page in chain([first], pages):
                 views.project(page)
         self.reached = page[-1].seq
-        if len(page) < _PAGE:
+        if len(page) < PAGE:
             self._catchingUp = False
         elif self._catchingUp:
             _log.info("views: {reached:,} of {head:,} entries are in", reached=self.reached, head=self._entries.head())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from array import array
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -41,10 +42,13 @@ class Frozen(Struct, frozen=True):
     keys: dict[KeyName, int]
 
 
-def freeze(connection: sqlite3.Connection) -> Frozen:
-    """What views keep, within a transaction."""
-    ask = connection.execute
-    (seq,) = ask("SELECT seq FROM view").fetchone()
+def freeze(ask: Callable[[str], Iterable[Sequence[Any]]]) -> Frozen:
+    """
+    What views keep.
+
+    @param ask: given a statement, its rows; all of them as of one moment.
+    """
+    ((seq,),) = ask("SELECT seq FROM view")
     accounts = {
         login: Account(login, group, enable, balance, credit, version, pending, bool(deleted))
         for login, group, enable, balance, credit, version, pending, deleted in ask(

@@ -3,10 +3,12 @@
 Outside the daemon's interpreter and on another core it takes nothing from deposits, and its end hurts none: it is
 started again, and questions wait meanwhile. L{projecting} is what runs there.
 
-Between the two is a pair of sockets that carries one JSON array a packet. To it: C{["begin", made]} first; C{["wake",
-head]}; C{["want", seq]}; C{["suspect", seen, anew]}; C{["stop", head]}. From it: C{["state", reached, made, failing]};
-C{["log", level, text, traceback]}; C{["refused", why]}, then it ends. However the daemon ends, the system closes its
-socket, and the other end ends, too.
+Between the two is a pair of sockets that carries one JSON array a packet. To it: C{["begin", made, kind, source]}
+first; C{["wake", head]}; C{["want", seq]}; C{["suspect", seen, anew]}; C{["stop", head]}. From it: C{["state",
+reached, made, failing]}; C{["log", level, text, traceback]}; C{["refused", why]}, then it ends. However the daemon
+ends, the system closes its socket, and the other end ends, too.
+
+What is to be followed goes over that line, and not where other users of the machine can read it: it may have passwords.
 """
 
 from __future__ import annotations
@@ -18,14 +20,14 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
+import msgspec
 import ujson
 from twisted.logger import Logger, LogLevel
 
 from .errors import LedgerRefused
-from .projector import Projector
+from .projector import ISource, Projector
 
 __all__ = ["Line", "ProcessProjector"]
 
@@ -90,8 +92,8 @@ class ProcessProjector(Projector):
     @raise LedgerRefused: if no process can be started.
     """
 
-    def __init__(self, logPath: Path, viewsPath: Path) -> None:
-        super().__init__(logPath.absolute(), viewsPath.absolute())
+    def __init__(self, source: ISource) -> None:
+        super().__init__(source)
         self._stopping = False
         # The last head that it was told of. It is told of one at a time, so its socket never fills.
         self._told = 0
@@ -107,7 +109,7 @@ class ProcessProjector(Projector):
         program = [sys.executable, "-P", "-m", f"{__package__}.projecting"]
         try:
             self._process = subprocess.Popen(  # noqa: S603 - of our own
-                [*program, str(its.fileno()), str(self._logPath), str(self._viewsPath)],
+                [*program, str(its.fileno())],
                 # What this process imports from, however it came by it.
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
                 stdin=subprocess.DEVNULL,
@@ -130,7 +132,7 @@ class ProcessProjector(Projector):
         return self._process.pid
 
     def begin(self) -> None:
-        self._send("begin", self.made)
+        self._sendBegin()
         while not self._thread.is_alive():
             message = self._receiveOrSay()
             if message is None:
@@ -176,6 +178,9 @@ class ProcessProjector(Projector):
             self._thread.join()
 
     # -- the other end ----------------------------------------------------------------------------------
+
+    def _sendBegin(self) -> None:
+        self._send("begin", self.made, self._source.kind, msgspec.to_builtins(self._source))
 
     def _send(self, *message: Any) -> None:
         if self._line is not None:
@@ -245,7 +250,7 @@ class ProcessProjector(Projector):
             self.restarts += 1
             # It may find them damaged, and make them again.
             self.made += 1
-            self._send("begin", self.made)
+            self._sendBegin()
         return True
 
     def _hangUp(self) -> None:

@@ -1,30 +1,35 @@
 """The projector as a process of its own: what L{process} starts, and how the two talk.
 
-It has the log, to read, the views, and its end of a pair of sockets. When the other end is closed it finishes the turn
-that it is in, and ends.
+It has its end of a pair of sockets, and is told there which log to follow. When the other end is closed it finishes the
+turn that it is in, if that is soon, and ends.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import socket
 import sys
-from pathlib import Path
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, convert
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogBeginner
 from zope.interface import implementer
 
 from .errors import LedgerRefused
+from .following import Files
 from .process import Line
-from .projector import ThreadProjector
+from .projector import ISource, ThreadProjector
 
 __all__ = ["main"]
 
 # With their escapes both together fit in a packet.
 _TEXT_MAX = 4000
 _TRACEBACK_MAX = 6000
+# How long a turn may still take when the daemon is gone. A server may take its time to answer; what is cut off there is
+# undone by it.
+_LAST_SECONDS = 2.0
 
 
 @implementer(ILogObserver)
@@ -49,12 +54,22 @@ def main() -> None:
     # A turn makes a million objects, none of them in a cycle: to look for those takes a tenth of the time.
     gc.freeze()
     gc.set_threshold(1_000_000)
-    descriptor, logPath, viewsPath = sys.argv[1:]
+    (descriptor,) = sys.argv[1:]
     with socket.socket(fileno=int(descriptor)) as end:
-        _follow(Line(end), Path(logPath), Path(viewsPath))
+        _follow(Line(end))
 
 
-def _follow(line: Line, logPath: Path, viewsPath: Path) -> None:
+def _source(kind: str, words: Any) -> ISource:
+    """What is to be followed."""
+    if kind == Files.kind:
+        return convert(words, Files)
+    # Not everybody has what talks to a server.
+    from .postgres.following import Servers
+
+    return convert(words, Servers)
+
+
+def _follow(line: Line) -> None:
     begin = line.hear()
     if begin is None:
         return
@@ -63,7 +78,8 @@ def _follow(line: Line, logPath: Path, viewsPath: Path) -> None:
     def tell() -> None:
         line.say("state", projector.reached, projector.made, projector.failing)
 
-    projector = ThreadProjector(logPath, viewsPath, made=begin[1], tell=tell)
+    _, made, kind, words = begin
+    projector = ThreadProjector(_source(kind, words), made=made, tell=tell)
     try:
         projector.begin()
     except LedgerRefused as e:
@@ -82,7 +98,12 @@ def _follow(line: Line, logPath: Path, viewsPath: Path) -> None:
             case ["stop", head]:
                 projector.wake(head)
                 finish = True
-    projector.stop(finish)
+    if finish:
+        projector.stop()
+    else:
+        projector.stop(finish=False, seconds=_LAST_SECONDS)
+        # Not by the interpreter's own end, which is none too sure while a thread waits for a server.
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,60 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
+from typing import ClassVar, Protocol
 
-from .following import PAUSE_SECONDS, RETRY_SECONDS, Follower
+from .following import PAUSE_SECONDS, RETRY_SECONDS, STANDBY_SECONDS
 
-__all__ = ["Projector", "ThreadProjector"]
+__all__ = ["IFollower", "ISource", "Projector", "ThreadProjector"]
+
+
+class IFollower(Protocol):
+    """
+    Follows a log, when it is told to. (Not zope's: it stays inside this folder.)
+
+    @ivar reached: the last entry that is in.
+    @ivar made: grows when the views may be others than before.
+    @ivar failing: why it cannot go on now; empty: it can.
+    @ivar idleSeconds: take a step after so long even if nothing is known of; C{None}: there is no need to.
+    """
+
+    reached: int
+    made: int
+    failing: str
+    idleSeconds: float | None
+
+    @property
+    def isStandingBy(self) -> bool:
+        """Does somebody else make the views, and this one looks how far that is?"""
+
+    def step(self, suspected: bool = False, anew: bool = False) -> bool:
+        """
+        One turn: fold in what there is. C{False} if it failed, which is said once, until it no longer does.
+
+        @param suspected: somebody could not read the views: look whether they are what they should be.
+        @param anew: do not even look, make them again.
+        """
+
+    def close(self) -> None:
+        """Let go of the log and the views."""
+
+
+class ISource(Protocol):
+    """
+    A log and where its views are to be: what makes a follower, here or, as it is a C{Struct}, in another process.
+
+    @cvar kind: what the other process knows it by.
+    """
+
+    kind: ClassVar[str]
+
+    def follower(self, made: int) -> IFollower:
+        """
+        What follows that log from now on.
+
+        @param made: what its C{made} begins at; 0: it is the first.
+        @raise LedgerRefused: if there can be no views now.
+        """
 
 
 class Projector:
@@ -22,13 +71,13 @@ class Projector:
     What is known of the views. Any thread may ask.
 
     @ivar reached: the last entry that is in.
-    @ivar made: grows when the file may be another one than before.
+    @ivar made: grows when the views may be others than before.
     @ivar restarts: how often what does the work has ended, and was started again.
     """
 
-    def __init__(self, logPath: Path, viewsPath: Path) -> None:
+    def __init__(self, source: ISource) -> None:
         self.restarts = 0
-        self._logPath, self._viewsPath = logPath, viewsPath
+        self._source = source
         self._state = threading.Condition()
         self.reached = self.made = 0
         self._failing = ""
@@ -97,13 +146,11 @@ class ThreadProjector(Projector):
     Follows the log in a thread.
 
     @param made: what C{made} begins at.
-    @param tell: called in that thread after each turn, when the state may be another one.
+    @param tell: called in that thread after each turn that ends in another state.
     """
 
-    def __init__(
-        self, logPath: Path, viewsPath: Path, made: int = 0, tell: Callable[[], object] = lambda: None
-    ) -> None:
-        super().__init__(logPath, viewsPath)
+    def __init__(self, source: ISource, made: int = 0, tell: Callable[[], object] = lambda: None) -> None:
+        super().__init__(source)
         self.made = made
         self._tell = tell
         self._wanted = 0
@@ -112,7 +159,7 @@ class ThreadProjector(Projector):
         self._thread = threading.Thread(target=self._run, name="scalemgr projector", daemon=True)
 
     def begin(self) -> None:
-        self._follower = Follower(self._logPath, self._viewsPath, self.made)
+        self._follower = self._source.follower(self.made)
         self._believe()
         self._thread.start()
 
@@ -138,17 +185,18 @@ class ThreadProjector(Projector):
         self._wanted = max(self._wanted, seq)
         self._state.notify_all()
 
-    def stop(self, finish: bool = True) -> None:
+    def stop(self, finish: bool = True, seconds: float | None = None) -> None:
         """
         End.
 
         @param finish: what is committed, as far as possible; else only what is begun.
+        @param seconds: then do not wait for that any longer.
         """
         with self._state:
             self._stopping, self._finishing = True, finish
             self._state.notify_all()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(seconds)
 
     def _run(self) -> None:
         try:
@@ -160,7 +208,9 @@ class ThreadProjector(Projector):
     def _work(self) -> bool:
         """Wait for something to do and do it; C{False} if it is time to end."""
         with self._state:
-            self._state.wait_for(lambda: self._stopping or self._suspected or self._head > self.reached)
+            self._state.wait_for(
+                lambda: self._stopping or self._suspected or self._head > self.reached, self._follower.idleSeconds
+            )
             if self._stopping and not (self._finishing and self._head > self.reached):
                 return False
             suspected, self._suspected = self._suspected, False
@@ -172,16 +222,24 @@ class ThreadProjector(Projector):
             if self._follower.made != made:
                 # What was found meanwhile was of the file that they were made of.
                 self._suspected = self._anew = False
-            self._believe()
-        self._tell()
+            isNew = self._believe()
+        if isNew:
+            self._tell()
         with self._state:
             if not done:
                 return not self._state.wait_for(lambda: self._stopping, RETRY_SECONDS)
+            if self._follower.isStandingBy:
+                # To look more often brings nobody's entries in any sooner; and at the end, it is the others' to finish.
+                pause = STANDBY_SECONDS if self._wanted > self.reached else PAUSE_SECONDS
+                return not self._state.wait_for(lambda: self._stopping, pause)
             self._state.wait_for(
                 lambda: self._stopping or self._suspected or self._wanted > self.reached,
                 begun + PAUSE_SECONDS - time.monotonic(),
             )
         return True
 
-    def _believe(self) -> None:
+    def _believe(self) -> bool:
+        """What the follower says; is that anything new?"""
+        before = self.reached, self.made, self.failing
         self._set(self._follower.reached, self._follower.made, self._follower.failing)
+        return before != (self.reached, self.made, self.failing)

@@ -27,7 +27,7 @@ from ..interfaces import ILedger, Storage
 from ..wire.errors import LedgerFailed
 from .checkpoint import WAL_PAGES_MAX, Checkpointer
 from .errors import LedgerRefused
-from .following import viewsReach
+from .following import Files, viewsReach
 from .log import SqliteLog
 from .projector import Projector, ThreadProjector
 from .snapshot import loadSnapshot, saveSnapshot
@@ -95,14 +95,14 @@ class SqliteLedger(ViewedLedger):
 
     @param folder: made if it does not exist, for its owner only.
     @param queryS: how long a question waits for the views to catch up, in seconds.
-    @param follow: makes what keeps the views up with the log, of the paths of both.
+    @param follow: makes what keeps the views up with the log, of where both are.
     """
 
     _log = Logger()
     unreadable = (sqlite3.Error,)
 
     def __init__(
-        self, folder: Path, *, queryS: float = 5.0, follow: Callable[[Path, Path], Projector] = ThreadProjector
+        self, folder: Path, *, queryS: float = 5.0, follow: Callable[[Files], Projector] = ThreadProjector
     ) -> None:
         super().__init__(queryS)
         self._makeProjector = follow
@@ -124,7 +124,7 @@ class SqliteLedger(ViewedLedger):
             self._file = SqliteLog(self._logPath, nowMs=nowMs)
             undo.callback(self._file.close)
             # What takes time to start does so while the book is made.
-            self._projector = self._makeProjector(self._logPath, self._viewsPath)
+            self._projector = self._makeProjector(Files(str(self._logPath.absolute()), str(self._viewsPath.absolute())))
             undo.callback(self._projector.stop)
             saved = self._saved()
             self.epoch = self._file.epoch

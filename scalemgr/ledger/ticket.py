@@ -12,10 +12,15 @@ from ..interfaces import ITicket
 from ..wire.codes import RetCode
 from ..wire.errors import LedgerFailed
 
-__all__ = ["Ticket"]
+__all__ = ["Ticket", "tooLong"]
 
 # How soon to strike again, if it is still under way.
 _AGAIN_S = 0.1
+
+
+def tooLong(seconds: float) -> LedgerFailed:
+    """What is told to whoever asks for what takes longer than that."""
+    return LedgerFailed(f"to find this takes longer than {seconds:g} seconds; ask for less", RetCode.RET_ERR_TIMEOUT)
 
 
 @implementer(ITicket)
@@ -56,9 +61,7 @@ class Ticket:
         if self._isOff:
             raise LedgerFailed("nobody waits for the answer any more", RetCode.RET_ERR_CANCEL)
         if self._isLate:
-            raise LedgerFailed(
-                f"to find this takes longer than {seconds:g} seconds; ask for less", RetCode.RET_ERR_TIMEOUT
-            )
+            raise tooLong(seconds)
 
     @property
     def isOver(self) -> bool:

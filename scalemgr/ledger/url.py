@@ -1,41 +1,85 @@
-"""Which ledger: C{sqlite:FOLDER}, or C{memory:}."""
+"""Which ledger: C{sqlite:FOLDER}, C{memory:}, or C{postgresql://...}, which takes the extra C{scalemgr[postgresql]}."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from ..interfaces import ILedger
 from .errors import LedgerRefused
 from .memory import MemoryLedger
 from .process import ProcessProjector
+from .settings import LedgerSettings
 from .sqlite import FolderLock, SqliteLedger
 
-__all__ = ["folderOf", "ledgerAt", "probe"]
+__all__ = ["absolute", "folderOf", "isPostgres", "ledgerAt", "postgres", "probe", "shown"]
+
+_KINDS = "sqlite:FOLDER, memory: or postgresql://..."
 
 
-def ledgerAt(url: str, base: Path) -> ILedger:
+def ledgerAt(settings: LedgerSettings, base: Path) -> ILedger:
     """
     The ledger that a URL names, not yet open. Its views are kept up by a process beside this one.
 
     @param base: the folder that a relative one starts from.
     @raise LedgerRefused: if it names none.
     """
+    url = settings.url
+    if isPostgres(url):
+        ledger: ILedger = postgres("opening").ledgerOf(settings)
+        return ledger
+    if settings.read_url or settings.views_url:
+        raise LedgerRefused(f"ledger.read_url and ledger.views_url are for PostgreSQL, and the ledger is {url}")
     if url == "memory:":
         return MemoryLedger()
     try:
         return SqliteLedger(folderOf(url, base), follow=ProcessProjector)
     except LedgerRefused:
-        raise LedgerRefused(f"{url!r} names no ledger; expected sqlite:FOLDER or memory:") from None
+        raise LedgerRefused(f"{url!r} names no ledger; expected {_KINDS}") from None
 
 
-def probe(url: str, base: Path) -> None:
+def isPostgres(url: str) -> bool:
+    """Is it a connection string of PostgreSQL?"""
+    return url.startswith(("postgresql:", "postgres:"))
+
+
+def postgres(module: str) -> Any:
+    """
+    A module of L{scalemgr.ledger.postgres}, for which psycopg has to be there.
+
+    @raise LedgerRefused: if it is not.
+    """
+    try:
+        return import_module(f"{__package__}.postgres.{module}")
+    except ImportError as e:
+        if (e.name or "").partition(".")[0] != "psycopg" and "libpq" not in str(e):
+            raise
+        raise LedgerRefused(
+            f"a ledger on PostgreSQL takes psycopg ({e}); install it with: pip install 'scalemgr[postgresql]'"
+        ) from None
+
+
+def shown(url: str, base: Path) -> str:
+    """A URL, for people: without its password, and with the whole path of a folder."""
+    if isPostgres(url):
+        return str(postgres("server").shown(url))
+    return f"in {folderOf(url, base).absolute()}" if url.startswith("sqlite:") else url
+
+
+def absolute(url: str, base: Path) -> str:
+    """The same, wherever it is read."""
+    return f"sqlite:{base / folderOf(url, base)}" if url.startswith("sqlite:") else url
+
+
+def probe(settings: LedgerSettings, base: Path) -> None:
     """
     See whether a ledger could be opened, as far as that can be seen without making or keeping anything.
 
     @raise LedgerRefused: if it surely could not.
     """
-    if isinstance(ledgerAt(url, base), SqliteLedger):
-        folder = folderOf(url, base)
+    if isinstance(ledgerAt(settings, base), SqliteLedger):
+        folder = folderOf(settings.url, base)
         if (folder / "lock").exists():
             FolderLock(folder).release()
 

@@ -150,7 +150,6 @@ class ViewedLedger(BaseLedger):
     def _awaitProjector(self) -> None:
         """Of what waits for the projector the numbers are kept in memory, so it is bounded."""
         recent = self._recent
-        recent.release(self._projector.reached)
         if len(recent) < UNPROJECTED_MAX:
             return
         self._projector.waitFor(recent.released + UNPROJECTED_MAX // 2, self._queryS)

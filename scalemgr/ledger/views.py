@@ -23,7 +23,7 @@ from ..finance.questions import Bounds, Statement, StatementQuery, Table, TableQ
 from ..finance.records import Account, Entry, FinanceTrade, Group, StoredAccount
 from ..finance.requests import KeyName
 from ..interfaces import ITicket
-from .asking import askStatement, askTable
+from .asking import SqliteAsked, askStatement, askTable
 from .database import connect, snapshot, transaction
 from .frozen import Frozen, freeze
 from .projection import Changes, Movement, TradeRow
@@ -307,18 +307,18 @@ class Views:
 
     def table(self, query: TableQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None) -> Table:
         """Rows of a table: L{ILedger.table}."""
-        return askTable(self._connection, query, sight, bounds, ticket or Ticket())
+        return askTable(SqliteAsked(self._connection), query, sight, bounds, ticket or Ticket())
 
     def statement(
         self, query: StatementQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None
     ) -> Statement | None:
         """What moved on an account: L{ILedger.statement}."""
-        return askStatement(self._connection, query, sight, bounds, ticket or Ticket())
+        return askStatement(SqliteAsked(self._connection), query, sight, bounds, ticket or Ticket())
 
     def frozen(self) -> Frozen:
         """What an audit compares, as of one moment."""
         with snapshot(self._connection):
-            return freeze(self._connection)
+            return freeze(self._connection.execute)
 
     def close(self) -> None:
         """Let go of the file."""

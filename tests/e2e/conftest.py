@@ -14,6 +14,7 @@ from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 
 from scalemgr.config import Settings, Web
 from scalemgr.daemon.service import ManagerService
+from scalemgr.ledger.settings import LedgerSettings
 from scalemgr.server.auth import Keys
 from scalemgr.server.discovery import findCommands
 
@@ -25,7 +26,7 @@ from .daemons import LOOPBACK
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[ManagerService]:
     """A daemon on a fresh embedded ledger, listening on a free port."""
-    settings = replace(Settings(), listen=[LOOPBACK], web=Web(listen=LOOPBACK), ledger="sqlite:ledger")
+    settings = replace(Settings(), listen=[LOOPBACK], web=Web(listen=LOOPBACK), ledger=LedgerSettings())
     running = ManagerService(reactor, settings, findCommands(), Keys("HS256", [SECRET]), tmp_path)
     running.startService()
     yield running

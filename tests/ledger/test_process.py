@@ -22,10 +22,12 @@ from scalemgr.interfaces import Progress
 from scalemgr.ledger import process
 from scalemgr.ledger.audit import verify
 from scalemgr.ledger.errors import LedgerRefused
+from scalemgr.ledger.following import Files
 from scalemgr.ledger.log import SqliteLog
 from scalemgr.ledger.process import Line, ProcessProjector
 from scalemgr.ledger.projecting import _Told
 from scalemgr.ledger.sqlite import SqliteLedger
+from scalemgr.ledger.settings import LedgerSettings
 from scalemgr.ledger.url import ledgerAt
 from scalemgr.wire.errors import LedgerFailed
 
@@ -73,7 +75,7 @@ def until(pid: int) -> None:
 
 def test_the_daemons(folder: Path) -> None:
     """What a daemon opens has its views made by a process of their own."""
-    ledger = ledgerAt(f"sqlite:{folder}", folder)
+    ledger = ledgerAt(LedgerSettings(url=f"sqlite:{folder}"), folder)
     ledger.open(NOW_MS)
     assert isinstance(ledger, SqliteLedger)
     pid = beside(ledger)
@@ -164,7 +166,7 @@ def test_in_vain(folder: Path) -> None:
 def test_begins_late(folder: Path, logged: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a start waits for one that hangs, it says so; and goes on when that does."""
     monkeypatch.setattr(process, "_LATE_SECONDS", 0.1)
-    projector = ProcessProjector(folder / "log.db", folder / "views.db")
+    projector = ProcessProjector(Files(str(folder / "log.db"), str(folder / "views.db")))
     folder.mkdir()
     SqliteLog(folder / "log.db", nowMs=1).close()
     os.kill(projector.pid, signal.SIGSTOP)

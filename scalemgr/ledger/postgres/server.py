@@ -38,14 +38,14 @@ _AGAIN = errors.SerializationFailure, errors.DeadlockDetected
 
 class Server:
     """
-    @param url: a connection string as libpq takes it: a URL or C{key=value} words; one that names several hosts finds
-        the one that can be written to, unless it says otherwise.
+    @param url: a connection string as libpq takes it: a URL, or C{postgresql:} and C{key=value} words; one that names
+        several hosts finds the one that can be written to, unless it says otherwise.
     @raise LedgerRefused: if it is none.
     """
 
     def __init__(self, url: str, settings: LedgerSettings) -> None:
         try:
-            words = conninfo_to_dict(url)
+            words = conninfo_to_dict(_words(url))
         except psycopg.Error as e:
             raise LedgerRefused(f"{shown(url)} is no connection string of PostgreSQL: {why(e)}") from None
         self._settings = settings
@@ -126,6 +126,11 @@ def why(error: BaseException) -> str:
     return " ".join(str(error).split())[:500] or type(error).__name__
 
 
+def _words(url: str) -> str:
+    """As libpq takes it: C{postgresql:} before C{key=value} words is ours."""
+    return url if "://" in url else url.removeprefix("postgresql:").removeprefix("postgres:")
+
+
 def shown(url: str) -> str:
     """A connection string, for people: without its password."""
     if "://" in url:
@@ -135,7 +140,9 @@ def shown(url: str) -> str:
         query = "&".join(word for word in parts.query.split("&") if word and not word.startswith("password"))
         return urlunsplit(parts._replace(netloc=f"{name}{at}{hosts}", query=query, fragment=""))
     try:
-        words = conninfo_to_dict(url)
+        words = conninfo_to_dict(_words(url))
     except psycopg.Error:
         return "the connection string"
-    return " ".join(f"{key}={quote(str(value), safe='/:,.@_-')}" for key, value in words.items() if key != "password")
+    return "postgresql:" + " ".join(
+        f"{key}={quote(str(value), safe='/:,.@_-')}" for key, value in words.items() if key != "password"
+    )

@@ -1,0 +1,69 @@
+"""The views that are asked: a connection for each thread that does."""
+
+from __future__ import annotations
+
+import threading
+
+import psycopg
+
+from ..errors import LedgerRefused
+from ..settings import LedgerSettings
+from .server import Server, why
+from .views import PostgresViews
+
+__all__ = ["Asked"]
+
+
+class Asked:
+    """
+    Views on one server, for reading.
+
+    @param server: that of the log.
+    @param epoch: the log's.
+    @ivar shown: where they are, for people.
+    """
+
+    def __init__(self, settings: LedgerSettings, server: Server, epoch: str) -> None:
+        self._server = Server(settings.views_url, settings) if settings.views_url else server
+        self._replica = Server(settings.read_url, settings) if settings.read_url else None
+        self._epoch = epoch
+        self.shown = self._server.shown
+        self._threads = threading.local()
+        self._opened: set[PostgresViews] = set()
+
+    @property
+    def hasReplica(self) -> bool:
+        """Is there one that may be behind?"""
+        return self._replica is not None
+
+    def views(self) -> PostgresViews:
+        """
+        Those that are kept up.
+
+        @raise LedgerRefused: if they cannot be reached.
+        """
+        return self._of("views", self._server)
+
+    def replica(self) -> PostgresViews:
+        """Those that may be behind; raises as L{views}."""
+        assert self._replica is not None
+        return self._of("replica", self._replica)
+
+    def _of(self, name: str, server: Server) -> PostgresViews:
+        views: PostgresViews | None = getattr(self._threads, name, None)
+        if views is not None and not views.closed:
+            return views
+        if views is not None:
+            self._opened.discard(views)
+        try:
+            views = PostgresViews(server.connect("questions", readOnly=True), self._epoch, readOnly=True)
+        except psycopg.Error as e:
+            raise LedgerRefused(f"the views at {server.shown} cannot be reached: {why(e)}") from e
+        setattr(self._threads, name, views)
+        self._opened.add(views)
+        return views
+
+    def close(self) -> None:
+        """Let go."""
+        for views in self._opened:
+            views.close()

@@ -1,0 +1,420 @@
+"""A log on a PostgreSQL server that any number of gateways share: each is one of these.
+
+A commit is one transaction. It takes the ledger's lock, reads what the others have added, folds that into the book,
+settles its own batch, appends, commits: three round trips, whatever the batch. So every book is the same fold of the
+same log, and nobody leads. While one has the lock, the batches of the others grow.
+
+What becomes of a commit whose answer is lost is found out before anybody is told anything: each page has a stamp.
+By the stamps a gateway also sees whether the log is still the one that it has followed; after a fail-over to a server
+that lacks some of it, it is not.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
+from typing import TypeVar
+from uuid import uuid4
+
+import psycopg
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from ...finance.masks import Sight
+from ...finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
+from ...finance.records import Entry
+from ...finance.requests import KeyName, Request
+from ...finance.settle import Outcome
+from ...interfaces import ILedger, ITicket, Storage
+from ...wire.errors import LedgerFailed
+from ..errors import LedgerRefused
+from ..finding import UNREADABLE
+from ..pages import pack
+from ..projector import Projector
+from ..settings import LedgerSettings
+from ..snapshot import dumpSnapshot, readSnapshot
+from ..viewed import ViewedLedger
+from .asked import Asked
+from .listening import Listener
+from .log import PAGES_MAX, Page, PostgresLog, Tail, entriesOf
+from .server import Server, isAway, isWorthRepeating
+from .server import why as whyOf
+from .views import PostgresViews
+
+__all__ = ["PostgresLedger"]
+
+# How often a batch is tried that others were in the way of, or that met a connection which was cut meanwhile.
+_TRIES = 5
+# How long it is tried to find out what became of a commit, before those who wait are told that nobody knows.
+_DOUBT_S = 10.0
+_AGAIN_S = 0.1
+# After folding so many entries, the book is written down, so that the next start need not.
+_SNAPSHOT_AFTER = 10_000
+_TELL_EACH = 100_000
+# A log's times do not go back. Of a clock of another gateway that is further ahead than this, nothing is believed.
+_AHEAD_MS = 5000
+
+
+_Answer = TypeVar("_Answer")
+
+
+class _Diverged(Exception):
+    """The log is not the one that was followed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the log is not the one that this gateway has followed: some of it is lost, or it was put back from "
+            "elsewhere. Start this gateway again"
+        )
+
+
+@implementer(ILedger)
+class PostgresLedger(ViewedLedger):
+    """
+    One gateway's ledger.
+
+    @param settings: where it is, and how it is talked to.
+    @param queryS: how long a question waits for the views to catch up, in seconds.
+    @param follow: makes what keeps the views up with the log.
+    @ivar away: why the server cannot be reached now; empty: it can.
+    """
+
+    _log = Logger()
+    unreadable = (psycopg.Error,)
+
+    def __init__(
+        self,
+        settings: LedgerSettings,
+        *,
+        queryS: float = 5.0,
+        follow: Callable[[LedgerSettings], Projector],
+    ) -> None:
+        super().__init__(queryS)
+        self.epoch = self.away = ""
+        self._settings = settings
+        self._server = Server(settings.url, settings)
+        self._makeProjector = follow
+        self._wake: Callable[[], None] = lambda: None
+        # What each of its commits is stamped with begins like this.
+        self._name = uuid4().hex
+        self._commits = 0
+        # The page that the book ends with; and, of a commit of which nobody knows, the one that it would end with.
+        self._stamp = ""
+        self._doubt: tuple[int, str] | None = None
+        # Did the last batch fail, and is the next one not empty?
+        self._failed = self._writing = False
+        self._lastMs = 0
+        self._diverged: _Diverged | None = None
+        self._blockEnd = 0
+        self._suspected = False
+        self._savedSeq = 0
+        self._readers = threading.local()
+        self._opened: list[PostgresLog] = []
+
+    # -- open and close ---------------------------------------------------------------------------------
+
+    def open(self, nowMs: int) -> None:
+        with ExitStack() as undo:
+            self._file = PostgresLog(self._server, "commits", nowMs=nowMs)
+            undo.callback(self._file.close)
+            if not self._file.isWhole:
+                raise LedgerRefused(f"a ledger is being copied to {self._server.shown}, and is not there to its end")
+            self.epoch = self._file.epoch
+            self._channel = self._file.channel() if self._settings.notify else ""
+            self._projector = self._makeProjector(self._settings)
+            undo.callback(self._projector.stop)
+            self._asked = Asked(self._settings, self._server, self.epoch)
+            undo.callback(self._asked.close)
+            try:
+                self._fold()
+            except (psycopg.Error, LedgerFailed) as e:
+                raise LedgerRefused(f"{self._server.shown} cannot be read: {whyOf(e)}") from e
+            except (ValueError, KeyError, AssertionError) as e:
+                raise LedgerRefused(
+                    f"the log at {self._server.shown} is damaged after entry {self.book.seq}: {e}; restore it"
+                ) from e
+            self._follow(self._file, f"the log at {self._server.shown}", f"the views at {self._asked.shown}")
+            self._listener = Listener(self._server, self._channel, self._settings.poll_seconds, self._heard)
+            undo.pop_all()
+        self._listener.start()
+
+    def _fold(self) -> None:
+        saved = self._file.saved()
+        if saved is not None:
+            last, stamp, body = saved
+            book = readSnapshot(body, self.epoch)
+            if book is not None and self._file.stampAt(last) == stamp:
+                self.book, self._stamp = book, stamp
+        self._savedSeq = self.book.seq
+        head = self._file.head()
+        while True:
+            tail = self._file.tail(self.book.seq)
+            self._take(tail)
+            if len(tail.pages) < PAGES_MAX:
+                break
+            if self.book.seq % _TELL_EACH < PAGES_MAX:
+                self._log.info("book: {seq:,} of {head:,} entries are folded", seq=self.book.seq, head=head)
+        self._save()
+
+    def _save(self) -> None:
+        """Write the book down, if that spares a start much."""
+        if self.book.seq - self._savedSeq < _SNAPSHOT_AFTER:
+            return
+        try:
+            self._file.save(self.book.seq, self._stamp, dumpSnapshot(self.epoch, self.book))
+            self._savedSeq = self.book.seq
+        except psycopg.Error as e:
+            self._log.warn("book: no snapshot could be written ({why}); the next start takes longer", why=whyOf(e))
+
+    def close(self, nextOrder: int | None) -> None:
+        self._listener.stop()
+        self._projector.stop()
+        self._asked.close()
+        try:
+            if nextOrder is not None and self._blockEnd:
+                self._file.returnOrders(nextOrder, self._blockEnd)
+        except psycopg.Error as e:
+            self._log.warn("ledger: unused orders were not returned ({why}); numbers are skipped", why=whyOf(e))
+        self._save()
+        for reader in self._opened:
+            reader.close()
+        self._file.close()
+
+    def reserveOrders(self, count: int) -> int:
+        try:
+            self._connect()
+            first = self._file.reserveOrders(count)
+        except (psycopg.Error, LedgerRefused) as e:
+            self._say(e)
+            raise LedgerFailed(f"the ledger cannot be written: {whyOf(e)}") from e
+        self._blockEnd = first + count
+        return first
+
+    def follow(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+
+    def _heard(self, pid: int) -> None:
+        """Somebody has committed, or it is time to look."""
+        if pid != self._file.pid:
+            self._wake()
+
+    def storage(self) -> Storage:
+        try:
+            return Storage(self._server.shown, self._reader().sizes())
+        except (LedgerFailed, LedgerRefused) as e:
+            return Storage(self._server.shown, refusal=str(e))
+
+    # -- who reads --------------------------------------------------------------------------------------
+
+    def _reader(self) -> PostgresLog:
+        reader: PostgresLog | None = getattr(self._readers, "log", None)
+        if reader is None or reader.closed:
+            if reader is not None:
+                self._opened.remove(reader)
+            reader = self._readers.log = PostgresLog(self._server, "questions")
+            self._opened.append(reader)
+        return reader
+
+    def _keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
+        """
+        For who is to be told that there is none: what others have committed and this one has not read yet counts, and
+        so does what they are committing now.
+        """
+        # First: what comes in meanwhile is then found in either.
+        known = self._recent.last
+        late = {(entry.principal, entry.key): entry for entry in self._reader().settled(known)}
+        found = super()._keyed(names)
+        # The first of a key counts.
+        return {**{name: late[name] for name in names if name in late}, **found}
+
+    def _views(self) -> PostgresViews:
+        return self._asked.views()
+
+    def _suspect(self, why: Exception) -> None:
+        if not self._suspected:
+            self._log.warn("the views at {shown} cannot be read: {why}", shown=self._asked.shown, why=whyOf(why))
+        self._suspected = True
+        if not isinstance(why, (LedgerRefused, psycopg.OperationalError)):
+            self._projector.suspect(self._projector.made)
+
+    def _found(self) -> None:
+        self._suspected = False
+
+    def table(self, query: TableQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None) -> Table:
+        if not self._asked.hasReplica:
+            return super().table(query, sight, bounds, ticket)
+        return self._askReplica(lambda views: views.table(query, sight, bounds, ticket), ticket)
+
+    def statement(
+        self, query: StatementQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None
+    ) -> Statement | None:
+        if not self._asked.hasReplica or query.asOf is not None:
+            # Who names an entry may have heard of it a moment ago.
+            return super().statement(query, sight, bounds, ticket)
+        return self._askReplica(lambda views: views.statement(query, sight, bounds, ticket), ticket)
+
+    def _askReplica(self, question: Callable[[PostgresViews], _Answer], ticket: ITicket | None) -> _Answer:
+        """Ask views that may be a moment old."""
+        if ticket is not None:
+            ticket.check(0)
+        try:
+            return question(self._asked.replica())
+        except self._unread as e:
+            self._log.warn("the replica of the views cannot be read: {why}", why=whyOf(e))
+            raise LedgerFailed(UNREADABLE) from e
+
+    # -- the commit -------------------------------------------------------------------------------------
+
+    def commit(self, requests: Sequence[Request], nowMs: int) -> list[Outcome]:
+        if self._diverged is not None:
+            raise LedgerFailed(str(self._diverged), outcome="void")
+        self._writing = bool(requests)
+        nowMs = max(nowMs, min(self._lastMs, nowMs + _AHEAD_MS))
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                self._connect()
+                outcomes = super().commit(requests, nowMs)
+                # Replays alone leave nothing to commit.
+                self._file.leave()
+            except (psycopg.Error, LedgerRefused) as e:
+                # It never came to a COMMIT: what is to be said of those is found out where it is.
+                self._leave()
+                if tries < _TRIES and (isWorthRepeating(e) or (tries == 1 and self._file.closed)):
+                    continue
+                self._failed = True
+                self._say(e)
+                raise LedgerFailed(f"the ledger cannot be written: {whyOf(e)}", outcome="void") from e
+            except _Diverged as e:
+                self._leave()
+                self._diverged = e
+                self._away(str(e))
+                raise LedgerFailed(str(e), outcome="void") from e
+            except BaseException as e:
+                self._leave()
+                self._say(e)
+                raise
+            self._failed = False
+            self._away("")
+            return outcomes
+
+    def _connect(self) -> None:
+        if self._file.closed:
+            self._file = PostgresLog(self._server, "commits")
+
+    def _leave(self) -> None:
+        """A commit came to nothing: let the others go on."""
+        try:
+            self._file.leave()
+        except psycopg.Error:
+            self._file.close()
+
+    def _say(self, error: BaseException) -> None:
+        """If it is the server that is the trouble, it is away."""
+        if isinstance(error, LedgerRefused) or isAway(error, self._file.connection):
+            # It may be one that cannot be written to any more, where another can.
+            self._file.close()
+            self._away(whyOf(error))
+
+    def _away(self, why: str) -> None:
+        if why != self.away:
+            self.away = why
+            self._wake()
+
+    def _refresh(self) -> list[Entry]:
+        self._awaitProjector()
+        if self._failed or self._doubt is not None:
+            # A batch of nothing then finds out whether it can be written again.
+            self._file.touch()
+        taken: list[Entry] = []
+        while True:
+            isLocked = self._writing or self._doubt is not None
+            tail = self._file.begin(self.book.seq) if isLocked else self._file.tail(self.book.seq)
+            entries = self._take(tail)
+            self._appended(entries)
+            taken += entries
+            if len(tail.pages) < PAGES_MAX:
+                self._doubt = None
+                return taken
+            # Far behind: nobody else should have to wait for that.
+            self._file.leave()
+            if not self._writing:
+                self._wake()
+                return taken
+
+    def _take(self, tail: Tail) -> list[Entry]:
+        """Fold what the log has and the book does not."""
+        if tail.epoch != self.epoch:
+            raise _Diverged
+        pages = tail.pages
+        if self.book.seq:
+            # The last page that is known comes first.
+            if not pages or (pages[0].last, pages[0].stamp) != (self.book.seq, self._stamp):
+                self._lost(pages)
+            pages = pages[1:]
+        if not pages:
+            return []
+        entries = entriesOf(pages, self.book.seq)
+        for entry in entries:
+            self.book.apply(entry)
+        self._stamp = pages[-1].stamp
+        self._lastMs = max(self._lastMs, entries[-1].time_ms)
+        return entries
+
+    def _lost(self, pages: list[Page]) -> None:
+        """The log has not got what was read of it."""
+        self._file.leave()
+        self._file.renew()
+        self._log.critical(
+            "the log at {shown} is not the one that was followed to entry {seq}: what it had there is lost. Did a "
+            "server take over that lacked it? It gets a new epoch, so that those who go on from a number that is used "
+            "again are told; this gateway must be started again",
+            shown=self._server.shown,
+            seq=self.book.seq,
+        )
+        raise _Diverged
+
+    def _append(self, entries: list[Entry]) -> None:
+        try:
+            pages = pack(entries)
+        except ValueError as e:
+            raise LedgerFailed(f"the ledger cannot keep this: {e}", outcome="void") from e
+        self._commits += 1
+        stamp = f"{self._name}-{self._commits}"
+        try:
+            self._file.write(pages, stamp, self._channel)
+        except psycopg.Error as e:
+            if e.sqlstate is not None and not self._file.closed:
+                # It was refused, so it is rolled back.
+                raise
+            if not self._isKept(entries[-1].seq, stamp, e):
+                raise psycopg.errors.SerializationFailure("the connection was cut, and nothing was kept") from e
+        self._stamp = stamp
+        self._lastMs = max(self._lastMs, entries[-1].time_ms)
+
+    def _isKept(self, last: int, stamp: str, error: psycopg.Error) -> bool:
+        """Find out what became of a commit."""
+        self._doubt = last, stamp
+        until = time.monotonic() + _DOUBT_S
+        while True:
+            try:
+                self._leave()
+                self._connect()
+                found = self._file.stampOf(last)
+                self._doubt = None
+                return found == stamp
+            except (psycopg.Error, LedgerRefused) as e:
+                self._say(e)
+                if time.monotonic() >= until:
+                    self._failed = True
+                    raise LedgerFailed(f"the ledger failed in its commit: {whyOf(error)}", outcome="pending") from error
+            time.sleep(_AGAIN_S)
+
+    def _appended(self, entries: list[Entry]) -> None:
+        if entries:
+            self._recent.release(self._projector.reached)
+            self._recent.add(entries)
+            self._projector.wake(self.book.seq)
