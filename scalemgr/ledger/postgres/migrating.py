@@ -13,7 +13,7 @@ from psycopg import Connection
 
 from ..errors import LedgerRefused
 
-__all__ = ["migrate"]
+__all__ = ["demandKnown", "migrate"]
 
 # "scal", in the first half of the key of an advisory lock.
 _LOCK = 0x7363616C
@@ -36,17 +36,38 @@ def migrate(connection: Connection[Any], kind: str, shown: str) -> None:
             "CREATE TABLE IF NOT EXISTS scalemgr_schema (kind text PRIMARY KEY, version integer NOT NULL)"
         )
         version = _version(connection, kind)
-        if version > len(schemas):
-            raise LedgerRefused(
-                f"{shown} has version {version} of the {kind} tables, and this scalemgr knows up to {len(schemas)}; "
-                "it was written by a newer one"
-            )
+        _refuseNewer(version, len(schemas), kind, shown)
         for schema in schemas[version:]:
             connection.execute(schema.encode("utf-8"))
         connection.execute(
             "INSERT INTO scalemgr_schema VALUES (%s, %s)"
             " ON CONFLICT (kind) DO UPDATE SET version = greatest(scalemgr_schema.version, excluded.version)",
             [kind, len(schemas)],
+        )
+
+
+def demandKnown(connection: Connection[Any], kind: str, shown: str) -> None:
+    """
+    For who only reads: see that the tables of a kind are as this code has them.
+
+    @raise LedgerRefused: if they are not.
+    @raise psycopg.Error: if the server cannot be asked.
+    """
+    version, known = _version(connection, kind), len(_schemas(kind))
+    _refuseNewer(version, known, kind, shown)
+    if version < known:
+        raise LedgerRefused(
+            f"there are no {kind} tables at {shown} yet; start a daemon once to make them"
+            if version == 0
+            else f"{shown} has older {kind} tables; start a daemon once to upgrade them"
+        )
+
+
+def _refuseNewer(version: int, known: int, kind: str, shown: str) -> None:
+    if version > known:
+        raise LedgerRefused(
+            f"{shown} has version {version} of the {kind} tables, and this scalemgr knows up to {known}; "
+            "it was written by a newer one"
         )
 
 
