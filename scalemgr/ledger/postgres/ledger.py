@@ -122,6 +122,7 @@ class PostgresLedger(ViewedLedger):
             undo.callback(self._file.close)
             if not self._file.isWhole:
                 raise LedgerRefused(f"a ledger is being copied to {self._server.shown}, and is not there to its end")
+            self._file.share()
             self.epoch = self._file.epoch
             self._channel = self._file.channel() if self._settings.notify else ""
             self._projector = self._makeProjector(self._settings)
@@ -304,7 +305,13 @@ class PostgresLedger(ViewedLedger):
 
     def _connect(self) -> None:
         if self._file.closed:
-            self._file = PostgresLog(self._server, "commits")
+            file = PostgresLog(self._server, "commits")
+            try:
+                file.share()
+            except BaseException:
+                file.close()
+                raise
+            self._file = file
 
     def _leave(self) -> None:
         """A commit came to nothing: let the others go on."""

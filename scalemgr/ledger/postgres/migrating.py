@@ -14,7 +14,7 @@ from psycopg import Connection
 
 from ..errors import LedgerRefused
 
-__all__ = ["clearAway", "migrate"]
+__all__ = ["clearAway", "demandKnown", "migrate"]
 
 # The first half of the key is "scal".
 _LOCK = b"SELECT pg_advisory_xact_lock(1935892844, hashtext(current_schema()))"
@@ -37,11 +37,7 @@ def migrate(connection: Connection[Any], kind: str, shown: str) -> None:
             "CREATE TABLE IF NOT EXISTS scalemgr_schema (kind text PRIMARY KEY, version integer NOT NULL)"
         )
         version = _version(connection, kind)
-        if version > len(schemas):
-            raise LedgerRefused(
-                f"{shown} has version {version} of the {kind} tables, and this scalemgr knows up to {len(schemas)}; "
-                "it was written by a newer one"
-            )
+        _refuseNewer(version, len(schemas), kind, shown)
         for schema in schemas[version:]:
             connection.execute(schema.encode("utf-8"))
         connection.execute(
@@ -63,6 +59,31 @@ def clearAway(connection: Connection[Any], kind: str, tables: Collection[str]) -
         if any(isMissing for (isMissing,) in found):
             connection.execute(f"DROP TABLE IF EXISTS {', '.join(tables)}".encode())
             connection.execute("DELETE FROM scalemgr_schema WHERE kind = %s", [kind])
+
+
+def demandKnown(connection: Connection[Any], kind: str, shown: str) -> None:
+    """
+    For who only reads: see that the tables of a kind are as this code has them.
+
+    @raise LedgerRefused: if they are not.
+    @raise psycopg.Error: if the server cannot be asked.
+    """
+    version, known = _version(connection, kind), len(_schemas(kind))
+    _refuseNewer(version, known, kind, shown)
+    if version < known:
+        raise LedgerRefused(
+            f"there are no {kind} tables at {shown} yet; start a daemon once to make them"
+            if version == 0
+            else f"{shown} has older {kind} tables; start a daemon once to upgrade them"
+        )
+
+
+def _refuseNewer(version: int, known: int, kind: str, shown: str) -> None:
+    if version > known:
+        raise LedgerRefused(
+            f"{shown} has version {version} of the {kind} tables, and this scalemgr knows up to {known}; "
+            "it was written by a newer one"
+        )
 
 
 def _version(connection: Connection[Any], kind: str) -> int:
