@@ -116,13 +116,7 @@ class ManagerService(Service):
         raiseLimit(settings.limits.sessions)
         super().startService()
         rooms = self._rooms
-        for thread in rooms.threads:
-            thread.start()
-        rooms.runtime.start(firstOrder)
-        if rooms.forgetting is not None:
-            rooms.forgetting.start()
-        if rooms.eyes is not None:
-            rooms.eyes.start()
+        rooms.start(firstOrder)
         read, onHangUp = self._process.read, self._process.onHangUp
         if read is not None:
             self._reloading = Reloading(settings, read, self._changeable(), rooms.inHelpers)

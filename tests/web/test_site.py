@@ -440,6 +440,7 @@ def test_statusNames() -> None:
         "free_bytes": 10**12,
         "refusal": "",
         "looked": NOW_MS / 1000,
+        "away": "",
     }
     assert token() not in str(status)
     house.daemon.ledgerThread.release()
