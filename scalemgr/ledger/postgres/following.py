@@ -23,10 +23,10 @@ from ..errors import LedgerRefused
 from ..following import PAGE, turn
 from ..settings import LedgerSettings
 from .log import PostgresLog
-from .migrating import migrate
+from .migrating import clearAway, migrate
 from .server import Server, why
 from .tenure import Row, Tenure
-from .views import PostgresViews
+from .views import TABLES, PostgresViews
 
 __all__ = ["PostgresFollower", "Servers"]
 
@@ -88,7 +88,8 @@ class PostgresFollower:
         # Of which log they should be; empty: it is to be found out.
         self._epoch = ""
         self._page = PAGE
-        self._isDamaged = False
+        # Were they found damaged, or without a table, and not made again since?
+        self._isDamaged = self._isIncomplete = False
         # Is it on its way from where it began to where the log ends?
         self._catchingUp = True
         # As what it has failed, and said so.
@@ -145,6 +146,10 @@ class PostgresFollower:
         self._drop()
         connection = self._viewsServer.connect("views")
         try:
+            if self._isIncomplete:
+                _log.warn("views: tables are missing at {shown}; making them again", shown=self._viewsServer.shown)
+                clearAway(connection, "views", TABLES)
+                self._isIncomplete = False
             migrate(connection, "views", self._viewsServer.shown)
         except BaseException:
             connection.close()
@@ -197,19 +202,21 @@ class PostgresFollower:
                 PostgresViews(tenure.connection, entries.epoch).check(thorough=suspected)
             except _DAMAGED as e:
                 trouble = why(e)
+        if trouble and (row.epoch or head):
+            _log.warn(
+                "views: those at {shown} cannot be used ({why}); making them again from the log",
+                shown=self._viewsServer.shown,
+                why=trouble,
+            )
+        # What they are now, if anything, or else of this log: so they can be opened.
+        views = PostgresViews(tenure.connection, row.epoch or entries.epoch)
         if trouble:
-            if row.epoch or head:
-                _log.warn(
-                    "views: those at {shown} cannot be used ({why}); making them again from the log",
-                    shown=self._viewsServer.shown,
-                    why=trouble,
-                )
-            tenure.clear(entries.epoch)
+            views.empty(entries.epoch)
             self._isDamaged = False
             row = Row(entries.epoch, 0)
         if trouble or suspected:
             self.made += 1
-        self._views = PostgresViews(tenure.connection, entries.epoch)
+        self._views = views
         self.reached = row.seq
         self._catchingUp = True
 
@@ -263,9 +270,11 @@ class PostgresFollower:
                 )
             else:
                 _log.failure("views: cannot follow the log at entry {seq}; trying again", seq=self.reached)
-        self._failedAs = "maker" if self._views is not None else self._failedAs or "other"
+        isMaker = self._tenure is not None and self._tenure.isMine
+        self._failedAs = "maker" if isMaker else self._failedAs or "other"
         self.failing = why(error)
         self._isDamaged = self._isDamaged or isinstance(error, _DAMAGED)
+        self._isIncomplete = self._isIncomplete or isinstance(error, errors.UndefinedTable)
         if isinstance(error, errors.QueryCanceled):
             self._page = max(_PAGE_MIN, self._page // 4)
         # All of it, with the lock: another gateway may be better off.

@@ -53,7 +53,7 @@ _AGAIN_S = 0.1
 # After folding so many entries, the book is written down, so that the next start need not.
 _SNAPSHOT_AFTER = 10_000
 _TELL_EACH = 100_000
-# A log's times do not go back. Of a clock of another gateway that is further ahead than this, nothing is believed.
+# An entry that is this far in the future has its time from a clock that is wrong, or ours is.
 _AHEAD_MS = 5000
 
 
@@ -105,7 +105,8 @@ class PostgresLedger(ViewedLedger):
         self._doubt: tuple[int, str] | None = None
         # Did the last batch fail, and is the next one not empty?
         self._failed = self._writing = False
-        self._lastMs = 0
+        self._nowMs = 0
+        self._saidAhead = False
         self._diverged: _Diverged | None = None
         self._blockEnd = 0
         self._suspected = False
@@ -121,6 +122,7 @@ class PostgresLedger(ViewedLedger):
             undo.callback(self._file.close)
             if not self._file.isWhole:
                 raise LedgerRefused(f"a ledger is being copied to {self._server.shown}, and is not there to its end")
+            self._file.share()
             self.epoch = self._file.epoch
             self._channel = self._file.channel() if self._settings.notify else ""
             self._projector = self._makeProjector(self._settings)
@@ -271,7 +273,7 @@ class PostgresLedger(ViewedLedger):
         if self._diverged is not None:
             raise LedgerFailed(str(self._diverged), outcome="void")
         self._writing = bool(requests)
-        nowMs = max(nowMs, min(self._lastMs, nowMs + _AHEAD_MS))
+        self._nowMs = nowMs
         tries = 0
         while True:
             tries += 1
@@ -303,7 +305,13 @@ class PostgresLedger(ViewedLedger):
 
     def _connect(self) -> None:
         if self._file.closed:
-            self._file = PostgresLog(self._server, "commits")
+            file = PostgresLog(self._server, "commits")
+            try:
+                file.share()
+            except BaseException:
+                file.close()
+                raise
+            self._file = file
 
     def _leave(self) -> None:
         """A commit came to nothing: let the others go on."""
@@ -333,9 +341,7 @@ class PostgresLedger(ViewedLedger):
         while True:
             isLocked = self._writing or self._doubt is not None
             tail = self._file.begin(self.book.seq) if isLocked else self._file.tail(self.book.seq)
-            entries = self._take(tail)
-            self._appended(entries)
-            taken += entries
+            taken += self._takeIn(tail)
             if len(tail.pages) < PAGES_MAX:
                 self._doubt = None
                 return taken
@@ -358,11 +364,30 @@ class PostgresLedger(ViewedLedger):
         if not pages:
             return []
         entries = entriesOf(pages, self.book.seq)
+        # If one cannot be folded the book is neither as it was nor as it should be.
+        self._broken = True
         for entry in entries:
             self.book.apply(entry)
         self._stamp = pages[-1].stamp
-        self._lastMs = max(self._lastMs, entries[-1].time_ms)
+        self._broken = False
         return entries
+
+    def _takeIn(self, tail: Tail) -> list[Entry]:
+        """Fold it, and remember where it is."""
+        entries = self._take(tail)
+        if entries:
+            self._appended(entries)
+            self._compareClocks(entries[-1].time_ms)
+        return entries
+
+    def _compareClocks(self, timeMs: int) -> None:
+        isAhead = timeMs - self._nowMs > _AHEAD_MS
+        if isAhead and not self._saidAhead:
+            self._log.warn(
+                "another gateway's clock is {seconds:.1f} s ahead of this one's: one of them is wrong",
+                seconds=(timeMs - self._nowMs) / 1000,
+            )
+        self._saidAhead = isAhead
 
     def _lost(self, pages: list[Page]) -> None:
         """The log has not got what was read of it."""
@@ -393,7 +418,6 @@ class PostgresLedger(ViewedLedger):
             if not self._isKept(entries[-1].seq, stamp, e):
                 raise psycopg.errors.SerializationFailure("the connection was cut, and nothing was kept") from e
         self._stamp = stamp
-        self._lastMs = max(self._lastMs, entries[-1].time_ms)
 
     def _isKept(self, last: int, stamp: str, error: psycopg.Error) -> bool:
         """Find out what became of a commit."""
@@ -414,7 +438,6 @@ class PostgresLedger(ViewedLedger):
             time.sleep(_AGAIN_S)
 
     def _appended(self, entries: list[Entry]) -> None:
-        if entries:
-            self._recent.release(self._projector.reached)
-            self._recent.add(entries)
-            self._projector.wake(self.book.seq)
+        self._recent.release(self._projector.reached)
+        self._recent.add(entries)
+        self._projector.wake(self.book.seq)

@@ -17,19 +17,15 @@ from psycopg import Connection, errors
 
 from ..errors import LedgerRefused
 
-__all__ = ["TABLES", "Row", "Tenure"]
-
-#: All that is emptied when views are made again.
-TABLES = ("view", '"group"', "account", "profile", "trade", "digits", "movement", "key")
+__all__ = ["Row", "Tenure"]
 
 # "scav". The other half is the table, which is the same for all who use it, and that of no other ledger.
 _KEY = "1935892854, 'view'::regclass::oid::integer"
 _TAKE = f"SELECT epoch, seq, taken FROM (SELECT pg_try_advisory_lock({_KEY}) AS taken) AS lock LEFT JOIN view ON true"
 _LOOK = "SELECT epoch, seq FROM view"
-_CLEAR = f"TRUNCATE {', '.join(TABLES)}"
 
 # For how long who has the lock may say nothing; it is asked for more than every other second. In seconds.
-_SILENT_S = 15
+_SILENT_S = 5
 # The first version that can see to that.
 _ENDS = 140000
 
@@ -97,12 +93,6 @@ class Tenure:
             raise LedgerRefused(
                 f"somebody else has written the views: they were at entry {row.seq}, and are at {found.seq}"
             )
-
-    def clear(self, epoch: str) -> None:
-        """There is nothing in them from here on, and they are of this log."""
-        with self.connection.transaction():
-            self.connection.execute(_CLEAR.encode())
-            self.connection.execute("INSERT INTO view (id, epoch, seq) VALUES (1, %s, 0)", [epoch])
 
     def close(self) -> None:
         """Let another one have them."""
