@@ -8,13 +8,19 @@ from pathlib import Path
 
 from ..ledger.backup import SKIPPED_ORDERS, Copy, backUp, restore
 from ..ledger.errors import LedgerRefused
+from ..ledger.url import isPostgres
 from .ending import Status, Stop, stopping
-from .options import addLedger, ledgerFolder
+from .options import addLedger, folderThere, ledgerSettings
 from .output import Output, addOutput
 from .progress import Progress
 from .quiet import hush
 
 __all__ = ["declare", "declareRestore"]
+
+_TOOLS = (
+    "a ledger on PostgreSQL is backed up by PostgreSQL: pg_basebackup with an archive of the WAL, or pg_dump; see "
+    "docs/scaling.md. `scalemgr copy --from postgresql://... --to sqlite:FOLDER` makes a copy that needs no server"
+)
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +39,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 @stopping(LedgerRefused)
 def _backUp(options: argparse.Namespace) -> int:
     hush()
+    settings, base = ledgerSettings(options)
+    if isPostgres(settings.url):
+        raise Stop(_TOOLS, Status.WORDS)
+    folder = folderThere(settings, base)
     with Progress("entries copied" if options.no_verify else "entries copied, and verified") as progress:
-        copy = backUp(ledgerFolder(options), options.dest, audit=not options.no_verify, tell=progress)
+        copy = backUp(folder, options.dest, audit=not options.no_verify, tell=progress)
     verified = "" if options.no_verify else ", verified"
     Output(options).tell(
         {**_record(copy), "verified": not options.no_verify},
@@ -70,6 +80,13 @@ def _orders(text: str) -> int:
 @stopping(LedgerRefused)
 def _restore(options: argparse.Namespace) -> int:
     hush()
+    if isPostgres(str(options.dest)):
+        raise Stop(
+            "a backup is restored into a folder; `scalemgr copy --from sqlite:FOLDER --to postgresql://...` moves it "
+            "to PostgreSQL then. What pg_basebackup or pg_dump made is put back with PostgreSQL's own tools: see "
+            "docs/scaling.md, and `scalemgr renew` after it",
+            Status.WORDS,
+        )
     if not options.backup.is_file():
         raise Stop(f"{options.backup} is no file, so there is nothing to be restored", Status.WORDS)
     with Progress("entries copied, and verified") as progress:

@@ -230,7 +230,7 @@ def _questions(settings: Settings) -> Bounds:
 
 def _gateRules(settings: Settings) -> GateRules:
     access = settings.access
-    return GateRules(networks(access.allow), access.connections_per_address)
+    return GateRules(networks(access.allow), access.connections_per_address, networks(access.proxies))
 
 
 def _rates(settings: Settings) -> tuple[Rate, dict[str, Rate]]:

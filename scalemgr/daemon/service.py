@@ -84,7 +84,8 @@ class ManagerService(Service):
         self._reloading: Reloading | None = None
         self.speakers = Speakers(self._clock, settings.tls, base)
         self._listening = HandedOver(reactor, process.handedOver)
-        self._doors = Doors(self._listening, self.speakers, demo=demo)
+        together = self._listening.sharing() if settings.access.reuse_port else self._listening
+        self._doors = Doors(together, self.speakers, demo=demo)
         self._windows = Windows(self._listening, self.speakers, demo=demo)
         self._systemd = process.systemd or Systemd({}, 0, reactor.seconds)
 
@@ -150,7 +151,8 @@ class ManagerService(Service):
             watchers=self._process.watchers,
         )
         # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
-        self._doors.open(settings.listen, rooms.factory, allowPlain=settings.access.allow_plain)
+        allowPlain, proxies = settings.access.allow_plain, rooms.factory.proxies
+        self._doors.open(settings.listen, rooms.factory, allowPlain=allowPlain, proxies=proxies)
         if rooms.eyes is not None:
             self._windows.open(settings, rooms.eyes)
         self._listening.checkClaimed()

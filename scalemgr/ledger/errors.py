@@ -1,7 +1,11 @@
 """What goes wrong with a ledger before it can serve."""
 
-__all__ = ["LedgerRefused"]
+__all__ = ["LedgerRefused", "LedgerUnreachable"]
 
 
 class LedgerRefused(Exception):
     """The ledger cannot be used as it is; the message says why and what to do, for the operator."""
+
+
+class LedgerUnreachable(LedgerRefused):
+    """The server that it is on cannot be reached, or does not let us in."""

@@ -11,17 +11,19 @@ import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from msgspec import Struct
 from twisted.logger import Logger
 
 from ..finance.records import Entry
 from .errors import LedgerRefused
+from .finding import Log
 from .log import SqliteLog
 from .views import Views
 
 __all__ = [
+    "PAGE",
     "PAUSE_SECONDS",
     "RETRY_SECONDS",
     "STANDBY_SECONDS",
@@ -32,8 +34,8 @@ __all__ = [
     "viewsReach",
 ]
 
-# Folded in at a time: so many entries, or those of about so many bytes.
-_PAGE = 20_000
+#: Folded in at a time: so many entries, or those of about so many bytes.
+PAGE = 20_000
 _PAGE_BYTES = 32 * 1024 * 1024
 # A turn is one commit of the views. The more is in it, the less often each page of an index is written; but who asks
 # waits for one that is under way, and then for one more.
@@ -112,20 +114,15 @@ def removeViews(path: Path) -> None:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
-class _Log(Protocol):
-    def read(self, after: int, limit: int, bytesMax: int | None = None) -> list[Entry]:
-        """As of L{SqliteLog}."""
-
-
-def turn(log: _Log, after: int) -> Iterator[list[Entry]]:
+def turn(log: Log, after: int, atATime: int = PAGE) -> Iterator[list[Entry]]:
     """The pages that are folded in together: those after an entry, as many as make one commit of the views."""
     until, most = time.monotonic() + _TURN_SECONDS, after + _TURN
-    page = log.read(after, _PAGE, _PAGE_BYTES)
+    page = log.read(after, atATime, _PAGE_BYTES)
     while page:
         yield page
-        if len(page) < _PAGE or page[-1].seq >= most or time.monotonic() >= until:
+        if len(page) < atATime or page[-1].seq >= most or time.monotonic() >= until:
             return
-        page = log.read(page[-1].seq, _PAGE, _PAGE_BYTES)
+        page = log.read(page[-1].seq, atATime, _PAGE_BYTES)
 
 
 class Files(Struct, frozen=True):
@@ -203,7 +200,7 @@ class SqliteFollower:
             for page in chain([first], pages):
                 views.project(page)
         self.reached = page[-1].seq
-        if len(page) < _PAGE:
+        if len(page) < PAGE:
             self._catchingUp = False
         elif self._catchingUp:
             _log.info("views: {reached:,} of {head:,} entries are in", reached=self.reached, head=self._entries.head())

@@ -61,7 +61,12 @@ def main() -> None:
 
 def _source(kind: str, words: Any) -> ISource:
     """What is to be followed."""
-    return convert(words, {Files.kind: Files}[kind])
+    if kind == Files.kind:
+        return convert(words, Files)
+    # Not everybody has what talks to a server.
+    from .postgres.following import Servers
+
+    return convert(words, Servers)
 
 
 def _follow(line: Line) -> None:

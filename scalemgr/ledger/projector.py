@@ -24,15 +24,17 @@ class IFollower(Protocol):
     @ivar reached: the last entry that is in.
     @ivar made: grows when the views may be others than before.
     @ivar failing: why it cannot go on now; empty: it can.
-    @ivar isStandingBy: somebody else makes the views, and this one looks how far that is.
     @ivar idleSeconds: take a step after so long even if nothing is known of; C{None}: there is no need to.
     """
 
     reached: int
     made: int
     failing: str
-    isStandingBy: bool
     idleSeconds: float | None
+
+    @property
+    def isStandingBy(self) -> bool:
+        """Does somebody else make the views, and this one looks how far that is?"""
 
     def step(self, suspected: bool = False, anew: bool = False) -> bool:
         """

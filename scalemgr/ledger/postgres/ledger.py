@@ -15,18 +15,22 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
+from typing import TypeVar
 from uuid import uuid4
 
 import psycopg
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from ...finance.masks import Sight
+from ...finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
 from ...finance.records import Entry
 from ...finance.requests import KeyName, Request
 from ...finance.settle import Outcome
-from ...interfaces import ILedger, Storage
+from ...interfaces import ILedger, ITicket, Storage
 from ...wire.errors import LedgerFailed
 from ..errors import LedgerRefused
+from ..finding import UNREADABLE
 from ..pages import pack
 from ..projector import Projector
 from ..settings import LedgerSettings
@@ -35,7 +39,9 @@ from ..viewed import ViewedLedger
 from .asked import Asked
 from .listening import Listener
 from .log import PAGES_MAX, Page, PostgresLog, Tail, entriesOf
-from .server import Server, isAway, isWorthRepeating, why
+from .server import Server, isAway, isWorthRepeating
+from .server import why as whyOf
+from .views import PostgresViews
 
 __all__ = ["PostgresLedger"]
 
@@ -47,8 +53,11 @@ _AGAIN_S = 0.1
 # After folding so many entries, the book is written down, so that the next start need not.
 _SNAPSHOT_AFTER = 10_000
 _TELL_EACH = 100_000
-# A log's times do not go back. Of a clock of another gateway that is further ahead than this, nothing is believed.
+# An entry that is this far in the future has its time from a clock that is wrong, or ours is.
 _AHEAD_MS = 5000
+
+
+_Answer = TypeVar("_Answer")
 
 
 class _Diverged(Exception):
@@ -96,9 +105,11 @@ class PostgresLedger(ViewedLedger):
         self._doubt: tuple[int, str] | None = None
         # Did the last batch fail, and is the next one not empty?
         self._failed = self._writing = False
-        self._lastMs = 0
+        self._nowMs = 0
+        self._saidAhead = False
         self._diverged: _Diverged | None = None
         self._blockEnd = 0
+        self._suspected = False
         self._savedSeq = 0
         self._readers = threading.local()
         self._opened: list[PostgresLog] = []
@@ -111,6 +122,7 @@ class PostgresLedger(ViewedLedger):
             undo.callback(self._file.close)
             if not self._file.isWhole:
                 raise LedgerRefused(f"a ledger is being copied to {self._server.shown}, and is not there to its end")
+            self._file.share()
             self.epoch = self._file.epoch
             self._channel = self._file.channel() if self._settings.notify else ""
             self._projector = self._makeProjector(self._settings)
@@ -120,7 +132,7 @@ class PostgresLedger(ViewedLedger):
             try:
                 self._fold()
             except (psycopg.Error, LedgerFailed) as e:
-                raise LedgerRefused(f"{self._server.shown} cannot be read: {why(e)}") from e
+                raise LedgerRefused(f"{self._server.shown} cannot be read: {whyOf(e)}") from e
             except (ValueError, KeyError, AssertionError) as e:
                 raise LedgerRefused(
                     f"the log at {self._server.shown} is damaged after entry {self.book.seq}: {e}; restore it"
@@ -156,7 +168,7 @@ class PostgresLedger(ViewedLedger):
             self._file.save(self.book.seq, self._stamp, dumpSnapshot(self.epoch, self.book))
             self._savedSeq = self.book.seq
         except psycopg.Error as e:
-            self._log.warn("book: no snapshot could be written ({why}); the next start takes longer", why=why(e))
+            self._log.warn("book: no snapshot could be written ({why}); the next start takes longer", why=whyOf(e))
 
     def close(self, nextOrder: int | None) -> None:
         self._listener.stop()
@@ -166,7 +178,7 @@ class PostgresLedger(ViewedLedger):
             if nextOrder is not None and self._blockEnd:
                 self._file.returnOrders(nextOrder, self._blockEnd)
         except psycopg.Error as e:
-            self._log.warn("ledger: unused orders were not returned ({why}); numbers are skipped", why=why(e))
+            self._log.warn("ledger: unused orders were not returned ({why}); numbers are skipped", why=whyOf(e))
         self._save()
         for reader in self._opened:
             reader.close()
@@ -178,7 +190,7 @@ class PostgresLedger(ViewedLedger):
             first = self._file.reserveOrders(count)
         except (psycopg.Error, LedgerRefused) as e:
             self._say(e)
-            raise LedgerFailed(f"the ledger cannot be written: {why(e)}") from e
+            raise LedgerFailed(f"the ledger cannot be written: {whyOf(e)}") from e
         self._blockEnd = first + count
         return first
 
@@ -202,6 +214,8 @@ class PostgresLedger(ViewedLedger):
         reader: PostgresLog | None = getattr(self._readers, "log", None)
         if reader is None or reader.closed:
             if reader is not None:
+                # By itself: the server may be away for the next one.
+                self._readers.log = None
                 self._opened.remove(reader)
             reader = self._readers.log = PostgresLog(self._server, "questions")
             self._opened.append(reader)
@@ -219,13 +233,49 @@ class PostgresLedger(ViewedLedger):
         # The first of a key counts.
         return {**{name: late[name] for name in names if name in late}, **found}
 
+    def _views(self) -> PostgresViews:
+        return self._asked.views()
+
+    def _suspect(self, why: Exception) -> None:
+        if not self._suspected:
+            self._log.warn("the views at {shown} cannot be read: {why}", shown=self._asked.shown, why=whyOf(why))
+        self._suspected = True
+        if not isinstance(why, (LedgerRefused, psycopg.OperationalError)):
+            self._projector.suspect(self._projector.made)
+
+    def _found(self) -> None:
+        self._suspected = False
+
+    def table(self, query: TableQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None) -> Table:
+        if not self._asked.hasReplica:
+            return super().table(query, sight, bounds, ticket)
+        return self._askReplica(lambda views: views.table(query, sight, bounds, ticket), ticket)
+
+    def statement(
+        self, query: StatementQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None
+    ) -> Statement | None:
+        if not self._asked.hasReplica or query.asOf is not None:
+            # Who names an entry may have heard of it a moment ago.
+            return super().statement(query, sight, bounds, ticket)
+        return self._askReplica(lambda views: views.statement(query, sight, bounds, ticket), ticket)
+
+    def _askReplica(self, question: Callable[[PostgresViews], _Answer], ticket: ITicket | None) -> _Answer:
+        """Ask views that may be a moment old."""
+        if ticket is not None:
+            ticket.check(0)
+        try:
+            return question(self._asked.replica())
+        except self._unread as e:
+            self._log.warn("the replica of the views cannot be read: {why}", why=whyOf(e))
+            raise LedgerFailed(UNREADABLE) from e
+
     # -- the commit -------------------------------------------------------------------------------------
 
     def commit(self, requests: Sequence[Request], nowMs: int) -> list[Outcome]:
         if self._diverged is not None:
             raise LedgerFailed(str(self._diverged), outcome="void")
         self._writing = bool(requests)
-        nowMs = max(nowMs, min(self._lastMs, nowMs + _AHEAD_MS))
+        self._nowMs = nowMs
         tries = 0
         while True:
             tries += 1
@@ -241,7 +291,7 @@ class PostgresLedger(ViewedLedger):
                     continue
                 self._failed = True
                 self._say(e)
-                raise LedgerFailed(f"the ledger cannot be written: {why(e)}", outcome="void") from e
+                raise LedgerFailed(f"the ledger cannot be written: {whyOf(e)}", outcome="void") from e
             except _Diverged as e:
                 self._leave()
                 self._diverged = e
@@ -257,7 +307,13 @@ class PostgresLedger(ViewedLedger):
 
     def _connect(self) -> None:
         if self._file.closed:
-            self._file = PostgresLog(self._server, "commits")
+            file = PostgresLog(self._server, "commits")
+            try:
+                file.share()
+            except BaseException:
+                file.close()
+                raise
+            self._file = file
 
     def _leave(self) -> None:
         """A commit came to nothing: let the others go on."""
@@ -271,7 +327,7 @@ class PostgresLedger(ViewedLedger):
         if isinstance(error, LedgerRefused) or isAway(error, self._file.connection):
             # It may be one that cannot be written to any more, where another can.
             self._file.close()
-            self._away(why(error))
+            self._away(whyOf(error))
 
     def _away(self, why: str) -> None:
         if why != self.away:
@@ -287,9 +343,7 @@ class PostgresLedger(ViewedLedger):
         while True:
             isLocked = self._writing or self._doubt is not None
             tail = self._file.begin(self.book.seq) if isLocked else self._file.tail(self.book.seq)
-            entries = self._take(tail)
-            self._appended(entries)
-            taken += entries
+            taken += self._takeIn(tail)
             if len(tail.pages) < PAGES_MAX:
                 self._doubt = None
                 return taken
@@ -312,11 +366,30 @@ class PostgresLedger(ViewedLedger):
         if not pages:
             return []
         entries = entriesOf(pages, self.book.seq)
+        # If one cannot be folded the book is neither as it was nor as it should be.
+        self._broken = True
         for entry in entries:
             self.book.apply(entry)
         self._stamp = pages[-1].stamp
-        self._lastMs = max(self._lastMs, entries[-1].time_ms)
+        self._broken = False
         return entries
+
+    def _takeIn(self, tail: Tail) -> list[Entry]:
+        """Fold it, and remember where it is."""
+        entries = self._take(tail)
+        if entries:
+            self._appended(entries)
+            self._compareClocks(entries[-1].time_ms)
+        return entries
+
+    def _compareClocks(self, timeMs: int) -> None:
+        isAhead = timeMs - self._nowMs > _AHEAD_MS
+        if isAhead and not self._saidAhead:
+            self._log.warn(
+                "another gateway's clock is {seconds:.1f} s ahead of this one's: one of them is wrong",
+                seconds=(timeMs - self._nowMs) / 1000,
+            )
+        self._saidAhead = isAhead
 
     def _lost(self, pages: list[Page]) -> None:
         """The log has not got what was read of it."""
@@ -347,7 +420,6 @@ class PostgresLedger(ViewedLedger):
             if not self._isKept(entries[-1].seq, stamp, e):
                 raise psycopg.errors.SerializationFailure("the connection was cut, and nothing was kept") from e
         self._stamp = stamp
-        self._lastMs = max(self._lastMs, entries[-1].time_ms)
 
     def _isKept(self, last: int, stamp: str, error: psycopg.Error) -> bool:
         """Find out what became of a commit."""
@@ -364,11 +436,10 @@ class PostgresLedger(ViewedLedger):
                 self._say(e)
                 if time.monotonic() >= until:
                     self._failed = True
-                    raise LedgerFailed(f"the ledger failed in its commit: {why(error)}", outcome="pending") from error
+                    raise LedgerFailed(f"the ledger failed in its commit: {whyOf(error)}", outcome="pending") from error
             time.sleep(_AGAIN_S)
 
     def _appended(self, entries: list[Entry]) -> None:
-        if entries:
-            self._recent.release(self._projector.reached)
-            self._recent.add(entries)
-            self._projector.wake(self.book.seq)
+        self._recent.release(self._projector.reached)
+        self._recent.add(entries)
+        self._projector.wake(self.book.seq)

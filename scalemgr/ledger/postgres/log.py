@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from ...finance.records import Entry
 from ...wire.errors import LedgerFailed
-from ..errors import LedgerRefused
+from ..errors import LedgerRefused, LedgerUnreachable
 from ..pages import chosen, pack, unpack
 from .migrating import migrate
 from .server import Server, why
@@ -32,6 +32,8 @@ _READ_BYTES = 16 * 1024 * 1024
 _KEY = "1935892844, 'ledger'::regclass::oid::integer"
 _LOCK = f"SELECT pg_advisory_xact_lock({_KEY})"
 _SHARE = f"SELECT pg_advisory_xact_lock_shared({_KEY})"
+# "scag": held by each gateway that is at work.
+_GATEWAYS = "1935892839, 'ledger'::regclass::oid::integer"
 _TAIL = "SELECT first, last, stamp, entries FROM page WHERE last >= %s ORDER BY last LIMIT %s"
 # From the page with the next entry to the one with the last that is wanted, or, if there is a gap, the one after it.
 _AFTER = (
@@ -47,10 +49,11 @@ _THESE = (
     "SELECT DISTINCT ON (last) first, last, entries FROM unnest(%s::bigint[]) AS wanted (seq) CROSS JOIN LATERAL"
     " (SELECT * FROM page WHERE last >= seq ORDER BY last LIMIT 1) AS those ORDER BY last"
 )
+# In binary: as text, each quote in a page would be looked for and escaped, which takes longer than all else together.
 _INSERT = (
     "INSERT INTO page (last, first, stamp, entries)"
     " SELECT last, first, %s, entries"
-    " FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS those (last, first, entries)"
+    " FROM unnest(%b::bigint[], %b::bigint[], %b::text[]) AS those (last, first, entries)"
 )
 
 _Answer = TypeVar("_Answer")
@@ -94,7 +97,7 @@ class PostgresLog:
         try:
             self.connection = server.connect(purpose, readOnly=readOnly)
         except psycopg.Error as e:
-            raise LedgerRefused(f"{server.shown} cannot be reached: {why(e)}") from e
+            raise LedgerUnreachable(f"{server.shown} cannot be reached: {why(e)}") from e
         try:
             if nowMs is not None:
                 migrate(self.connection, "log", server.shown)
@@ -311,6 +314,37 @@ class PostgresLog:
         row = self.connection.execute("SELECT 'scalemgr_' || 'ledger'::regclass::oid").fetchone()
         assert row is not None
         return str(row[0])
+
+    def share(self) -> None:
+        """
+        Say, for as long as this connection lasts, that a gateway is at work here.
+
+        @raise LedgerRefused: if somebody has seen to it that none is.
+        """
+        row = self.connection.execute(f"SELECT pg_try_advisory_lock_shared({_GATEWAYS})".encode()).fetchone()
+        assert row is not None
+        if not row[0]:
+            raise LedgerRefused(f"the ledger at {self._server.shown} is being copied, or renewed; wait until that ends")
+
+    def exclude(self) -> bool:
+        """
+        See to it, for as long as this connection lasts, that no gateway is at work here; C{False}: one is, or this is
+        a standby, where that cannot be seen.
+        """
+        row = self.connection.execute(
+            f"SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE pg_try_advisory_lock({_GATEWAYS}) END".encode()
+        ).fetchone()
+        assert row is not None
+        return bool(row[0])
+
+    def nextOrder(self) -> int:
+        """No order from here up was ever reserved."""
+        ((order,),) = self._rows("SELECT next_order FROM ledger", None)
+        return int(order)
+
+    def bounds(self, after: int, limit: int) -> list[tuple[int, int]]:
+        """The first and the last entry of each of the pages that end after an entry, in order."""
+        return self._rows("SELECT first, last FROM page WHERE last > %s ORDER BY last LIMIT %s", [after, limit])
 
     def touch(self) -> None:
         """Write something, durably, that means nothing: an order is skipped."""

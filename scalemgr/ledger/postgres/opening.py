@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ..process import ProcessProjector
 from ..settings import LedgerSettings
+from .following import Servers
 from .ledger import PostgresLedger
 
 __all__ = ["ledgerOf"]
@@ -14,4 +16,4 @@ def ledgerOf(settings: LedgerSettings) -> PostgresLedger:
 
     @raise LedgerRefused: if what is set is no connection string.
     """
-    raise NotImplementedError
+    return PostgresLedger(settings, follow=lambda settings: ProcessProjector(Servers(settings)))
