@@ -17,6 +17,7 @@ from ..columns import Source
 from ..dialect import Dialect
 from ..ticket import tooLong
 from .dialect import POSTGRES, TABLES
+from .patience import patient
 
 __all__ = ["PostgresAsked", "checked", "snapshot"]
 
@@ -110,11 +111,12 @@ def snapshot(connection: Connection[Any], seconds: float) -> Iterator[Any]:
 
     @param seconds: that a statement may take; 0: as long as it does.
     """
-    cursor = connection.execute(_BEGIN.format(int(1000 * seconds)).encode())
-    try:
-        while cursor.nextset():
-            pass
-        yield cursor.fetchone()
-    finally:
-        if connection.info.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
-            connection.execute("ROLLBACK")
+    with patient(connection, seconds):
+        cursor = connection.execute(_BEGIN.format(int(1000 * seconds)).encode())
+        try:
+            while cursor.nextset():
+                pass
+            yield cursor.fetchone()
+        finally:
+            if connection.info.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
+                connection.execute("ROLLBACK")

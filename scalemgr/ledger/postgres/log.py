@@ -7,6 +7,7 @@ that of the commits, and whoever reads sees the log up to some entry, and nothin
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -19,7 +20,8 @@ from ...wire.errors import LedgerFailed
 from ..errors import LedgerRefused, LedgerUnreachable
 from ..pages import chosen, pack, unpack
 from .migrating import migrate
-from .server import Server, why
+from .patience import patient
+from .server import Server, isAway, why
 
 __all__ = ["PAGES_MAX", "Page", "PostgresLog", "Tail", "entriesOf"]
 
@@ -27,6 +29,14 @@ __all__ = ["PAGES_MAX", "Page", "PostgresLog", "Tail", "entriesOf"]
 PAGES_MAX = 500
 _READ = 500
 _READ_BYTES = 16 * 1024 * 1024
+# So many entries are looked through for a key that this gateway has not read yet, and no more.
+_LATE = 100_000
+# How long the book may take, which can be large, and for which nobody waits, in seconds.
+_BOOK_S = 120
+# So many orders are skipped where a server takes over: more than were handed out, as far as anybody can still have
+# them, by one that is lost with what it had not yet told this one.
+_SKIPPED = 100_000
+_TIMELINE = "left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
 
 # "scal". The other half of the lock's key is the table, which is the same for all who use it, and no other ledger's.
 _KEY = "1935892844, 'ledger'::regclass::oid::integer"
@@ -85,6 +95,7 @@ class PostgresLog:
     One connection, used by one thread at a time.
 
     @param purpose: what it is for, in C{pg_stat_activity}.
+    @param renews: if its connection turns out to be cut when something is asked, it connects again and asks once more.
     @param nowMs: make the tables, and a log if there is none, at this time in milliseconds since 1970.
     @ivar epoch: the name of the log.
     @ivar isWhole: C{False}: it is being copied here, and not at its end.
@@ -92,8 +103,17 @@ class PostgresLog:
     @raise LedgerRefused: if there is no log to be used.
     """
 
-    def __init__(self, server: Server, purpose: str, *, nowMs: int | None = None, readOnly: bool = False) -> None:
+    def __init__(
+        self,
+        server: Server,
+        purpose: str,
+        *,
+        nowMs: int | None = None,
+        readOnly: bool = False,
+        renews: bool = False,
+    ) -> None:
         self._server = server
+        self._renewing = (lambda: server.connect(purpose, readOnly=readOnly)) if renews else None
         try:
             self.connection = server.connect(purpose, readOnly=readOnly)
         except psycopg.Error as e:
@@ -143,8 +163,16 @@ class PostgresLog:
 
     def _ask(self, question: Callable[[], _Answer]) -> _Answer:
         try:
+            try:
+                return question()
+            except psycopg.Error as e:
+                if self._renewing is None or not isAway(e, self.connection):
+                    raise
+            # It may have been cut while nothing was asked.
+            self.connection.close()
+            self.connection = self._renewing()
             return question()
-        except psycopg.Error as e:
+        except (psycopg.Error, LedgerRefused) as e:
             raise LedgerFailed(f"the log cannot be read now: {why(e)}", outcome="void") from e
 
     def _rows(self, sql: str, values: Any) -> list[Any]:
@@ -199,17 +227,24 @@ class PostgresLog:
             after = page[-1].seq
 
     def settled(self, after: int) -> list[Entry]:
-        """The entries that follow an entry, with those of a commit that is under way: it is waited for."""
+        """
+        The entries that follow an entry, with those of a commit that is under way: it is waited for.
+
+        @raise LedgerFailed: if it cannot be asked, or there are too many.
+        """
 
         def ask() -> list[Entry]:
             with self.connection.transaction():
                 with self.connection.pipeline():
                     self.connection.execute(_SHARE.encode())
-                    cursor = self.connection.execute(_AFTER.encode(), {"after": after, "limit": 2**40})
+                    cursor = self.connection.execute(_AFTER.encode(), {"after": after, "limit": _LATE})
                 rows = cursor.fetchall()
             return _unpack(rows)
 
-        return self._ask(ask)
+        entries = self._ask(ask)
+        if len(entries) >= _LATE:
+            raise LedgerFailed("this gateway is far behind the log; ask again later", outcome="void")
+        return entries
 
     def tail(self, cursor: int) -> Tail:
         """
@@ -304,6 +339,15 @@ class PostgresLog:
         self._checkDurable()
         return stamp
 
+    def confirm(self) -> None:
+        """See that it can be written, and that all there is by now, of commits that were given up too, is durable."""
+        self.stampOf(0)
+
+    @property
+    def isRefused(self) -> bool:
+        """After L{write} failed: is it certain that nothing was committed?"""
+        return self.connection.info.transaction_status == psycopg.pq.TransactionStatus.INERROR
+
     def stampAt(self, last: int) -> str | None:
         """The stamp of the page that ends with an entry."""
         row = self.connection.execute("SELECT stamp FROM page WHERE last = %s", [last]).fetchone()
@@ -354,10 +398,14 @@ class PostgresLog:
 
     def reserveOrders(self, count: int) -> int:
         """Set orders aside, durably."""
+        self._warnings.clear()
         row = self.connection.execute(
-            "UPDATE ledger SET next_order = next_order + %s RETURNING next_order - %s", [count, count]
+            f"UPDATE ledger SET timeline = {_TIMELINE}, next_order = next_order + %s"
+            f" + CASE timeline WHEN {_TIMELINE} THEN 0 ELSE {_SKIPPED} END RETURNING next_order - %s".encode(),
+            [count, count],
         ).fetchone()
         assert row is not None
+        self._checkDurable()
         return int(row[0])
 
     def returnOrders(self, nextOrder: int, end: int) -> None:
@@ -373,17 +421,26 @@ class PostgresLog:
 
     def saved(self) -> tuple[int, str, bytes] | None:
         """The book as it was written down last: at which entry, the stamp of that page, and the book."""
-        row = self.connection.execute("SELECT last, stamp, body FROM book").fetchone()
+        with self._long():
+            row = self.connection.execute("SELECT last, stamp, body FROM book").fetchone()
         return None if row is None else (row[0], row[1], bytes(row[2]))
 
     def save(self, last: int, stamp: str, body: bytes) -> None:
         """Write the book down, unless one is there that is later."""
-        self.connection.execute(
-            "INSERT INTO book VALUES (1, %s, %s, %s) ON CONFLICT (id) DO UPDATE"
-            " SET last = excluded.last, stamp = excluded.stamp, body = excluded.body"
-            " WHERE book.last < excluded.last OR book.stamp NOT IN (SELECT stamp FROM page WHERE last = book.last)",
-            [last, stamp, body],
-        )
+        with self._long():
+            self.connection.execute(
+                "INSERT INTO book VALUES (1, %s, %s, %s) ON CONFLICT (id) DO UPDATE"
+                " SET last = excluded.last, stamp = excluded.stamp, body = excluded.body"
+                " WHERE book.last < excluded.last OR book.stamp NOT IN (SELECT stamp FROM page WHERE last = book.last)",
+                [last, stamp, body],
+            )
+
+    @contextmanager
+    def _long(self) -> Iterator[None]:
+        """For what may take longer than a statement that somebody waits for."""
+        with patient(self.connection, _BOOK_S), self.connection.transaction():
+            self.connection.execute(f"SET LOCAL statement_timeout = '{_BOOK_S}s'".encode())
+            yield
 
     def sizes(self) -> dict[str, int]:
         """How many bytes each of its tables takes."""

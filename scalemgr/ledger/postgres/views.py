@@ -30,6 +30,8 @@ from ..frozen import Frozen, freeze
 from ..ticket import Ticket
 from .asking import PostgresAsked, checked, snapshot
 from .filling import askKeys, fill
+from .patience import patient
+from .server import isCut
 from .tenure import TABLES
 
 __all__ = ["PostgresViews"]
@@ -71,7 +73,7 @@ class PostgresViews:
     @property
     def closed(self) -> bool:
         """Is the connection closed, by whichever end?"""
-        return bool(self._connection.closed)
+        return isCut(self._connection)
 
     def seq(self) -> int:
         """
@@ -96,7 +98,7 @@ class PostgresViews:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """All that is projected in here is seen at its end, together."""
-        with self._connection.transaction():
+        with patient(self._connection, _TURN_MS / 1000), self._connection.transaction():
             # What a crash of the server takes of the latest turns is projected again.
             self._connection.execute("SET LOCAL synchronous_commit = off")
             # To sweep out keys is to read them all, and nobody waits.

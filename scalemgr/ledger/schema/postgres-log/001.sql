@@ -6,6 +6,8 @@ CREATE TABLE ledger (
     epoch       text   NOT NULL,  -- names this log; a log that was restored from elsewhere gets another
     created_ms  bigint NOT NULL,  -- milliseconds since 1970
     next_order  bigint NOT NULL,  -- no order from here up was ever reserved
+    -- of the server, when orders were last reserved: another one has taken over since if it is not that now
+    timeline    text   NOT NULL DEFAULT left(pg_walfile_name(pg_current_wal_insert_lsn()), 8),
     whole       boolean NOT NULL DEFAULT true  -- false: it is being copied here, and not at its end
 );
 
