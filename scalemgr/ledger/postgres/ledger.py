@@ -297,6 +297,11 @@ class PostgresLedger(ViewedLedger):
                 self._diverged = e
                 self._away(str(e))
                 raise LedgerFailed(str(e), outcome="void") from e
+            except LedgerFailed as e:
+                self._leave()
+                self._say(e)
+                # What could not be read was wanted before a COMMIT.
+                raise LedgerFailed(e.message, e.code, **{"outcome": "void", **e.details}) from e
             except BaseException as e:
                 self._leave()
                 self._say(e)
