@@ -99,8 +99,8 @@ def _audit(settings: LedgerSettings, log: PostgresLog, tell: Tell) -> Audit:
     nextOrder = log.nextOrder()
     if found.order >= nextOrder:
         differences.append(
-            f"the log: it has order {found.order}, but the next one to be handed out is {nextOrder}, which may have been "
-            "given already"
+            f"the log: it has order {found.order}, but the next one to be handed out is {nextOrder}, which may have "
+            "been given already"
         )
     found.differences = differences + found.differences
     found.hasViews = hasViews

@@ -240,7 +240,7 @@ class PostgresLedger(ViewedLedger):
             try:
                 reader = self._readers.log = PostgresLog(self._server, "questions", renews=True)
             except LedgerRefused as e:
-                raise LedgerFailed(f"the log cannot be read now: {e}", outcome="void") from e
+                raise LedgerFailed(f"the log cannot be read now: {e}") from e
             self._opened.append(reader)
         return reader
 
@@ -321,6 +321,11 @@ class PostgresLedger(ViewedLedger):
                 self.lost = str(e)
                 self._away(str(e))
                 raise LedgerFailed(str(e), outcome="void") from e
+            except LedgerFailed as e:
+                self._leave()
+                self._say(e)
+                # What could not be read was wanted before a COMMIT.
+                raise LedgerFailed(e.message, e.code, **{"outcome": "void", **e.details}) from e
             except BaseException as e:
                 self._leave()
                 self._say(e)

@@ -173,7 +173,7 @@ class PostgresLog:
             self.connection = self._renewing()
             return question()
         except (psycopg.Error, LedgerRefused) as e:
-            raise LedgerFailed(f"the log cannot be read now: {why(e)}", outcome="void") from e
+            raise LedgerFailed(f"the log cannot be read now: {why(e)}") from e
 
     def _rows(self, sql: str, values: Any) -> list[Any]:
         return self._ask(lambda: self.connection.execute(sql.encode(), values).fetchall())
@@ -234,6 +234,15 @@ class PostgresLog:
         """
 
         def ask() -> list[Entry]:
+            try:
+                return look()
+            except psycopg.Error:
+                if self.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                    # Not even to leave the transaction went well: nothing could be asked here any more.
+                    self.connection.close()
+                raise
+
+        def look() -> list[Entry]:
             with self.connection.transaction():
                 with self.connection.pipeline():
                     self.connection.execute(_SHARE.encode())
