@@ -214,6 +214,8 @@ class PostgresLedger(ViewedLedger):
         reader: PostgresLog | None = getattr(self._readers, "log", None)
         if reader is None or reader.closed:
             if reader is not None:
+                # By itself: the server may be away for the next one.
+                self._readers.log = None
                 self._opened.remove(reader)
             reader = self._readers.log = PostgresLog(self._server, "questions")
             self._opened.append(reader)
