@@ -30,7 +30,7 @@ from ...finance.settle import Outcome
 from ...interfaces import ILedger, ITicket, Storage
 from ...wire.errors import LedgerFailed
 from ..errors import LedgerRefused
-from ..finding import UNREADABLE
+from ..finding import UNREADABLE, Views
 from ..pages import pack
 from ..projector import Projector
 from ..settings import LedgerSettings
@@ -258,6 +258,12 @@ class PostgresLedger(ViewedLedger):
 
     def _views(self) -> PostgresViews:
         return self._asked.views()
+
+    def _put(self, question: Callable[[Views], _Answer], reached: int) -> _Answer:
+        views = self._views()
+        # Each answer says it: to ask first would be a round trip more, in each commit.
+        views.demand(reached)
+        return question(views)
 
     def _suspect(self, why: Exception) -> None:
         if not self._suspected:

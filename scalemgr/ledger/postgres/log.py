@@ -40,11 +40,20 @@ _TIMELINE = "left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
 
 # "scal". The other half of the lock's key is the table, which is the same for all who use it, and no other ledger's.
 _KEY = "1935892844, 'ledger'::regclass::oid::integer"
+# All that is asked of pages goes by their numbers. The server knows that only once it has looked at how many there are,
+# and until then would read them all, at each commit.
+_OPEN = (
+    "SELECT epoch, whole, set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),"
+    " set_config('jit', 'off', false) FROM ledger"
+)
 _LOCK = f"SELECT pg_advisory_xact_lock({_KEY})"
 _SHARE = f"SELECT pg_advisory_xact_lock_shared({_KEY})"
 # "scag": held by each gateway that is at work.
 _GATEWAYS = "1935892839, 'ledger'::regclass::oid::integer"
-_TAIL = "SELECT first, last, stamp, entries FROM page WHERE last >= %s ORDER BY last LIMIT %s"
+_TAIL = f"""
+SELECT epoch, first, last, stamp, entries FROM ledger LEFT JOIN
+(SELECT * FROM page WHERE last >= {{:d}} ORDER BY last LIMIT {PAGES_MAX}) AS those ON true WHERE id = 1 ORDER BY last
+"""
 # From the page with the next entry to the one with the last that is wanted, or, if there is a gap, the one after it.
 _AFTER = (
     "SELECT first, last, entries FROM page WHERE last > %(after)s AND last <= coalesce("
@@ -126,7 +135,7 @@ class PostgresLog:
                     " ON CONFLICT DO NOTHING",
                     [uuid4().hex, nowMs],
                 )
-            row = self.connection.execute("SELECT epoch, whole FROM ledger").fetchone()
+            row = self.connection.execute(_OPEN.encode()).fetchone()
         except psycopg.errors.UndefinedTable:
             self.connection.close()
             raise LedgerRefused(f"there is no ledger at {server.shown} yet; start a daemon once to make it") from None
@@ -261,7 +270,7 @@ class PostgresLog:
 
         @raise psycopg.Error: if the server cannot be asked.
         """
-        return self._tail(cursor, [])
+        return self._tail("", cursor)
 
     # -- a commit ---------------------------------------------------------------------------------------
 
@@ -271,18 +280,18 @@ class PostgresLog:
 
         @raise psycopg.Error: if that takes too long, or cannot be.
         """
-        return self._tail(cursor, ["BEGIN", _LOCK])
+        return self._tail(f"BEGIN; {_LOCK};", cursor)
 
-    def _tail(self, cursor: int, before: list[str]) -> Tail:
-        connection = self.connection
-        with connection.pipeline():
-            for sql in before:
-                connection.execute(sql.encode())
-            # Each sees what was committed before it began, so this what was before the lock was had.
-            epoch = connection.execute("SELECT epoch FROM ledger")
-            pages = connection.execute(_TAIL.encode(), [cursor, PAGES_MAX])
-        ((name,),) = epoch.fetchall()
-        return Tail(name, [Page(*row) for row in pages.fetchall()])
+    def _tail(self, before: str, cursor: int) -> Tail:
+        # All in one message, where each sees what was committed before it began: the last one sees all that there was
+        # before the lock was had. A pipeline would do the same with a message, and a turn of psycopg, for each.
+        answers = self.connection.execute((before + _TAIL.format(cursor)).encode(), prepare=False)
+        while answers.nextset():
+            pass
+        rows = answers.fetchall()
+        if not rows:
+            raise LedgerRefused(f"there is no ledger at {self._server.shown} any more")
+        return Tail(rows[0][0], [Page(*row[1:]) for row in rows if row[1] is not None])
 
     def write(self, pages: Sequence[tuple[int, int, str]], stamp: str, channel: str) -> None:
         """
@@ -297,10 +306,9 @@ class PostgresLog:
         lasts, firsts, texts = map(list, zip(*pages, strict=True))
         self._warnings.clear()
         with connection.pipeline():
-            connection.execute(_INSERT.encode(), [stamp, lasts, firsts, texts])
-            if channel:
-                # Without a payload: it is only to wake.
-                connection.execute(f"NOTIFY {channel}".encode())
+            # Told without a payload: it is only to wake.
+            sql = f"WITH those AS ({_INSERT}) SELECT pg_notify('{channel}', '')" if channel else _INSERT
+            connection.execute(sql.encode(), [stamp, lasts, firsts, texts])
             connection.execute("COMMIT")
         self._checkDurable()
 

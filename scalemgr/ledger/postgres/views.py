@@ -3,9 +3,9 @@
 One gateway at a time projects, see L{scalemgr.ledger.postgres.tenure}; that two do it by mistake costs one of them a
 C{ValueError}, and harms nothing. Any number of gateways ask, each over connections of its own.
 
-Who projects may empty them at any time, to begin again. What has asked how far they are (L{PostgresViews.seq}) must not
-take what it is not told then for what there is not: each answer is checked, as of its own moment, to come from views
-that are as far at least.
+Who projects may empty them at any time, to begin again. What has asked how far they are (L{PostgresViews.seq}), or
+knows how far they must be (L{PostgresViews.demand}), must not take what it is not told then for what there is not: each
+answer is checked, as of its own moment, to come from views that are as far at least.
 """
 
 from __future__ import annotations
@@ -79,12 +79,16 @@ class PostgresViews:
         """
         The last entry that is in.
 
-        @raise ValueError: from here and all questions, if the views have none, or less than when this was called last.
+        @raise ViewsBehind: from here and all questions, if the views have none, or less than when this was called last.
         """
         self._asked.floor = 0
         row = self._connection.execute("SELECT seq FROM view").fetchone()
         self._asked.floor = seq = checked(row, 0)
         return seq
+
+    def demand(self, floor: int) -> None:
+        """As L{seq}, for who knows how far they must be: nothing is asked, but each answer says whether they are."""
+        self._asked.floor = floor
 
     def check(self, *, thorough: bool = True) -> None:
         """
