@@ -1,6 +1,6 @@
 """What goes wrong with a ledger before it can serve."""
 
-__all__ = ["LedgerRefused", "LedgerUnreachable"]
+__all__ = ["LedgerMissing", "LedgerRefused", "LedgerUnreachable"]
 
 
 class LedgerRefused(Exception):
@@ -9,3 +9,7 @@ class LedgerRefused(Exception):
 
 class LedgerUnreachable(LedgerRefused):
     """The server that it is on cannot be reached, or does not let us in."""
+
+
+class LedgerMissing(LedgerRefused):
+    """There is none."""

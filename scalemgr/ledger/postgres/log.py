@@ -16,12 +16,12 @@ from msgspec import Struct
 
 from ...finance.records import Entry
 from ...wire.errors import LedgerFailed
-from ..errors import LedgerRefused, LedgerUnreachable
+from ..errors import LedgerMissing, LedgerRefused, LedgerUnreachable
 from ..pages import chosen, pack, unpack
 from .migrating import migrate
 from .server import Server, why
 
-__all__ = ["PAGES_MAX", "Page", "PostgresLog", "Tail", "entriesOf"]
+__all__ = ["EXCLUDE", "PAGES_MAX", "Page", "PostgresLog", "Tail", "entriesOf"]
 
 #: So many pages are read at once.
 PAGES_MAX = 500
@@ -34,6 +34,8 @@ _LOCK = f"SELECT pg_advisory_xact_lock({_KEY})"
 _SHARE = f"SELECT pg_advisory_xact_lock_shared({_KEY})"
 # "scag": held by each gateway that is at work.
 _GATEWAYS = "1935892839, 'ledger'::regclass::oid::integer"
+#: See to it that there is none, unless there is one.
+EXCLUDE = f"SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE pg_try_advisory_lock({_GATEWAYS}) END"
 _TAIL = "SELECT first, last, stamp, entries FROM page WHERE last >= %s ORDER BY last LIMIT %s"
 # From the page with the next entry to the one with the last that is wanted, or, if there is a gap, the one after it.
 _AFTER = (
@@ -108,7 +110,7 @@ class PostgresLog:
             row = self.connection.execute("SELECT epoch, whole FROM ledger").fetchone()
         except psycopg.errors.UndefinedTable:
             self.connection.close()
-            raise LedgerRefused(f"there is no ledger at {server.shown} yet; start a daemon once to make it") from None
+            raise LedgerMissing(f"there is no ledger at {server.shown} yet; start a daemon once to make it") from None
         except psycopg.Error as e:
             self.connection.close()
             raise LedgerRefused(f"{server.shown}: {why(e)}") from e
@@ -330,9 +332,7 @@ class PostgresLog:
         See to it, for as long as this connection lasts, that no gateway is at work here; C{False}: one is, or this is
         a standby, where that cannot be seen.
         """
-        row = self.connection.execute(
-            f"SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE pg_try_advisory_lock({_GATEWAYS}) END".encode()
-        ).fetchone()
+        row = self.connection.execute(EXCLUDE.encode()).fetchone()
         assert row is not None
         return bool(row[0])
 
