@@ -68,10 +68,10 @@ def _text(origin: IOrigin, target: ITarget, done: Copied) -> str:
     there = f"log {done.epoch} up to entry {done.seq} is at {target.shown} ({done.count} entries were copied now)"
     if done.why:
         return (
-            f"{there}, and not whole: {done.why}. Then say the same again, for the last time: only what has come since is "
-            "copied then"
+            f"{there}, and not whole: {done.why}. Then say the same again, for the last time: only what has come since "
+            "is copied then"
         )
-    then = "`scalemgr verify` it, name it in the configuration, and start"
+    then = "Now `scalemgr verify` it, name it in the configuration, and start"
     if not isPostgres(target.shown):
         then = "Name it in the configuration, start, which makes the views, and `scalemgr verify` it"
     return (

@@ -140,6 +140,9 @@ class ServerTarget(_Server):
             if self._rows(EXCLUDE) != [(True,)]:
                 raise LedgerRefused(f"a gateway, or another copy, is at work on the ledger at {server.shown}")
             rows = self._rows("SELECT epoch, whole FROM ledger")
+            if not rows and self._rows("SELECT to_regclass('view') IS NOT NULL") == [(True,)]:
+                # They may be of a log of the same name that has gone on by itself.
+                raise LedgerRefused(f"{server.shown} has the views of another ledger; copy to an empty place")
         except BaseException:
             connection.close()
             raise
