@@ -33,13 +33,14 @@ class SubscriberSettings(Struct):
     """
     Who a reader is.
 
+    @ivar ports: the daemons that it may ask, any of them each time.
     @ivar epoch: the log's.
     @ivar hangUp: does it leave now and then without being asked to?
     @ivar channels: the events that it chooses.
     """
 
     journal: str
-    port: int
+    ports: list[int]
     token: str
     epoch: str
     seed: int
@@ -76,7 +77,8 @@ class Subscriber:
             finishing = self._finishing = self._finishing or _ended()
             caughtUp = False
             try:
-                with socket.create_connection(("127.0.0.1", self._settings.port), 2) as connection:
+                address = "127.0.0.1", self._random.choice(self._settings.ports)
+                with socket.create_connection(address, 2) as connection:
                     caughtUp = self._follow(connection)
             except (OSError, WireError) as e:
                 if isinstance(e, WireError):

@@ -6,7 +6,8 @@ Rows that are new for sure are copied in; others go into one C{INSERT} or C{UPDA
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from psycopg import Connection
@@ -15,11 +16,13 @@ from ...finance.records import Entry
 from ...finance.requests import KeyName
 from ..projection import Changes, GroupRow, Movement, TradeRow
 
-__all__ = ["fill", "keyed"]
+__all__ = ["askKeys", "fill"]
 
 
 def _arrays(*types: str) -> str:
-    return f"unnest({', '.join(f'%s::{type}[]' for type in types)})"
+    # Text in binary: else each quote in it would be looked for and escaped, which takes longer than all else.
+    forms = {"text": "%b"}
+    return "unnest(" + ", ".join(f"{forms.get(type, '%s')}::{type}[]" for type in types) + ")"
 
 
 # Nothing, unless it is in another group.
@@ -55,9 +58,11 @@ INSERT INTO key SELECT * FROM {_arrays("text", "text", "bigint")}
 ON CONFLICT (principal, key) DO UPDATE SET seq = excluded.seq WHERE key.seq <= %s
 """
 _KEYED = f"""
-SELECT n.principal, n.key, k.seq FROM {_arrays("text", "text")} AS n(principal, key)
-JOIN key AS k ON k.principal = n.principal AND k.key = n.key
+SELECT n.principal, n.key, k.seq FROM {_arrays("text", "text")} AS n(principal, key) CROSS JOIN LATERAL
+(SELECT seq FROM key WHERE key.principal = n.principal AND key.key = n.key LIMIT 1) AS k
 """
+# In lines.
+_PIECE = 500
 _COPY_TRADES = "COPY trade FROM STDIN"
 _COPY_MOVEMENTS = "COPY movement FROM STDIN"
 _TRADE_LINE = "%d\t%d\t%s\t" + "%d\t" * 9 + "%s\n"
@@ -91,9 +96,15 @@ def fill(connection: Connection[Any], entries: Sequence[Entry]) -> list[tuple[st
     return twice
 
 
+def askKeys(names: Collection[KeyName]) -> tuple[str, list[list[Any]]]:
+    """What to ask for those of the idempotency keys that were used, each with its entry; and the values in it."""
+    return _KEYED, _columns(list(names), 2)
+
+
 def keyed(connection: Connection[Any], names: Collection[KeyName]) -> dict[KeyName, int]:
     """Those of the idempotency keys that were used, each with its entry."""
-    found = connection.execute(_KEYED, _columns(list(names), 2))
+    sql, values = askKeys(names)
+    found = connection.execute(sql.encode(), values)
     return {(principal, key): seq for principal, key, seq in found}
 
 
@@ -156,17 +167,17 @@ def _putTrades(connection: Connection[Any], changes: Changes) -> None:
         known = bisect_right(orders, last or 0)
         if known:
             connection.execute(_TRADES, _columns([trades[order] for order in orders[:known]], len(_TRADE_TYPES)))
-        lines = []
-        for order in orders[known:]:
-            row = trades[order]
-            lines.append(_TRADE_LINE % (*row[:2], _escaped(row.group), *row[3:12], _escaped(row.data)))
-        _copy(connection, _COPY_TRADES, lines)
+        _copy(connection, _COPY_TRADES, (_tradeLine(trades[order]) for order in orders[known:]))
     if not moved:
         return
     rows = changes.running(_balances(connection, moved))
     _copy(connection, _COPY_MOVEMENTS, (_MOVEMENT_LINE % (*row[:10], _escaped(str(row[10]))) for row in rows))
     sums = [(login, m.balance, m.credit, m.versions, m.pending) for login, m in sorted(moved.items())]
     connection.execute(_MOVED, _columns(sums, 5))
+
+
+def _tradeLine(row: TradeRow) -> str:
+    return _TRADE_LINE % (*row[:2], _escaped(row.group), *row[3:12], _escaped(row.data))
 
 
 def _escaped(text: str) -> str:
@@ -177,10 +188,15 @@ def _escaped(text: str) -> str:
     return text.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
-def _copy(connection: Connection[Any], statement: str, lines: Iterable[str]) -> None:
-    if text := "".join(lines):
-        with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.write(text)
+def _copy(connection: Connection[Any], statement: str, lines: Iterator[str]) -> None:
+    """In pieces, so that the server is at work while the next one is made."""
+    piece = "".join(islice(lines, _PIECE))
+    if not piece:
+        return
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        while piece:
+            copy.write(piece)
+            piece = "".join(islice(lines, _PIECE))
 
 
 def _balances(connection: Connection[Any], logins: Iterable[int]) -> dict[int, tuple[int, int]]:

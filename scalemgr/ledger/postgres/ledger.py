@@ -53,7 +53,7 @@ _AGAIN_S = 0.1
 # After folding so many entries, the book is written down, so that the next start need not.
 _SNAPSHOT_AFTER = 10_000
 _TELL_EACH = 100_000
-# A log's times do not go back. Of a clock of another gateway that is further ahead than this, nothing is believed.
+# An entry that is this far in the future has its time from a clock that is wrong, or ours is.
 _AHEAD_MS = 5000
 
 
@@ -105,7 +105,8 @@ class PostgresLedger(ViewedLedger):
         self._doubt: tuple[int, str] | None = None
         # Did the last batch fail, and is the next one not empty?
         self._failed = self._writing = False
-        self._lastMs = 0
+        self._nowMs = 0
+        self._saidAhead = False
         self._diverged: _Diverged | None = None
         self._blockEnd = 0
         self._suspected = False
@@ -213,6 +214,8 @@ class PostgresLedger(ViewedLedger):
         reader: PostgresLog | None = getattr(self._readers, "log", None)
         if reader is None or reader.closed:
             if reader is not None:
+                # By itself: the server may be away for the next one.
+                self._readers.log = None
                 self._opened.remove(reader)
             reader = self._readers.log = PostgresLog(self._server, "questions")
             self._opened.append(reader)
@@ -272,7 +275,7 @@ class PostgresLedger(ViewedLedger):
         if self._diverged is not None:
             raise LedgerFailed(str(self._diverged), outcome="void")
         self._writing = bool(requests)
-        nowMs = max(nowMs, min(self._lastMs, nowMs + _AHEAD_MS))
+        self._nowMs = nowMs
         tries = 0
         while True:
             tries += 1
@@ -340,9 +343,7 @@ class PostgresLedger(ViewedLedger):
         while True:
             isLocked = self._writing or self._doubt is not None
             tail = self._file.begin(self.book.seq) if isLocked else self._file.tail(self.book.seq)
-            entries = self._take(tail)
-            self._appended(entries)
-            taken += entries
+            taken += self._takeIn(tail)
             if len(tail.pages) < PAGES_MAX:
                 self._doubt = None
                 return taken
@@ -365,11 +366,30 @@ class PostgresLedger(ViewedLedger):
         if not pages:
             return []
         entries = entriesOf(pages, self.book.seq)
+        # If one cannot be folded the book is neither as it was nor as it should be.
+        self._broken = True
         for entry in entries:
             self.book.apply(entry)
         self._stamp = pages[-1].stamp
-        self._lastMs = max(self._lastMs, entries[-1].time_ms)
+        self._broken = False
         return entries
+
+    def _takeIn(self, tail: Tail) -> list[Entry]:
+        """Fold it, and remember where it is."""
+        entries = self._take(tail)
+        if entries:
+            self._appended(entries)
+            self._compareClocks(entries[-1].time_ms)
+        return entries
+
+    def _compareClocks(self, timeMs: int) -> None:
+        isAhead = timeMs - self._nowMs > _AHEAD_MS
+        if isAhead and not self._saidAhead:
+            self._log.warn(
+                "another gateway's clock is {seconds:.1f} s ahead of this one's: one of them is wrong",
+                seconds=(timeMs - self._nowMs) / 1000,
+            )
+        self._saidAhead = isAhead
 
     def _lost(self, pages: list[Page]) -> None:
         """The log has not got what was read of it."""
@@ -400,7 +420,6 @@ class PostgresLedger(ViewedLedger):
             if not self._isKept(entries[-1].seq, stamp, e):
                 raise psycopg.errors.SerializationFailure("the connection was cut, and nothing was kept") from e
         self._stamp = stamp
-        self._lastMs = max(self._lastMs, entries[-1].time_ms)
 
     def _isKept(self, last: int, stamp: str, error: psycopg.Error) -> bool:
         """Find out what became of a commit."""
@@ -421,7 +440,6 @@ class PostgresLedger(ViewedLedger):
             time.sleep(_AGAIN_S)
 
     def _appended(self, entries: list[Entry]) -> None:
-        if entries:
-            self._recent.release(self._projector.reached)
-            self._recent.add(entries)
-            self._projector.wake(self.book.seq)
+        self._recent.release(self._projector.reached)
+        self._recent.add(entries)
+        self._projector.wake(self.book.seq)

@@ -6,6 +6,7 @@ transaction under one lock, so that any number of gateways may start at once.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib.resources import files
 from typing import Any
 
@@ -13,10 +14,10 @@ from psycopg import Connection
 
 from ..errors import LedgerRefused
 
-__all__ = ["demandKnown", "migrate"]
+__all__ = ["clearAway", "demandKnown", "migrate"]
 
-# "scal", in the first half of the key of an advisory lock.
-_LOCK = 0x7363616C
+# The first half of the key is "scal".
+_LOCK = b"SELECT pg_advisory_xact_lock(1935892844, hashtext(current_schema()))"
 
 
 def migrate(connection: Connection[Any], kind: str, shown: str) -> None:
@@ -31,7 +32,7 @@ def migrate(connection: Connection[Any], kind: str, shown: str) -> None:
     if _version(connection, kind) == len(schemas):
         return
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(current_schema()))", [_LOCK])
+        connection.execute(_LOCK)
         connection.execute(
             "CREATE TABLE IF NOT EXISTS scalemgr_schema (kind text PRIMARY KEY, version integer NOT NULL)"
         )
@@ -44,6 +45,20 @@ def migrate(connection: Connection[Any], kind: str, shown: str) -> None:
             " ON CONFLICT (kind) DO UPDATE SET version = greatest(scalemgr_schema.version, excluded.version)",
             [kind, len(schemas)],
         )
+
+
+def clearAway(connection: Connection[Any], kind: str, tables: Collection[str]) -> None:
+    """
+    If some of these tables, which are all of one kind, are missing, drop the others: to migrate then makes all anew.
+
+    @raise psycopg.Error: if the server does not do it.
+    """
+    with connection.transaction():
+        connection.execute(_LOCK)
+        found = connection.execute("SELECT to_regclass(name) IS NULL FROM unnest(%s::text[]) AS name", [list(tables)])
+        if any(isMissing for (isMissing,) in found):
+            connection.execute(f"DROP TABLE IF EXISTS {', '.join(tables)}".encode())
+            connection.execute("DELETE FROM scalemgr_schema WHERE kind = %s", [kind])
 
 
 def demandKnown(connection: Connection[Any], kind: str, shown: str) -> None:

@@ -1,7 +1,11 @@
 """The views on a PostgreSQL server: what L{scalemgr.ledger.views.Views} is on a file, and answers alike.
 
-One gateway at a time projects, which is for whoever calls to see to; that two do it by mistake costs one of them a
+One gateway at a time projects, see L{scalemgr.ledger.postgres.tenure}; that two do it by mistake costs one of them a
 C{ValueError}, and harms nothing. Any number of gateways ask, each over connections of its own.
+
+Who projects may empty them at any time, to begin again. What has asked how far they are (L{PostgresViews.seq}) must not
+take what it is not told then for what there is not: each answer is checked, as of its own moment, to come from views
+that are as far at least.
 """
 
 from __future__ import annotations
@@ -24,14 +28,14 @@ from ...interfaces import ITicket
 from ..asking import askStatement, askTable
 from ..frozen import Frozen, freeze
 from ..ticket import Ticket
-from .asking import PostgresAsked, snapshot
-from .filling import fill, keyed
+from .asking import PostgresAsked, checked, snapshot
+from .filling import askKeys, fill
+from .tenure import TABLES
 
 __all__ = ["PostgresViews"]
 
 _log = Logger()
 
-_TABLES = "trade", "account", "profile", '"group"', "movement", "digits", "key"
 # So many rows at a time are read of what may be long.
 _PIECE = 10_000
 # How long one statement of a turn may take, in milliseconds.
@@ -70,9 +74,15 @@ class PostgresViews:
         return bool(self._connection.closed)
 
     def seq(self) -> int:
-        """The last entry that is in."""
-        (seq,) = self._one("SELECT seq FROM view")
-        return int(seq)
+        """
+        The last entry that is in.
+
+        @raise ValueError: from here and all questions, if the views have none, or less than when this was called last.
+        """
+        self._asked.floor = 0
+        row = self._connection.execute("SELECT seq FROM view").fetchone()
+        self._asked.floor = seq = checked(row, 0)
+        return seq
 
     def check(self, *, thorough: bool = True) -> None:
         """
@@ -80,24 +90,8 @@ class PostgresViews:
 
         @raise psycopg.Error: if there is not.
         """
-        for table in _TABLES:
+        for table in TABLES:
             self._connection.execute(f"SELECT 1 FROM {table} LIMIT 1".encode())
-
-    def begin(self) -> None:
-        """They are written from here on. There is nothing to remember: the server knows what was cut off."""
-
-    def rest(self) -> None:
-        """What was written is whole."""
-
-    def empty(self, epoch: str) -> None:
-        """
-        Begin again, as views of this log, of which nothing is in; in a turn, or as one.
-
-        For whoever has opened them without an epoch, to see what they are.
-        """
-        with self._transaction():
-            self._connection.execute(f"TRUNCATE view, {', '.join(_TABLES)}".encode())
-            self._connection.execute("INSERT INTO view (id, epoch, seq) VALUES (1, %s, 0)", [epoch])
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -138,31 +132,32 @@ class PostgresViews:
 
     def trade(self, order: int) -> tuple[FinanceTrade, str] | None:
         """A trade and the name of its group."""
-        row = self._one('SELECT data, "group" FROM trade WHERE "order" = %s', order)
-        return None if row is None else (FinanceTrade.fromData(ujson.loads(row[0])), row[1])
+        rows = self._ask('SELECT data, "group" FROM trade WHERE "order" = %s', order)
+        return (FinanceTrade.fromData(ujson.loads(rows[0][0])), rows[0][1]) if rows else None
 
     def trades(self, orders: Iterable[int]) -> dict[int, FinanceTrade]:
         """Those trades that exist, by order."""
-        rows = self._connection.execute('SELECT data FROM trade WHERE "order" = ANY(%s)', [list(orders)])
+        rows = self._ask('SELECT data FROM trade WHERE "order" = ANY(%s)', list(orders))
         trades = (FinanceTrade.fromData(ujson.loads(data)) for (data,) in rows)
         return {trade.order: trade for trade in trades}
 
     def keyed(self, names: Collection[KeyName]) -> dict[KeyName, int]:
         """Those of the idempotency keys that were used, each with its entry."""
-        return keyed(self._connection, names)
+        sql, values = askKeys(names)
+        return {(principal, key): seq for principal, key, seq in self._ask(sql, *values)}
 
     def account(self, login: int) -> StoredAccount | None:
         """An account as it is, unless it is deleted."""
-        row = self._one(
+        rows = self._ask(
             'SELECT a."group", a.enable, a.balance, a.credit, a.balance_version, a.pending,'
             " a.currency, a.digits, p.record, g.record"
             ' FROM account a JOIN profile p USING (login) JOIN "group" g USING ("group")'
             " WHERE login = %s AND NOT a.deleted",
             login,
         )
-        if row is None:
+        if not rows:
             return None
-        *facts, currency, digits, record, groupRecord = row
+        *facts, currency, digits, record, groupRecord = rows[0]
         profile = ujson.loads(record)
         profile.pop("password_hash", None)
         floor = ujson.loads(groupRecord).get("floor", 0)
@@ -171,9 +166,9 @@ class PostgresViews:
 
     def profiles(self, logins: Iterable[int]) -> dict[int, dict[str, Any]]:
         """All that is known of those accounts that exist, by login; with the password's hash."""
-        rows = self._connection.execute(
+        rows = self._ask(
             "SELECT login, record FROM account JOIN profile USING (login) WHERE login = ANY(%s) AND NOT deleted",
-            [list(logins)],
+            list(logins),
         )
         return {login: ujson.loads(record) for login, record in rows}
 
@@ -197,8 +192,13 @@ class PostgresViews:
             cursor.itersize = _PIECE
             yield from cursor.execute(sql.encode())
 
-    def _one(self, sql: str, *values: Any) -> Any:
-        return self._connection.execute(sql.encode(), values or None).fetchone()
+    def _ask(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """The rows of a question, the first column of which is never null."""
+        # One statement, so of one moment: both tables are locked before it looks at either.
+        question = f"SELECT v.seq, q.* FROM view AS v LEFT JOIN ({sql}) AS q ON true WHERE v.id = 1"
+        rows = self._connection.execute(question.encode(), values).fetchall()
+        checked(rows[0] if rows else None, self._asked.floor)
+        return [row[1:] for row in rows if row[1] is not None]
 
     def close(self) -> None:
         """Let go."""

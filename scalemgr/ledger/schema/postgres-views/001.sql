@@ -8,6 +8,7 @@ CREATE TABLE view (
     id         integer PRIMARY KEY CHECK (id = 1),
     epoch      text    NOT NULL,            -- the log's
     seq        bigint  NOT NULL,            -- the last entry that is in
+    stamp      text    NOT NULL DEFAULT '', -- of the page of the log that it is on
     forgotten  bigint  NOT NULL DEFAULT 0,  -- idempotency keys up to this entry no longer count
     swept      bigint  NOT NULL DEFAULT 0   -- and up to this one they are gone
 );
@@ -63,9 +64,9 @@ CREATE TABLE trade (
 -- The history of an account (GetTradesHistoryByLogin), and all else that is asked of one login.
 CREATE INDEX trade_of_login ON trade (login, close_time);
 -- What has changed since: how a client catches up that knows no seq. Grows at its end.
-CREATE INDEX trade_updated ON trade (update_time, "order");
+CREATE INDEX trade_updated ON trade (update_time);
 -- The latest first: how tables of trades are sorted, as in the published example. Grows at its end, but for imports.
-CREATE INDEX trade_opened ON trade (open_time, "order");
+CREATE INDEX trade_opened ON trade (open_time);
 -- The trades of some groups in a range of time; and all that counts and totals need, so that to add up a million
 -- trades is to read this and not the records.
 CREATE INDEX trade_of_group ON trade ("group", close_time) INCLUDE (state, cmd, digits, profit);
