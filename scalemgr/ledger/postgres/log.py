@@ -17,13 +17,13 @@ from msgspec import Struct
 
 from ...finance.records import Entry
 from ...wire.errors import LedgerFailed
-from ..errors import LedgerRefused, LedgerUnreachable
+from ..errors import LedgerMissing, LedgerRefused, LedgerUnreachable
 from ..pages import chosen, pack, unpack
 from .migrating import migrate
 from .patience import patient
 from .server import Server, isAway, why
 
-__all__ = ["PAGES_MAX", "Page", "PostgresLog", "Tail", "entriesOf"]
+__all__ = ["EXCLUDE", "PAGES_MAX", "Page", "PostgresLog", "Tail", "entriesOf"]
 
 #: So many pages are read at once.
 PAGES_MAX = 500
@@ -50,6 +50,8 @@ _LOCK = f"SELECT pg_advisory_xact_lock({_KEY})"
 _SHARE = f"SELECT pg_advisory_xact_lock_shared({_KEY})"
 # "scag": held by each gateway that is at work.
 _GATEWAYS = "1935892839, 'ledger'::regclass::oid::integer"
+#: See to it that there is none, unless there is one.
+EXCLUDE = f"SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE pg_try_advisory_lock({_GATEWAYS}) END"
 _TAIL = f"""
 SELECT epoch, first, last, stamp, entries FROM ledger LEFT JOIN
 (SELECT * FROM page WHERE last >= {{:d}} ORDER BY last LIMIT {PAGES_MAX}) AS those ON true WHERE id = 1 ORDER BY last
@@ -138,7 +140,7 @@ class PostgresLog:
             row = self.connection.execute(_OPEN.encode()).fetchone()
         except psycopg.errors.UndefinedTable:
             self.connection.close()
-            raise LedgerRefused(f"there is no ledger at {server.shown} yet; start a daemon once to make it") from None
+            raise LedgerMissing(f"there is no ledger at {server.shown} yet; start a daemon once to make it") from None
         except psycopg.Error as e:
             self.connection.close()
             raise LedgerRefused(f"{server.shown}: {why(e)}") from e
@@ -392,9 +394,7 @@ class PostgresLog:
         See to it, for as long as this connection lasts, that no gateway is at work here; C{False}: one is, or this is
         a standby, where that cannot be seen.
         """
-        row = self.connection.execute(
-            f"SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE pg_try_advisory_lock({_GATEWAYS}) END".encode()
-        ).fetchone()
+        row = self.connection.execute(EXCLUDE.encode()).fetchone()
         assert row is not None
         return bool(row[0])
 
