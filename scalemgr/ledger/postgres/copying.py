@@ -161,8 +161,9 @@ class ServerTarget(_Server):
             self._saying(),
             self._connection.transaction(),
             self._connection.cursor() as cursor,
-            cursor.copy("COPY page (last, first, entries, stamp) FROM STDIN") as copy,
+            cursor.copy("COPY page (last, first, entries, stamp) FROM STDIN (FORMAT BINARY)") as copy,
         ):
+            copy.set_types(["int8", "int8", "text", "text"])
             for row in rows:
                 copy.write_row(row if row[3] else (*row[:3], stamp))
 
