@@ -61,6 +61,8 @@ class Access(_Section, frozen=True):
 
     allow: list[str] = field(default_factory=list)
     allow_plain: bool = False
+    proxies: list[str] = field(default_factory=list)
+    reuse_port: bool = False
     connections_per_address: Annotated[int, Meta(ge=0)] = 0
     requests_per_second: Annotated[float, Meta(ge=0)] = 0.0
     burst: Annotated[int, Meta(ge=0)] = 0
@@ -204,10 +206,11 @@ def _check(settings: Settings, path: Path) -> None:
         capsOf(settings)
     except ValueError as e:
         raise ConfigError(f"{path}: {e}") from e
-    try:
-        networks(settings.access.allow)
-    except ValueError as e:
-        raise ConfigError(f"{path}: access.allow: {e}") from e
+    for key in ("allow", "proxies"):
+        try:
+            networks(getattr(settings.access, key))
+        except ValueError as e:
+            raise ConfigError(f"{path}: access.{key}: {e}") from e
     for key, expected in _LOG.items():
         if getattr(settings.log, key) not in expected:
             raise ConfigError(f"{path}: log.{key}: expected one of {', '.join(expected)}")

@@ -25,7 +25,7 @@ from .finance.records import Entry, FinanceTrade, StoredAccount
 from .finance.requests import Cause, KeyName, Request
 from .finance.settle import Outcome
 from .wire.codes import RetCode
-from .wire.errors import ManagerError, ShuttingDown, SyncTimeout
+from .wire.errors import ManagerError, NoService, ShuttingDown, SyncTimeout
 from .wire.messages import Json
 
 __all__ = [
@@ -137,7 +137,8 @@ class Told(Struct, frozen=True):
 
         C{refused}: a rule said no, for good: a repeat gets the same. C{untaken}: this attempt came to nothing, and
         nothing is kept of it: it was malformed, not permitted, too frequent, about nothing that there is, under a name
-        that is in use, or came while the daemon stopped. Whether an earlier one of its name was booked it does not say.
+        that is in use, or came while the daemon stopped or its ledger was away. Whether an earlier one of its name was
+        booked it does not say.
         C{void}: it was withdrawn, and never will be booked; C{pending}: it may be booked; C{error}: our own failure.
 
         The answer's own C{outcome} counts; only one that says C{refused} is that.
@@ -148,7 +149,7 @@ class Told(Struct, frozen=True):
         outcome = error.outcome if isinstance(error, SyncTimeout) else error.details.get("outcome")
         if outcome in _OUTCOMES:
             return str(outcome)
-        return "error" if self.status >= 500 and not isinstance(error, ShuttingDown) else "untaken"
+        return "error" if self.status >= 500 and not isinstance(error, (NoService, ShuttingDown)) else "untaken"
 
 
 class Progress(Struct, frozen=True):
@@ -255,8 +256,13 @@ class ISubmission(Interface):
     named: bool = Attribute("Does a key name it, so that it can be repeated?")
     replayed: bool = Attribute("Is the outcome that of somebody's earlier request?")
 
-    def forsake() -> None:
-        """Nobody wants to be told any more. It goes its way."""
+    def forsake(end: float) -> None:
+        """
+        Nobody wants to be told any more. It goes its way; but what is still queued when its time is up, and nobody else
+        asks for, is withdrawn.
+
+        @param end: when its time is up, in seconds of the clock that time-outs go by.
+        """
 
     def withdraw() -> bool:
         """
@@ -300,6 +306,7 @@ class IContext(Interface):
         """
         A new order number: no I/O, and nobody else ever gets it.
 
+        @raise NoService: if none is at hand, and the ledger cannot be reached.
         @raise Overloaded: if none is at hand.
         """
 
@@ -308,6 +315,7 @@ class IContext(Interface):
         Queue a request for the next batch, or join it if the same one is under way already.
 
         @raise DuplicateRequest: if its C{extID} is in use and it has no other name; nothing was done.
+        @raise NoService: if the ledger cannot be reached; nothing was done.
         @raise Overloaded: if the queue is full; nothing was done.
         @raise ShuttingDown: if the daemon stops; nothing was done.
         """
@@ -342,6 +350,13 @@ class IContext(Interface):
             before none is lost by it and none repeated.
         @raise ResyncRequired: if it is not this log's, or C{after} is beyond its head.
         @raise DuplicateRequest: if the session is sent some already, and C{after} asks for more.
+        """
+
+    def caughtUp() -> Deferred[None]:
+        """
+        When L{head} is at least where the log is now, whoever wrote that.
+
+        @return: a Deferred that fails with L{ManagerError} if that cannot be found out now, or not in time.
         """
 
     def trade(order: int, timeoutMs: int | None = None) -> Deferred[FinanceTrade | None]:

@@ -1,4 +1,4 @@
-"""PostgreSQL for the tests: a ledger's URL on a server that others use, too, and a server to be rough with.
+"""PostgreSQL for the tests: a ledger's URL on a server that others use, too.
 
 Each L{ledgerUrl} is a schema of its own, made before and dropped after, on the first of these servers that there is:
 
@@ -7,276 +7,32 @@ Each L{ledgerUrl} is a schema of its own, made before and dropped after, on the 
   - the one on this machine's port 5432, as user postgres in the database test;
   - a L{Cluster} that is started for the purpose.
 
-Where there is none of them, a test is skipped and says what was missing; in CI it fails.
-
-A L{Cluster} is a whole server in a temporary folder, for one test or one campaign: it can be stopped, killed, and cut
-off from everybody, and is gone afterwards.
+Where there is none of them, a test is skipped and says what was missing; in CI it fails. For a server of one's own, see
+L{tests.cluster}.
 """
 
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NoReturn
-from urllib.parse import quote, urlsplit, urlunsplit
+from typing import NoReturn
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from .torture.daemon import freePort
+from .cluster import Cluster, ClusterFailed
 
 __all__ = ["Cluster", "ClusterFailed", "absent", "ledgerUrl", "schema", "shared"]
 
 _NAMED = "SCALEMGR_TEST_POSTGRES"
 _USUAL = "postgresql://postgres@127.0.0.1:5432/test"
-_INSTALLED = Path("/usr/lib/postgresql")
-_START_S = 60.0
-_STOP_S = 60.0
 _CONNECT_S = 5
 # Whoever drops a schema waits so long for those who still use it.
 _DROP_S = 10
-
-_SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    # A path of a temporary folder may be too long for one.
-    "unix_socket_directories": "",
-    "shared_buffers": "16MB",
-    "max_connections": "60",
-    "lc_messages": "C",
-    "log_line_prefix": "%m [%p] %a: ",
-}
-
-
-class ClusterFailed(Exception):
-    """It does not do what every server does; the message says what."""
-
-
-class Cluster:
-    """
-    A server of one's own on 127.0.0.1, where everybody is trusted. It is not started yet.
-
-    What it says is in C{said}, in its folder; L{close} takes both away.
-
-    @param settings: what is set beside, by the names of C{postgresql.conf}.
-    @param folder: an empty folder to have it in, which is handed over to it; else a temporary one.
-    @ivar port: the same for as long as it exists.
-    @raise ClusterFailed: if there is no PostgreSQL here, or it does not take the settings.
-    """
-
-    def __init__(self, settings: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
-        self._binaries = binaries()
-        self._user = _user()
-        self.port = freePort()
-        # Not below the tests' own folders, into which nobody else may look.
-        self.folder = folder if folder is not None else Path(tempfile.mkdtemp(prefix="scalemgr-postgres-"))
-        self._process: subprocess.Popen[bytes] | None = None
-        try:
-            self._make({**_SETTINGS, **(settings or {}), "port": str(self.port)})
-        except BaseException:
-            self.close()
-            raise
-
-    def _make(self, settings: Mapping[str, str]) -> None:
-        if self._user is not None:
-            os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
-        words = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
-        made = subprocess.run(
-            [self._binaries / "initdb", *words, self._data],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_START_S,
-            check=False,
-            **self._asUser(),
-        )
-        if made.returncode:
-            raise ClusterFailed(f"initdb: {made.stderr.strip()}")
-        with (self._data / "postgresql.conf").open("a") as file:
-            file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
-
-    @property
-    def _data(self) -> Path:
-        return self.folder / "data"
-
-    def _asUser(self) -> dict[str, Any]:
-        common = {"cwd": self.folder, "env": {"LC_ALL": "C.UTF-8", "PATH": os.environ.get("PATH", "")}}
-        if self._user is None:
-            return common
-        return {**common, "user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
-
-    def url(self, database: str = "postgres", **parameters: str) -> str:
-        """
-        Its URL.
-
-        @param parameters: any of libpq's, such as C{options} or C{user}.
-        """
-        asked = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
-        user = "" if "user" in parameters else "postgres@"
-        return f"postgresql://{user}127.0.0.1:{self.port}/{database}{'?' if asked else ''}{asked}"
-
-    # -- its life ---------------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """
-        Start it, and come back when it lets somebody in.
-
-        @raise ClusterFailed: if it does not start.
-        """
-        until = time.monotonic() + _START_S
-        self._spawn()
-        while not self._lets():
-            if not self.alive():
-                # If it was killed, those who worked for it have to notice that first.
-                if "shared memory block" not in self._lastWords() or time.monotonic() > until:
-                    raise ClusterFailed(f"the server does not start: {self._lastWords()}")
-                time.sleep(0.1)
-                self._spawn()
-            if time.monotonic() > until:
-                raise ClusterFailed(f"the server lets nobody in: {self._lastWords()}")
-            time.sleep(0.02)
-
-    def _spawn(self) -> None:
-        with (self.folder / "said").open("ab") as said:
-            self._process = subprocess.Popen(
-                [self._binaries / "postgres", "-D", self._data],
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                preexec_fn=_leash,
-                # Not what a Control-C at the terminal is sent to, which would stop it while it is still needed.
-                start_new_session=True,
-                **self._asUser(),
-            )
-
-    def _lets(self) -> bool:
-        try:
-            psycopg.connect(self.url(), connect_timeout=_CONNECT_S).close()
-        except psycopg.OperationalError as e:
-            # Then it is there, only crowded.
-            return "too many clients" in str(e)
-        return True
-
-    def alive(self) -> bool:
-        """Does it run?"""
-        return self._process is not None and self._process.poll() is None
-
-    def stop(self, mode: str = "fast") -> None:
-        """
-        Stop it, and wait until it is over.
-
-        @param mode: C{fast} throws everybody out and writes everything down; C{immediate} leaves as in a crash.
-        @raise ClusterFailed: if it takes too long.
-        """
-        self._end({"fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode])
-
-    def restart(self, mode: str = "fast") -> None:
-        """Stop it and start it."""
-        self.stop(mode)
-        self.start()
-
-    def kill(self) -> None:
-        """Its first process is gone from one moment to the next; those of its connections notice and follow."""
-        self._end(signal.SIGKILL)
-
-    def _end(self, number: signal.Signals) -> None:
-        if self._process is None:
-            return
-        self._process.send_signal(number)
-        try:
-            self._process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            raise ClusterFailed(f"the server did not end after {number.name}: {self._lastWords()}") from None
-        self._process = None
-
-    def close(self) -> None:
-        """If it runs, it does no more; and nothing is left of it."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGQUIT)
-            try:
-                self._process.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self) -> Cluster:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *of: object) -> None:
-        self.close()
-
-    # -- what can be done to it -------------------------------------------------------------------------
-
-    def psql(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """The rows of one statement, if it has some, on a connection of its own that may do everything."""
-        with psycopg.connect(self.url(), autocommit=True, connect_timeout=_CONNECT_S) as connection:
-            cursor = connection.execute(query.encode(), values or None)
-            return cursor.fetchall() if cursor.description else []
-
-    def terminate(self) -> int:
-        """Cut everybody's connection; of how many."""
-        others = "backend_type = 'client backend' AND pid <> pg_backend_pid()"
-        return sum(of for (of,) in self.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
-
-    def said(self) -> str:
-        """Everything that it said."""
-        path = self.folder / "said"
-        return path.read_text("utf-8", "replace") if path.exists() else ""
-
-    def _lastWords(self) -> str:
-        return " | ".join(self.said().splitlines()[-3:])
-
-
-def _leash() -> None:
-    """Run in the new process: it is to end as in a crash when this one does, whatever becomes of this one."""
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
-
-
-def binaries() -> Path:
-    """
-    The folder of the programs of a server: of the newest that is installed.
-
-    @raise ClusterFailed: if none is.
-    """
-    if found := shutil.which("initdb"):
-        return Path(found).resolve().parent
-    installed = [path.parent for path in _INSTALLED.glob("*/bin/initdb")]
-    if not installed:
-        raise ClusterFailed("no PostgreSQL server is installed (Debian: postgresql)")
-    return max(installed, key=lambda path: float(path.parent.name))
-
-
-def _user() -> pwd.struct_passwd | None:
-    """Who it runs as, if not as this process: it refuses to be root."""
-    if os.geteuid() != 0:
-        return None
-    try:
-        return pwd.getpwnam("postgres")
-    except KeyError:
-        raise ClusterFailed("PostgreSQL does not run as root, and there is no user postgres") from None
-
-
-# -- a server that is shared --------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -339,4 +95,6 @@ def schema(server: str) -> Iterator[str]:
         with psycopg.connect(server, autocommit=True, connect_timeout=_CONNECT_S) as connection:
             connection.execute(f"SET lock_timeout = '{_DROP_S}s'".encode())
             connection.execute("SET client_min_messages = warning")
+            # It is gone, or it is not; whether that is on the disk already does not matter.
+            connection.execute("SET synchronous_commit = off")
             connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))

@@ -64,6 +64,7 @@ def test_exampleOfAClient(tmp_path: Path) -> None:
         ('[auth]\nalgorithm = "none"', "auth.algorithm: expected one of HS256, RS256, EdDSA"),
         ('[access]\nallow = ["10.0.0.0/33"]', "access.allow: '10.0.0.0/33' is no address and no network"),
         ('[access]\nallow = ["10.1.2.3/16"]', "access.allow: '10.1.2.3/16' is no address and no network"),
+        ('[access]\nproxies = ["haproxy"]', "access.proxies: 'haproxy' is no address and no network"),
         ("[access]\nbad_tokens = 0", "access.bad_tokens: expected int >= 1"),
         ("[access]\nrequests_per_second = -1", "access.requests_per_second: expected float >= 0.0"),
         (

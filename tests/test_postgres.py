@@ -13,9 +13,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from . import cluster as clusters
 from . import postgres
+from .cluster import Cluster, ClusterFailed, binaries
 from .e2e.daemons import ROOT
-from .postgres import Cluster, ClusterFailed, absent, binaries, ledgerUrl
+from .postgres import absent, ledgerUrl
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +131,22 @@ def test_itCanBeCrowded(cluster: Cluster) -> None:
     assert cluster.psql("SELECT current_setting('max_connections'), current_setting('fsync')") == [("12", "on")]
 
 
+def test_aStandbyFollows(cluster: Cluster) -> None:
+    """A standby has what the other one has and cannot be written; promoted, it can, and goes on alone."""
+    cluster.psql("CREATE TABLE followed (n int)")
+    with Cluster(of=cluster) as standby:
+        cluster.psql("INSERT INTO followed VALUES (1)")
+        until = time.monotonic() + 60
+        while standby.psql("SELECT count(*) FROM followed") != [(1,)] and time.monotonic() < until:
+            time.sleep(0.02)
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            standby.psql("INSERT INTO followed VALUES (2)")
+        standby.promote()
+        standby.psql("INSERT INTO followed VALUES (2)")
+        assert standby.psql("SELECT n FROM followed ORDER BY n") == [(1,), (2,)]
+    assert cluster.psql("SELECT n FROM followed") == [(1,)]
+
+
 def test_nothingIsLeft(cluster: Cluster) -> None:
     """A server is gone with its folder when the block ends, even by an error; also one that could not start."""
     with pytest.raises(KeyError), Cluster() as mine:
@@ -145,7 +163,7 @@ def test_nothingIsLeft(cluster: Cluster) -> None:
 def test_nobodyOutlivesTheTests(cluster: Cluster) -> None:
     """A server ends when the process that started it does, even if that was killed."""
     script = (
-        "from tests.postgres import Cluster; c = Cluster(); c.start(); print(c.folder, c.url(), flush=True); input()"
+        "from tests.cluster import Cluster; c = Cluster(); c.start(); print(c.folder, c.url(), flush=True); input()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -155,18 +173,20 @@ def test_nobodyOutlivesTheTests(cluster: Cluster) -> None:
         try:
             assert ask(url, "SELECT 1") == [(1,)]
             starter.send_signal(signal.SIGKILL)
-            until = time.monotonic() + 60
+            # The last thing that it does is to take this away.
+            until, there = time.monotonic() + 60, Path(folder) / "data" / "postmaster.pid"
+            while there.exists() and time.monotonic() < until:
+                time.sleep(0.02)
+            assert not there.exists()
             with pytest.raises(psycopg.OperationalError):
-                while time.monotonic() < until:
-                    psycopg.connect(url, connect_timeout=5).close()
-                    time.sleep(0.02)
+                psycopg.connect(url, connect_timeout=5)
         finally:
             shutil.rmtree(folder)
 
 
 def test_noServer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without PostgreSQL its tests are skipped with the reason; in CI they fail, and say what to install."""
-    monkeypatch.setattr(postgres, "_INSTALLED", tmp_path)
+    monkeypatch.setattr(clusters, "_INSTALLED", tmp_path)
     monkeypatch.setattr(postgres, "_USUAL", "postgresql://postgres@127.0.0.1:1/test")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("SCALEMGR_TEST_POSTGRES", raising=False)

@@ -6,15 +6,21 @@ import argparse
 import time
 from pathlib import Path
 
-from ..ledger.backup import SKIPPED_ORDERS, Copy, backUp, restore
+from ..ledger.backup import Copy, backUp, restore
 from ..ledger.errors import LedgerRefused
+from ..ledger.url import isPostgres
 from .ending import Status, Stop, stopping
-from .options import addLedger, ledgerFolder
+from .options import addLedger, addSkippedOrders, folderThere, ledgerSettings
 from .output import Output, addOutput
 from .progress import Progress
 from .quiet import hush
 
 __all__ = ["declare", "declareRestore"]
+
+_TOOLS = (
+    "a ledger on PostgreSQL is backed up by PostgreSQL: pg_basebackup with an archive of the WAL, or pg_dump; see "
+    "docs/scaling.md. `scalemgr copy --from postgresql://... --to sqlite:FOLDER` makes a copy that needs no server"
+)
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +39,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 @stopping(LedgerRefused)
 def _backUp(options: argparse.Namespace) -> int:
     hush()
+    settings, base = ledgerSettings(options)
+    if isPostgres(settings.url):
+        raise Stop(_TOOLS, Status.WORDS)
+    folder = folderThere(settings, base)
     with Progress("entries copied" if options.no_verify else "entries copied, and verified") as progress:
-        copy = backUp(ledgerFolder(options), options.dest, audit=not options.no_verify, tell=progress)
+        copy = backUp(folder, options.dest, audit=not options.no_verify, tell=progress)
     verified = "" if options.no_verify else ", verified"
     Output(options).tell(
         {**_record(copy), "verified": not options.no_verify},
@@ -49,27 +59,21 @@ def declareRestore(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "dest", type=Path, metavar="DEST", help="the folder of the new ledger; there must be nothing in it"
     )
-    parser.add_argument(
-        "--skip-orders",
-        type=_orders,
-        default=SKIPPED_ORDERS,
-        metavar="N",
-        help="so many order numbers are not handed out: more than there can have been since the backup, so that none "
-        f"is given to a second trade (default: {SKIPPED_ORDERS})",
-    )
+    addSkippedOrders(parser)
     addOutput(parser)
     parser.set_defaults(run=_restore)
-
-
-def _orders(text: str) -> int:
-    if not text.isdecimal() or int(text) > 10**15:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of orders")
-    return int(text)
 
 
 @stopping(LedgerRefused)
 def _restore(options: argparse.Namespace) -> int:
     hush()
+    if isPostgres(str(options.dest)):
+        raise Stop(
+            "a backup is restored into a folder; `scalemgr copy --from sqlite:FOLDER --to postgresql://...` moves it "
+            "to PostgreSQL then. What pg_basebackup or pg_dump made is put back with PostgreSQL's own tools: see "
+            "docs/scaling.md, and `scalemgr renew` after it",
+            Status.WORDS,
+        )
     if not options.backup.is_file():
         raise Stop(f"{options.backup} is no file, so there is nothing to be restored", Status.WORDS)
     with Progress("entries copied, and verified") as progress:

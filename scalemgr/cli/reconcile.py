@@ -14,10 +14,13 @@ from contextlib import closing
 from pathlib import Path
 
 from ..ledger.errors import LedgerRefused
-from ..ledger.log import SqliteLog
+from ..ledger.reading import ILog, logAt, logIn
 from ..ledger.reconcile import FINDINGS, MATCHED, Finding, Payment, Reconciliation
+from ..ledger.settings import LedgerSettings
+from ..ledger.url import isPostgres, shown
+from ..wire.errors import LedgerFailed
 from .ending import Status, Stop, stopping
-from .options import addLedger, addSpan, ledgerFolder, spanOf
+from .options import addLedger, addSpan, folderThere, ledgerSettings, reaching, spanOf
 from .output import Output, addOutput, printable
 from .payments import BadLine, Columns, addColumns, payments
 from .progress import Progress
@@ -55,12 +58,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 @stopping(LedgerRefused)
 def _reconcile(options: argparse.Namespace) -> int:
     hush()
-    path = options.backup or ledgerFolder(options) / "log.db"
-    if not path.exists():
-        raise Stop(f"{path} does not exist, so there is no ledger to be read", Status.WORDS)
+    opened, name = _opening(options)
     try:
         with (
-            closing(SqliteLog(path, readOnly=True)) as log,
+            closing(opened()) as log,
             closing(Reconciliation(by=options.by, principal=options.id)) as reconciliation,
         ):
             lines = _read(options, reconciliation)
@@ -69,8 +70,26 @@ def _reconcile(options: argparse.Namespace) -> int:
             if reconciliation.strangers is not None:
                 raise Stop(_nobody(options.id, reconciliation.strangers), Status.WORDS)
             return _tell(Output(options), options, log.epoch, seq, lines, reconciliation.findings())
-    except (sqlite3.Error, ValueError) as e:
-        raise Stop(f"{path} cannot be read, or there is no room for temporary files: {e}") from e
+    except (sqlite3.Error, ValueError, LedgerFailed) as e:
+        raise Stop(f"{name} cannot be read, or there is no room for temporary files: {e}") from e
+
+
+def _opening(options: argparse.Namespace) -> tuple[Callable[[], ILog], str]:
+    """How the log that was named is opened, and what it is called."""
+    path: Path = options.backup
+    if path is None:
+        settings, base = ledgerSettings(options)
+        if isPostgres(settings.url):
+            return lambda: _reached(settings, base), shown(settings.url, base)
+        path = folderThere(settings, base) / "log.db"
+    if not path.exists():
+        raise Stop(f"{path} does not exist, so there is no ledger to be read", Status.WORDS)
+    return lambda: logIn(path), str(path)
+
+
+def _reached(settings: LedgerSettings, base: Path) -> ILog:
+    with reaching():
+        return logAt(settings, base)
 
 
 def _nobody(id: str, others: Sequence[str]) -> str:

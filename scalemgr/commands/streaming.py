@@ -14,7 +14,7 @@ from ..finance.channels import NOTHING
 from ..interfaces import About, IContext, Refusal
 from ..wire.codes import RetCode
 from .answers import Chosen, Pong
-from .base import command
+from .base import Answer, command
 from .params import SAFE_INTEGER
 
 __all__ = ["ping", "subscribe", "subscribeAll", "unsubscribe", "unsubscribeAll"]
@@ -49,10 +49,18 @@ class Subscribe(Struct, frozen=True):
         beyond="it chooses events, too; `from_seq`, `epoch`; the answer is not published",
     ),
 )
-def subscribe(context: IContext, params: Subscribe) -> dict[str, Any]:
+def subscribe(context: IContext, params: Subscribe) -> Answer:
     """Choose the events that are named, or more of them; from_seq: get what was missed, then a mark (replay:done)."""
-    context.subscribe(params.from_seq, params.epoch, context.channels.subscribe(params.chanels))
-    return _chosen(context)
+
+    def choose(_: None = None) -> dict[str, Any]:
+        context.subscribe(params.from_seq, params.epoch, context.channels.subscribe(params.chanels))
+        return _chosen(context)
+
+    epoch, head = context.head()
+    if params.from_seq is None or params.from_seq <= head or params.epoch not in (None, epoch):
+        return choose()
+    # It may be an entry that another gateway has told already.
+    return context.caughtUp().addCallback(choose)
 
 
 class Unsubscribe(Struct, frozen=True):

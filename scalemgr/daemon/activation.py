@@ -25,6 +25,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from .doors import StartFailed, shown
+from .sharing import Sharing
 
 __all__ = ["HandedOver", "inherited", "startedWith"]
 
@@ -79,6 +80,12 @@ class HandedOver:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
+
+    def sharing(self) -> HandedOver:
+        """The same sockets; but those that are not among them are shared with other daemons of this machine."""
+        other = HandedOver(Sharing(self._reactor), ())
+        other._free = self._free
+        return other
 
     def unclaimed(self) -> list[IAddress]:
         """Where nobody has asked to listen."""

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from ..config import ConfigError, Settings
 from ..demo import EXAMPLE
+from ..server.proxied import Proxies
 from ..server.tls import Speaker
 from .reloading import Apply
 from .speakers import Speakers
@@ -71,18 +72,30 @@ class Doors:
         self._demo = demo
         self._doors: list[Door] = []
         self._exposed: list[str] = []
+        self._proxies: Proxies | None = None
 
-    def open(self, descriptions: Iterable[str], factory: IProtocolFactory, *, allowPlain: bool = False) -> None:
+    def open(
+        self,
+        descriptions: Iterable[str],
+        factory: IProtocolFactory,
+        *,
+        allowPlain: bool = False,
+        proxies: Proxies | None = None,
+    ) -> None:
         """
         Listen on Twisted endpoints, and on those that L{Speakers} understand.
 
         @param allowPlain: may they be plain, and not on this machine's own addresses?
+        @param proxies: those who say of whom they speak, before TLS too; C{None}: nobody is believed.
         @raise StartFailed: naming the one that cannot be.
         """
+        self._proxies = proxies
         for description in descriptions:
             try:
                 endpoint, speaker = self._speakers.parse(description)
                 inside = factory if speaker is None else speaker.wrap(self._reactor, factory)
+                if proxies is not None:
+                    inside = proxies.before(inside)
                 listening = serverFromString(self._reactor, endpoint).listen(inside)
             except Exception as e:
                 raise StartFailed(f"cannot listen on {description!r}: {e}") from e
@@ -115,6 +128,8 @@ class Doors:
         """Take no more connections. Those that there are go on."""
         for door in self._doors:
             await maybeDeferred(door.port.stopListening)
+        if self._proxies is not None:
+            self._proxies.close()
 
     def abandon(self) -> None:
         """The start failed: let go of what was opened."""

@@ -23,6 +23,7 @@ from ..runtime.mainloop import TradingRuntime
 from ..runtime.orders import InThread
 from ..runtime.ownthread import OwnThread
 from ..runtime.waiters import TimeoutBounds, Waiters
+from ..runtime.waking import Waker
 from ..server.auth import Authenticator, Keys
 from ..server.bearers import Bearers
 from ..server.context import House
@@ -89,6 +90,7 @@ class Rooms:
         certificateExpires: Callable[[], float | None] = noCertificate,
     ) -> None:
         self._reactor = reactor
+        self._ledger = ledger
         limits = settings.limits
         # The ledger's own thread; one for short questions; one for replays; two for the rest that blocks; and two for
         # tables and statements, which may take long: nothing that a commit or a time-out waits for is behind them.
@@ -159,6 +161,21 @@ class Rooms:
                 Seen(reactor, self.dispatcher, self.auth, self.factory, counting, disk, certificateExpires)
             )
 
+    def start(self, firstOrder: int) -> None:
+        """
+        Begin; the ledger is open.
+
+        @param firstOrder: the first of a block of orders that was reserved in it.
+        """
+        for thread in self.threads:
+            thread.start()
+        self.runtime.start(firstOrder)
+        self._ledger.follow(Waker(self._reactor, self.runtime.wake))
+        if self.forgetting is not None:
+            self.forgetting.start()
+        if self.eyes is not None:
+            self.eyes.start()
+
     def prepare(self, settings: Settings) -> Apply:
         """Let everything that has a bound have another one: C{IReloadable}."""
         limits, gateRules, rates = settings.limits, _gateRules(settings), _rates(settings)
@@ -213,7 +230,7 @@ def _questions(settings: Settings) -> Bounds:
 
 def _gateRules(settings: Settings) -> GateRules:
     access = settings.access
-    return GateRules(networks(access.allow), access.connections_per_address)
+    return GateRules(networks(access.allow), access.connections_per_address, networks(access.proxies))
 
 
 def _rates(settings: Settings) -> tuple[Rate, dict[str, Rate]]:

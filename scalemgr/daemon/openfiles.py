@@ -1,4 +1,7 @@
-"""How many files the process may have open: each session is one, and so is each connection to the site."""
+"""How many files the process may have open.
+
+Each session is one, and so is each connection to the site, and each of a proxy that has yet to say of whom it is.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 
 from twisted.logger import Logger
 
+from ..server.proxied import WAITING_MAX
 from ..web.site import CONNECTIONS_MAX
 
 __all__ = ["raiseLimit"]
 
 _log = Logger()
 
-_BESIDE_SESSIONS = 100 + CONNECTIONS_MAX
+_BESIDE_SESSIONS = 100 + CONNECTIONS_MAX + WAITING_MAX
 
 
 def raiseLimit(sessions: int) -> None:

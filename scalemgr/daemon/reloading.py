@@ -29,6 +29,7 @@ NEEDS_RESTART = frozenset(
         "ledger",
         "require",
         "access.allow_plain",
+        "access.reuse_port",
         "web",
         "log.format",
         "idempotency",

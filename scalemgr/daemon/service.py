@@ -84,7 +84,8 @@ class ManagerService(Service):
         self._reloading: Reloading | None = None
         self.speakers = Speakers(self._clock, settings.tls, base)
         self._listening = HandedOver(reactor, process.handedOver)
-        self._doors = Doors(self._listening, self.speakers, demo=demo)
+        together = self._listening.sharing() if settings.access.reuse_port else self._listening
+        self._doors = Doors(together, self.speakers, demo=demo)
         self._windows = Windows(self._listening, self.speakers, demo=demo)
         self._systemd = process.systemd or Systemd({}, 0, reactor.seconds)
 
@@ -115,13 +116,7 @@ class ManagerService(Service):
         raiseLimit(settings.limits.sessions)
         super().startService()
         rooms = self._rooms
-        for thread in rooms.threads:
-            thread.start()
-        rooms.runtime.start(firstOrder)
-        if rooms.forgetting is not None:
-            rooms.forgetting.start()
-        if rooms.eyes is not None:
-            rooms.eyes.start()
+        rooms.start(firstOrder)
         read, onHangUp = self._process.read, self._process.onHangUp
         if read is not None:
             self._reloading = Reloading(settings, read, self._changeable(), rooms.inHelpers)
@@ -156,7 +151,8 @@ class ManagerService(Service):
             watchers=self._process.watchers,
         )
         # Nobody is served before the reactor runs, but a port that is taken is found before the ledger is touched.
-        self._doors.open(settings.listen, rooms.factory, allowPlain=settings.access.allow_plain)
+        allowPlain, proxies = settings.access.allow_plain, rooms.factory.proxies
+        self._doors.open(settings.listen, rooms.factory, allowPlain=allowPlain, proxies=proxies)
         if rooms.eyes is not None:
             self._windows.open(settings, rooms.eyes)
         self._listening.checkClaimed()

@@ -126,7 +126,10 @@ def _settle(desk: Desk, request: Request) -> Entry:
 
 def _forgetKeys(desk: Desk, request: ForgetKeys) -> Entry:
     book = desk.book
-    if not book.forgotten < request.upTo <= book.seq:
+    if 0 < request.upTo <= book.forgotten:
+        # Whoever else writes the log forgets, too.
+        raise DuplicateRequest(f"the keys up to entry {book.forgotten} are forgotten already; nothing was done")
+    if not 0 < request.upTo <= book.seq:
         raise ValueError(f"keys up to entry {request.upTo} cannot be forgotten")
     data = encode({"up_to": request.upTo})
     return desk.entry(request, KEYS_FORGOTTEN, DELETED, "", data)

@@ -10,10 +10,11 @@ import sqlite3
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from contextlib import closing
 from itertools import chain
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import ujson
 from msgspec import Struct
@@ -35,10 +36,11 @@ from .errors import LedgerRefused
 from .frozen import Frozen, condense
 from .log import SqliteLog
 from .projection import Change, read
+from .reading import ILog, logIn
 from .snapshot import loadSnapshot
 from .views import Views
 
-__all__ = ["Audit", "Tell", "nobody", "verify", "verifyLog"]
+__all__ = ["Audit", "Kept", "Tell", "audit", "keptBook", "keptViews", "nobody", "verify", "verifyLog"]
 
 #: Is told again and again how many entries are done, and of how many.
 Tell = Callable[[int, int], object]
@@ -57,6 +59,8 @@ class Audit(Struct):
     @ivar refusals: how many of them are refusals.
     @ivar keys: the idempotency keys that count.
     @ivar differences: one sentence each.
+    @ivar order: the highest one that an entry has which is no refusal.
+    @ivar hasViews: are there any? There need not be where a gateway has yet to make them.
     """
 
     epoch: str
@@ -67,6 +71,22 @@ class Audit(Struct):
     refusals: int
     keys: int
     differences: list[str]
+    order: int = 0
+    hasViews: bool = True
+
+
+class Kept(NamedTuple):
+    """
+    Something that is made from the log.
+
+    @ivar seq: the entry that it is as of.
+    @ivar name: what it is called.
+    @ivar check: how to find what differs, when the fold has come to that entry.
+    """
+
+    seq: int
+    name: str
+    check: Callable[[_Fold], Iterable[str]]
 
 
 def verify(folder: Path, tell: Tell = nobody) -> Audit:
@@ -101,50 +121,57 @@ def verifyLog(path: Path, tell: Tell = nobody) -> Audit:
 
     @raise LedgerRefused: if it is none, or cannot be read.
     """
-    try:
-        log = SqliteLog(path, readOnly=True)
-    except sqlite3.Error as e:
-        raise LedgerRefused(f"{path} is no log that can be read: {e}") from e
-    try:
-        return _auditLog(log, [], [], tell)
-    finally:
-        log.close()
-
-
-#: What was kept as of an entry, and how to find what differs.
-_Kept = tuple[int, Callable[["_Fold"], Iterable[str]]]
+    with closing(logIn(path)) as log:
+        return audit(log, [], tell)
 
 
 def _audit(folder: Path, log: SqliteLog, views: Views | None, differences: list[str], tell: Tell) -> Audit:
-    kept: list[_Kept] = []
+    kept: list[Kept] = []
     snapshot = loadSnapshot(folder / "book.snapshot", log.epoch)
     if snapshot is not None:
-        kept.append((snapshot.seq, partial(_checkSnapshot, snapshot)))
+        kept.append(keptBook(snapshot, "book.snapshot"))
     if views is not None:
         try:
-            frozen = views.frozen()
-            kept.append((frozen.seq, partial(_checkViews, frozen)))
+            kept.append(keptViews(views.frozen(), "views.db"))
         except sqlite3.Error as e:
             differences.append(f"views.db cannot be read: {e}")
-    return _auditLog(log, kept, differences, tell)
+    found = audit(log, kept, tell)
+    found.differences = differences + found.differences
+    return found
 
 
-def _auditLog(log: SqliteLog, kept: list[_Kept], differences: list[str], tell: Tell) -> Audit:
-    """Fold it; what was kept, each as of its own entry, is compared when the fold has come to that entry."""
+def keptBook(book: Book, name: str) -> Kept:
+    """A book that was written down."""
+    return Kept(book.seq, name, lambda fold: _checkSnapshot(book, fold))
+
+
+def keptViews(frozen: Frozen, name: str) -> Kept:
+    """Views as of one moment."""
+    return Kept(frozen.seq, name, lambda fold: _checkViews(frozen, fold))
+
+
+def audit(log: ILog, kept: list[Kept], tell: Tell = nobody, name: str = "log.db") -> Audit:
+    """
+    Fold a log.
+
+    @param kept: what is compared with it, each as of its own entry.
+    @param name: what the log is called.
+    """
     fold = _Fold(log)
+    differences: list[str] = []
     try:
         head = log.head()
         fold.tell = lambda seq: tell(seq, head)
-        for seq, check in sorted(kept, key=itemgetter(0)):
-            fold.upTo(seq)
-            differences += check(fold)
+        for one in sorted(kept, key=attrgetter("seq")):
+            fold.upTo(one.seq)
+            differences += (f"{one.name}: {found}" for found in one.check(fold))
         fold.upTo(head)
         tell(head, head)
         fold.unsaid()
     except (sqlite3.Error, ValueError, KeyError, AssertionError) as e:
-        differences.append(f"log.db: {e}")
+        differences.append(f"{name}: {e}")
     trades = sum(event == TRADE_EVENT for event, _ in fold.contents)
-    differences += fold.doubles + fold.misstatements
+    differences += (f"{name}: {found}" for found in fold.doubles + fold.misstatements)
     return Audit(
         log.epoch,
         fold.book.seq,
@@ -154,10 +181,11 @@ def _auditLog(log: SqliteLog, kept: list[_Kept], differences: list[str], tell: T
         fold.refusals,
         len(fold.keys),
         differences,
+        fold.order,
     )
 
 
-_UNSAID = "log.db: entry {} moves money and is not followed by what the account has then"
+_UNSAID = "entry {} moves money and is not followed by what the account has then"
 
 
 # In entries: a tenth of a second, or less.
@@ -167,7 +195,7 @@ _TELL_EACH = 5_000
 class _Fold:
     """A book in the making, and what the views should keep of what it came by."""
 
-    def __init__(self, log: SqliteLog) -> None:
+    def __init__(self, log: ILog) -> None:
         self.book = Book()
         self.contents: dict[tuple[str, int | str], int] = {}
         self.gone: set[str] = set()
@@ -179,7 +207,7 @@ class _Fold:
         # The last entry, if it moved money, and whether this log says what there is then.
         self._due = 0
         self._saysBalances = False
-        self.events = self.refusals = 0
+        self.events = self.refusals = self.order = 0
         self.tell: Callable[[int], object] = lambda seq: None
         self._entries = chain.from_iterable(log.pages(0))
 
@@ -198,6 +226,9 @@ class _Fold:
             self._keep(read(entry))
             self._checkSaid(entry)
             self.refusals += entry.event == REFUSAL
+            if entry.event != REFUSAL:
+                # A refusal may be of an order that never was.
+                self.order = max(self.order, entry.order)
             if entry.key is not None:
                 self._use((entry.principal, entry.key), entry.seq)
             self._forget()
@@ -242,7 +273,7 @@ class _Fold:
     def _use(self, name: KeyName, seq: int) -> None:
         first = self.keys.setdefault(name, seq)
         if first != seq:
-            self.doubles.append(f"log.db: the key {name[1]!r} of {name[0]} has two entries, {first} and {seq}")
+            self.doubles.append(f"the key {name[1]!r} of {name[0]} has two entries, {first} and {seq}")
         self._used.append((seq, name))
 
     def _forget(self) -> None:
@@ -253,42 +284,42 @@ class _Fold:
 
 
 def _checkSnapshot(snapshot: Book, fold: _Fold) -> Iterator[str]:
-    yield from (f"book.snapshot: {d}" for d in _compare(fold.book, snapshot.accounts))
+    yield from _compare(fold.book, snapshot.accounts)
     if fold.book.groups != snapshot.groups or fold.book.nextLogin != snapshot.nextLogin:
-        yield "book.snapshot: the groups or the next login differ"
+        yield "the groups or the next login differ"
     if fold.book.forgotten != snapshot.forgotten:
-        yield "book.snapshot: which keys are forgotten differs"
+        yield "which keys are forgotten differs"
     right, kept = fold.book.turnover.sums, snapshot.turnover.sums
     for key in sorted(right.keys() | kept.keys()):
         if right.get(key) != kept.get(key):
-            yield "book.snapshot: what {1} has moved of {2} on day {0} since 1970 is not what the log says".format(*key)
+            yield "what {1} has moved of {2} on day {0} since 1970 is not what the log says".format(*key)
 
 
 def _checkViews(frozen: Frozen, fold: _Fold) -> Iterator[str]:
-    yield from (f"views.db: {d}" for d in _compare(fold.book, frozen.accounts))
+    yield from _compare(fold.book, frozen.accounts)
     for event, key in sorted(fold.contents.keys() | frozen.contents.keys(), key=str):
         kept = frozen.contents.get((event, key))
         if kept != fold.contents.get((event, key)):
             how = "is missing" if kept is None else "is not what the log says"
-            yield f"views.db: {_NAMES[event]} {key} {how}"
+            yield f"{_NAMES[event]} {key} {how}"
     yield from _checkGroups(frozen, fold)
     yield from _checkMovements(frozen, fold)
     for principal, name in sorted(fold.keys.keys() ^ frozen.keys.keys()):
         how = "is missing" if (principal, name) in fold.keys else "is there, which the log does not say"
-        yield f"views.db: the key {name!r} of {principal} {how}"
+        yield f"the key {name!r} of {principal} {how}"
     for principal, name in sorted(fold.keys.keys() & frozen.keys.keys()):
         if fold.keys[principal, name] != frozen.keys[principal, name]:
-            yield f"views.db: the key {name!r} of {principal} is of another entry than the log says"
+            yield f"the key {name!r} of {principal} is of another entry than the log says"
 
 
 def _checkGroups(frozen: Frozen, fold: _Fold) -> Iterator[str]:
     for group in sorted((frozen.gone ^ fold.gone) & {key for event, key in frozen.contents if event == GROUP_EVENT}):
         says, is_ = ("is", "is not") if group in fold.gone else ("is not", "is")
-        yield f"views.db: group {group} {is_} deleted, the log says that it {says}"
+        yield f"group {group} {is_} deleted, the log says that it {says}"
     for (login, group), order in sorted(frozen.groupsOfTrades.items(), key=itemgetter(1)):
         account = fold.book.ever(login)
         if account is not None and account.group != group and (TRADE_EVENT, order) in fold.contents:
-            yield f"views.db: order {order} of login {login} is in group {group}, the log says {account.group}"
+            yield f"order {order} of login {login} is in group {group}, the log says {account.group}"
 
 
 def _checkMovements(frozen: Frozen, fold: _Fold) -> Iterator[str]:
@@ -299,7 +330,7 @@ def _checkMovements(frozen: Frozen, fold: _Fold) -> Iterator[str]:
     for seq in sorted(kept.keys() | right.keys()):
         if kept.get(seq) != right.get(seq):
             how = "is missing" if seq not in kept else "is not what the log says"
-            yield f"views.db: the movement of entry {seq} {how}"
+            yield f"the movement of entry {seq} {how}"
 
 
 def _misstated(book: Book, entry: Entry) -> Iterator[str]:
@@ -307,7 +338,7 @@ def _misstated(book: Book, entry: Entry) -> Iterator[str]:
     account = book.ever(entry.login)
     group = None if account is None else book.group(account.group)
     if account is None or group is None:
-        yield f"log.db: entry {entry.seq} says the balance of login {entry.login}, which there is not"
+        yield f"entry {entry.seq} says the balance of login {entry.login}, which there is not"
         return
     balance, equity = (
         fromMinor(account.balance, group.digits),
@@ -327,7 +358,7 @@ def _misstated(book: Book, entry: Entry) -> Iterator[str]:
     for name, value in right.items():
         if said.get(name) != value:
             yield (
-                f"log.db: entry {entry.seq} says that {name} of login {account.login} is {said.get(name)}, "
+                f"entry {entry.seq} says that {name} of login {account.login} is {said.get(name)}, "
                 f"the entries before it say {value}"
             )
 

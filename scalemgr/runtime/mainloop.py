@@ -5,42 +5,47 @@ which settles and commits it in a thread of its own; work that comes meanwhile g
 An idle loop is woken by the first request. Only after the commit is anybody told: first each response,
 then each event, in the order of the log.
 
+Others may write the log, too: then the ledger wakes the loop, which has a turn with a batch of nothing, and tells what
+they wrote, in the order of the log.
+
 C{mainLoop} never dies. If the ledger fails, its batch fails with an answer that says so, and the loop
 backs off and lives on; while there is nothing to do it tries whether the ledger works again.
+
+While the ledger is away, nothing new is taken. What is queued stays there, with what was in a batch of which nothing
+came, until it can be booked, or its time is up.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar
+from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..finance.records import Entry
 from ..finance.requests import Request
-from ..finance.settle import Outcome, Replay
+from ..finance.settle import Outcome
 from ..interfaces import ILedger, ISubmission
-from ..wire.errors import LedgerFailed, ManagerError, Overloaded, ShuttingDown
+from ..wire.errors import LedgerFailed, NoService, Overloaded, ShuttingDown
+from .catching import CatchingUp
 from .eventlog import EventLog
 from .lookups import Lookups
 from .measures import Commits
 from .orders import InThread, Orders
+from .queued import Queued
 from .replays import Replays
+from .slow import Watch
+from .telling import Telling
 from .underway import UnderWay, Work
 from .waiters import Waiters
 
 __all__ = ["TradingRuntime"]
 
-_Result = TypeVar("_Result")
-
-# A commit that takes longer is worth a line, in seconds.
-_SLOW_S = 2.0
 _BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -76,16 +81,16 @@ class TradingRuntime:
         gathering: AbstractContextManager[None] | None = None,
         steady: Callable[[], float] | None = None,
     ) -> None:
-        self.commits = Commits(clock, clock.seconds if steady is None else steady)
-        self._gathering = nullcontext() if gathering is None else gathering
+        steady = clock.seconds if steady is None else steady
+        self.commits = Commits(clock, steady)
+        self._telling = Telling(waiters, events, nullcontext() if gathering is None else gathering)
         self._clock = clock
         self._ledger = ledger
         self._inLedger = inLedger
-        self._waiters = waiters
         self._events = events
         self.queueMax = queueMax
         self.batchMax = batchMax
-        self._queue: deque[Work] = deque()
+        self._queue = Queued(steady)
         self.replays = Replays(clock)
         self._underWay = UnderWay(Lookups(clock, ledger, inReader), self.replays.count)
         self.asked = self._underWay.asked
@@ -95,7 +100,12 @@ class TradingRuntime:
         self._loop = LoopingCall(self.mainLoop)
         self._loop.clock = clock
         self._idle: Deferred[None] | None = None
+        # What it waits for after a failure, if it is the ledger that is away.
+        self._resting: Deferred[None] | None = None
         self._failures = 0
+        # Was the ledger away when it was last tried? And has it called since?
+        self._isAway = self._woken = False
+        self._catchingUp = CatchingUp()
         # What is being committed.
         self._batch: list[Work] = []
         self.turns = 0
@@ -139,6 +149,7 @@ class TradingRuntime:
         """
         Queue a request, or join it if it is under way already.
 
+        @raise NoService: if the ledger is away; nothing was done.
         @raise Overloaded: if the queue is full, or too much is under way with its key; nothing was done.
         @raise ShuttingDown: nothing was done.
         """
@@ -148,17 +159,41 @@ class TradingRuntime:
             return joined
         if self._stopping:
             raise ShuttingDown
+        if self._ledger.away:
+            raise NoService
         if len(self._queue) >= self.queueMax:
             raise Overloaded(f"{len(self._queue)} requests are queued already; nothing was done")
         work, submission = self._underWay.enter(request, name)
-        self._queue.append(work)
+        self._queue.put(work)
         if self._idle is not None and len(self._queue) == 1:
             # Not at once: whoever submits goes on to say who waits for it.
             self._clock.callLater(0, self._wake)
         return submission
 
+    def catchUp(self) -> Deferred[None]:
+        """
+        Tell all that is in the log by now, whoever wrote it.
+
+        @return: a Deferred that fires when that is told, and fails with L{ManagerError} if it cannot be read now.
+        """
+        if self._stopping or self._ledger.away:
+            return fail(ShuttingDown() if self._stopping else NoService())
+        told = self._catchingUp.ask()
+        self.wake()
+        return told
+
     def nudge(self) -> None:
         """Let C{mainLoop} turn, though there may be nothing to do: so one sees that it does."""
+        self._wake()
+
+    def wake(self) -> None:
+        """
+        The ledger calls: others may have written, or it is away, or there again. C{mainLoop} has a turn for that, now,
+        or after the one that is under way. (To be called in the reactor's thread.)
+        """
+        self._woken = True
+        if self._resting is not None and not self._ledger.away:
+            self._resting.callback(None)
         self._wake()
 
     def _wake(self) -> None:
@@ -175,30 +210,36 @@ class TradingRuntime:
         """
         One turn: a batch from the queue to everyone's answer. Waits for work if there is none.
 
-        A batch of nothing is work, too, if the last one failed: the ledger finds out whether it can be written again,
-        and what became of that one; what was kept after all is broadcast.
+        A batch of nothing is work, too: if the ledger has called, for what others wrote; and if the last one failed, or
+        the ledger is away: it finds out whether it can be written again, and what became of that one; what was kept
+        after all is broadcast.
         """
         self.turns += 1
-        if not self._queue and not self._stopping and not self._failures:
+        if not (self._queue or self._stopping or self._failures or self._woken):
             self._idle = Deferred()
             return self._idle.addCallback(lambda _: self._turn())
         return self._turn()
 
     def _turn(self) -> Deferred[None]:
         batch: list[Work] = []
-        while self._queue and len(batch) < self.batchMax:
-            work = self._queue.popleft()
-            if work.take():
-                batch.append(work)
-        if not batch and (self._stopping or not self._failures):
+        if not self._ledger.away or self._stopping:
+            batch = self._queue.take(self.batchMax)
+        else:
+            # What stays in the queue can be taken back.
+            self._queue.sift()
+        woken, self._woken = self._woken, False
+        if not batch and (self._stopping or not (self._queue or self._failures or woken)):
             if self._stopping:
                 self._loop.stop()
+                self._catchingUp.begin()
+                self._catchingUp.end(ShuttingDown())
             return succeed(None)
+        self._catchingUp.begin()
         nowMs = int(self._clock.seconds() * 1000)
         self._batch = batch
         self.commits.begin(len(batch))
         committed = maybeDeferred(self._inLedger, self._ledger.commit, [work.request for work in batch], nowMs)
-        committed.addBoth(_Watch(self._clock, self._slow).end)
+        committed.addBoth(Watch(self._clock, self._slow).end)
         committed.addCallbacks(self._tell, self._tellFailed, callbackArgs=(batch,), errbackArgs=(batch,))
         return committed.addErrback(self._survive)
 
@@ -211,80 +252,72 @@ class TradingRuntime:
             waiting=len(self._queue),
         )
 
-    def _tell(self, outcomes: list[Outcome], batch: list[Work]) -> None:
+    def _tell(self, outcomes: list[Outcome], batch: list[Work]) -> Deferred[None] | None:
         if self._failures:
             self._log.info("the ledger works again")
             self._failures = 0
+            self._isAway = False
+            self._orders.refill()
         self.commits.succeeded(len(batch))
         entries = self._takeCommitted()
         self._underWay.known()
         self._batch = []
-        with self._gathering:
-            for work, outcome in zip(batch, outcomes, strict=True):
-                if isinstance(outcome, Entry):
-                    work.settle(outcome, replay=False)
-                    self._answer(work)
-                elif isinstance(outcome, Replay):
-                    work.settle(outcome.entry, replay=True)
-                    self._answer(work)
-                else:
-                    if not isinstance(outcome, ManagerError):
-                        self._log.failure("a request could not be settled", Failure(outcome))
-                    self._refuse(work, outcome)
-            self._waiters.emitted(*entries)
-            self._events.publish(entries)
+        self._telling.settled(batch, outcomes, entries)
+        self._catchingUp.end()
+        # It cannot be taken at its word then, and is not to be asked without end.
+        return self._rest(_BACKOFF_S[-1]) if self._ledger.away and not self._stopping else None
 
     def _tellFailed(self, failure: Failure, batch: list[Work]) -> Deferred[None] | None:
         self.commits.failed(failure.getErrorMessage())
-        if failure.check(LedgerFailed):
-            # Nothing unforeseen: one line, not a traceback, and not again for each new try.
-            if batch or not self._failures:
-                self._log.critical("a batch of {count} failed: {why}", count=len(batch), why=failure.getErrorMessage())
-            error = failure.value
-        else:
+        error = failure.value
+        if not isinstance(error, LedgerFailed):
             self._log.failure("a batch of {count} failed", failure, count=len(batch))
             error = LedgerFailed("the ledger failed in its commit", outcome="pending")
-        assert isinstance(error, LedgerFailed)
+        isVoid = error.details.get("outcome") == "void"
+        refused = batch
+        if self._ledger.away and isVoid:
+            # What can wait does; if nothing can, nor would anything become of the rest, and that may take long.
+            refused = [] if not self._stopping else [*batch, *self._queue.take(len(self._queue))]
+        if error is failure.value:
+            self._sayFailed(len(refused), error.message)
         found = self._takeCommitted()
         if found:
             # It did find out what became of the last one.
             self._underWay.known()
-        if error.details.get("outcome") != "void":
+        if not isVoid:
             self._underWay.doubt(batch)
-        self._waiters.emitted(*found)
-        self._events.publish(found)
+        self._telling.emitted(found)
         self._batch = []
-        for work in batch:
-            self._refuse(work, error)
+        if not refused:
+            self._queue.putBack(batch)
+        for work in refused:
+            self._telling.refuse(work, error)
+        self._catchingUp.end(NoService() if self._ledger.away else error)
         pause = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
         self._failures += 1
-        return None if self._stopping else deferLater(self._clock, pause)
+        return None if self._stopping else self._rest(pause)
 
-    def _refuse(self, work: Work, error: Exception) -> None:
-        """Nothing was kept of it. That nothing ever was, is only said when it is certain."""
-        if not isinstance(error, LedgerFailed):
-            work.fail(error)
-            self._answer(work)
-            return
-        if error.details.get("outcome") != "void":
-            work.fail(_about(error, work, "pending"))
-            self._answer(work)
-            return
+    def _sayFailed(self, count: int, why: str) -> None:
+        """Nothing unforeseen: one line, not a traceback, and not again for each new try."""
+        away, before = self._ledger.away, self._isAway
+        self._isAway = bool(away)
+        if away and not before:
+            self._log.critical("the ledger cannot be reached: {why}; nothing new is taken until it can be", why=away)
+        if count or not (self._failures or away):
+            self._log.critical("a batch of {count} failed: {why}", count=count, why=why)
 
-        def certain(outcome: str | None) -> None:
-            if outcome is not None:
-                work.fail(_about(error, work, outcome))
-            self._answer(work)
+    def _rest(self, seconds: float) -> Deferred[None]:
+        """A break; if the ledger is away, until it says that it is there again."""
+        rest: Deferred[None] = Deferred()
+        timer = self._clock.callLater(seconds, rest.callback, None)
+        self._resting = rest if self._ledger.away else None
 
-        work.certainty().addCallback(certain).addErrback(self._survive)
+        def end(_: None) -> None:
+            self._resting = None
+            if timer.active():
+                timer.cancel()
 
-    def _answer(self, work: Work) -> None:
-        # To answer one may make another go away. And nobody asks for what is done: else the two would hold each other
-        # until the collector finds them.
-        askers = tuple(work.askers)
-        work.askers.clear()
-        for asker in askers:
-            self._waiters.settled(asker)
+        return rest.addCallback(end)
 
     def _takeCommitted(self) -> list[Entry]:
         """
@@ -298,27 +331,3 @@ class TradingRuntime:
     def _survive(self, failure: Failure) -> None:
         # A LoopingCall whose function fails stops for ever.
         self._log.failure("mainLoop failed", failure)
-
-
-class _Watch:
-    """Says so when something takes long: after a while, and again each time it has taken twice as long."""
-
-    def __init__(self, clock: IReactorTime, say: Callable[[float], None]) -> None:
-        self._clock = clock
-        self._say = say
-        self._timer = clock.callLater(_SLOW_S, self._late, _SLOW_S)
-
-    def _late(self, seconds: float) -> None:
-        self._say(seconds)
-        self._timer = self._clock.callLater(seconds, self._late, 2 * seconds)
-
-    def end(self, result: _Result) -> _Result:
-        """It is over."""
-        self._timer.cancel()
-        return result
-
-
-def _about(error: LedgerFailed, work: Work, outcome: str) -> LedgerFailed:
-    """The same failure, with what can be said of this work, and the order to ask for later, where there is one."""
-    details: dict[str, Any] = {"kind": "trade", "order": work.order} if work.order else {}
-    return LedgerFailed(error.message, error.code, **{**details, **error.details, "outcome": outcome})

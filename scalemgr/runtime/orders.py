@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..interfaces import ILedger
-from ..wire.errors import LedgerFailed, Overloaded
+from ..wire.errors import LedgerFailed, NoService, Overloaded
 
 __all__ = ["InThread", "Orders"]
 
@@ -46,18 +46,25 @@ class Orders:
         """
         A number that nobody else has or gets.
 
+        @raise NoService: if none is at hand, and the ledger cannot be reached.
         @raise Overloaded: if none is at hand.
         """
         if self._next == self._end:
             if self._spare is None:
                 self._fetch()
+                if self._ledger.away:
+                    raise NoService
                 raise Overloaded("no order numbers are at hand; nothing was done")
             self._next, self._end, self._spare = self._spare, self._spare + self._blockSize, None
         order = self._next
         self._next += 1
+        self.refill()
+        return order
+
+    def refill(self) -> None:
+        """Fetch a block if that is due: with each number, and once the ledger can be reached again."""
         if self._spare is None and self._end - self._next < self._blockSize // 2:
             self._fetch()
-        return order
 
     def unused(self) -> int | None:
         """The first number from which on none was taken, if the blocks at hand are the last ones."""
@@ -66,7 +73,8 @@ class Orders:
         return self._next if self._end == self._spare else None
 
     def _fetch(self) -> None:
-        if not self._fetching:
+        # While the ledger cannot be reached, to try would only hold up whoever finds out when it can be.
+        if not self._fetching and not self._ledger.away:
             self._fetching = True
             self._inLedger(self._ledger.reserveOrders, self._blockSize).addCallbacks(self._fetched, self._failed)
 

@@ -41,6 +41,7 @@ class Work(Struct, eq=False):
     @ivar entry: the entry, if there is one.
     @ivar replay: is that an earlier request's?
     @ivar askers: those who want to be told. A dict for its order: who came first is told first.
+    @ivar end: until when it may be taken into a batch though nobody asks, in seconds of the clock that time-outs go by.
     """
 
     _desk: UnderWay
@@ -51,6 +52,7 @@ class Work(Struct, eq=False):
     entry: Entry | None = None
     replay: bool = False
     askers: dict[Submission, None] = field(default_factory=dict)
+    end: float = 0.0
     _state: str = "queued"
 
     @property
@@ -73,6 +75,11 @@ class Work(Struct, eq=False):
         if self._state == "queued":
             self._state = _PENDING
         return self._state == _PENDING
+
+    def release(self) -> None:
+        """It is in no batch any more, and nothing came of that: it is queued again."""
+        assert self._state == _PENDING
+        self._state = "queued"
 
     def withdraw(self) -> bool:
         """It will never go into a batch; C{False} if it is in one."""
@@ -128,11 +135,13 @@ class Submission(Struct, eq=False):
     def replayed(self) -> bool:
         return self._work.replay or (self._joined and self._work.entry is not None)
 
-    def forsake(self) -> None:
-        self._work.askers.pop(self, None)
+    def forsake(self, end: float) -> None:
+        work = self._work
+        work.askers.pop(self, None)
+        work.end = max(work.end, end)
 
     def withdraw(self) -> bool:
-        self.forsake()
+        self._work.askers.pop(self, None)
         return not self._work.askers and self._work.withdraw()
 
     def giveUp(self) -> Deferred[str | None]:

@@ -189,11 +189,11 @@ class Waiters:
                 waiter.tell()
 
     def forget(self, session: Hashable) -> None:
-        """The session is gone. What its requests asked for goes its way."""
+        """The session is gone. What its requests asked for goes its way, until their time is up."""
         for waiter in tuple(self._bySession.get(session, ())):
             if self._remove(waiter):
                 if waiter.awaited.cause is not None:
-                    waiter.awaited.cause.forsake()
+                    waiter.awaited.cause.forsake(waiter.slot * TICK_S)
                 waiter.deferred.cancel()
 
     def oldest(self, count: int) -> list[WaiterSeen]:

@@ -199,6 +199,9 @@ class Context(Struct, eq=False):
             raise ResyncRequired(f"the log has {head} entries, and you know {after}", current, head)
         self._session.subscribe(self.channels if channels is None else channels, after)
 
+    def caughtUp(self) -> Deferred[None]:
+        return self._inTime(self._house.runtime.catchUp(), None)
+
     def trade(self, order: int, timeoutMs: int | None = None) -> Deferred[FinanceTrade | None]:
         def seen(found: tuple[FinanceTrade, str] | None) -> FinanceTrade | None:
             return found[0] if found is not None and self.sight.covers(found[1], found[0].login) else None

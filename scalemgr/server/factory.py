@@ -22,6 +22,7 @@ from .gate import Gate, hostOf
 from .limits import SessionLimits, Unread
 from .outbox import Outbox
 from .protocol import ManagerProtocol
+from .proxied import Proxies
 from .seen import SessionSeen
 from .sparing import Sparing
 
@@ -34,9 +35,11 @@ class ManagerFactory(ServerFactory):
 
     @ivar limits: may be replaced at any time.
     @ivar refused: how many connections were not taken, by why: C{"sessions"}, there are too many; C{"network"}, nobody
-        may come from there; C{"address"}, there are too many from there; C{"handshake"}, TLS came to nothing.
+        may come from there; C{"address"}, there are too many from there; C{"handshake"}, TLS came to nothing;
+        C{"proxy"}, a proxy has not said of whom it is (L{Proxies}).
     @ivar slowReaders: how many sessions were cut off because they did not read.
     @ivar bearers: who those are that show a certificate.
+    @ivar proxies: what comes through a proxy.
     """
 
     noisy = False
@@ -70,8 +73,9 @@ class ManagerFactory(ServerFactory):
         self.unread = Unread(limits.unreadBytesMax)
         self.gate = Gate() if gate is None else gate
         self.sparing = Sparing(clock) if sparing is None else sparing
-        self.refused = {"sessions": 0, "network": 0, "address": 0, "handshake": 0}
+        self.refused = {"sessions": 0, "network": 0, "address": 0, "handshake": 0, "proxy": 0}
         self.bearers = Bearers() if bearers is None else bearers
+        self.proxies = Proxies(clock, self.gate, self.sparing, self._proxyRefused)
         self._waiters = waiters
         # A dict for its order: who came first is listed first.
         self._sessions: dict[ManagerProtocol, None] = {}
@@ -94,6 +98,9 @@ class ManagerFactory(ServerFactory):
         protocol = ManagerProtocol(self._numbered)
         protocol.factory = self
         return protocol
+
+    def _proxyRefused(self) -> None:
+        self.refused["proxy"] += 1
 
     def admit(self, session: ManagerProtocol) -> ManagerError | None:
         """Is there room for one more? If not, what it is told."""

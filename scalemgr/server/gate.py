@@ -1,4 +1,4 @@
-"""Who may come in: from which addresses, and how many from each.
+"""Who may come in: from which addresses, and how many from each; and who is believed when he says of whom he comes.
 
 Whoever connects from elsewhere is let go of without a word. One connection too many from one address is told so. An
 IPv6 address counts with its neighbours in the same /64, which one machine has to itself; what comes over a UNIX
@@ -27,10 +27,12 @@ class GateRules(Struct, frozen=True):
 
     @ivar allow: from where; empty: from everywhere.
     @ivar perAddress: how many connections of one address at a time; 0: as many as there are.
+    @ivar proxies: where those are who say of whom they speak (L{scalemgr.server.proxied}).
     """
 
     allow: tuple[Network, ...] = ()
     perAddress: int = 0
+    proxies: tuple[Network, ...] = ()
 
 
 class Gate:
@@ -48,10 +50,14 @@ class Gate:
     def isAllowed(self, peer: IAddress | None) -> bool:
         """May anybody come from there?"""
         allow = self.rules.allow
-        if not allow:
-            return True
         address = _addressOf(peer)
-        return address is None or any(address in network for network in allow)
+        return not allow or address is None or any(address in network for network in allow)
+
+    def isProxy(self, peer: IAddress | None) -> bool:
+        """Is it one of those who say of whom they speak? Who has no address is none."""
+        proxies = self.rules.proxies
+        address = _addressOf(peer) if proxies else None
+        return address is not None and any(address in network for network in proxies)
 
     def enter(self, peer: IAddress | None) -> bool:
         """May one more come from there? If so, it is in until it L{leave}s."""

@@ -3,9 +3,9 @@
 C{/livez}: the reactor turns, or there would be no answer. C{/readyz}: all of these are well:
 
 - C{draining}: it does not stop;
-- C{ledger}: the last commit did what it should, none is stuck, and the disk can be written to. While nobody deposits
-  nothing is committed, so the disk is looked at besides: its free space, its rights, and whether it answers at all;
-  and after a commit that failed the runtime itself tries, until one succeeds;
+- C{ledger}: it can be reached, the last commit did what it should, none is stuck, and the disk can be written to. While
+  nobody deposits nothing is committed, so the disk is looked at besides: its free space, its rights, and whether it
+  answers at all; and after a commit that failed the runtime itself tries, until one succeeds;
 - C{views}: what answers questions is up with the log, or nearly so;
 - C{certificate}: that of the doors, if they have one, has not expired.
 """
@@ -66,6 +66,8 @@ class Health:
         commits, storage = runtime.commits, disk.storage
         if not runtime.running and not self._seen.dispatcher.stopping:
             return "mainLoop has ended; start the daemon again"
+        if away := self._seen.house.ledger.away:
+            return f"it cannot be reached: {away}"
         if commits.failing:
             return f"the last commit failed: {commits.failing}"
         if commits.underWay > STUCK_S:

@@ -124,6 +124,7 @@ class Metrics(Collector):
         house, storage = self._seen.house, self._seen.disk.storage
         ledger = house.ledger
         seq, progress = ledger.book.seq, ledger.progress
+        yield _gauge("ledger_away", "1: the ledger cannot be reached; 0: it can be.", int(bool(ledger.away)))
         yield _gauge("log_seq", "The number of the last entry of the log.", seq)
         yield _gauge("views_behind", "Entries of the log that the views lack.", max(0, seq - progress.reached))
         yield _counter("projector_restarts", "Times that the process that makes the views ended.", progress.restarts)

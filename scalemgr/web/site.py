@@ -3,7 +3,8 @@
 Everything is bounded. A connection has L{REQUEST_S} for each request, from when it may begin to when it is whole,
 however slowly it drips, and as long for its answer to be taken; a request has L{BODY_MAX} bytes at most; and there are
 L{CONNECTIONS_MAX} connections: one more is closed, and so is, on an address that is not only this machine's own, one
-from where nobody may come from, or where half of them are from already: a load balancer is still answered then.
+from where nobody may come from, or where half of them are from already: a load balancer is still answered then. (One
+that C{[access]} names among its proxies may always look whether the house is ready.)
 
 However many requests come at once, on one connection or on many, one is answered in each turn of the reactor, so that
 deposits go on in between; and none while its peer has yet to read what it was answered before.
@@ -175,7 +176,8 @@ class WebSite(Site):
         self._finished: Deferred[None] | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        isWelcome = self._guard.isLocal or (self._gate.isAllowed(addr) and self._isRoomFor(addr))
+        isAllowed = self._gate.isAllowed(addr) or self._gate.isProxy(addr)
+        isWelcome = self._guard.isLocal or (isAllowed and self._isRoomFor(addr))
         return super().buildProtocol(addr) if isWelcome and len(self.channels) < CONNECTIONS_MAX else TurnedAway()
 
     def _isRoomFor(self, addr: IAddress | None) -> bool:

@@ -16,7 +16,7 @@
      "commit": {"last": 1763836800.1, "seconds": 0.003, "under_way_s": 0.0, "failures": 0, "failing": ""},
      "views": {"seq": 1234, "behind": 0, "failing": "", "restarts": 0},
      "ledger": {"folder": "/var/lib/scalemgr", "bytes": {"log.db": 4096, ...}, "free_bytes": 123456789,
-                "refusal": "", "looked": 1763836795.0},
+                "refusal": "", "looked": 1763836795.0, "away": ""},
      "sessions": {"count": 1, "unread_bytes": 0,
                   "listed": [{"number": 12, "principal": "crm", "role": "MANAGER", "peer": "127.0.0.1",
                               "in_flight": 1, "buffered_bytes": 0, "since": 1763830001.5, "seq": 1234,
@@ -28,7 +28,8 @@
 Times are unix seconds, C{..._s} are seconds, C{..._bytes} bytes. C{rates} has a row of L{scalemgr.web.history} each, by
 the names of its columns, over all of the last minute and hour; C{null} before there is one. C{checks} are those of
 L{scalemgr.web.health}: C{why} says how things are, be they well or not. C{commit.last} is null before the first,
-C{failing} is empty while all is well. C{ledger.folder} is empty, and C{free_bytes} null, of a ledger in memory.
+C{failing} is empty while all is well. C{ledger.folder} is empty, and C{free_bytes} null, of a ledger in memory;
+C{ledger.away} says why the ledger cannot be reached, and is empty while it can be.
 Of waiters the oldest 100 are listed, of sessions the first 1000. C{principal} and C{role} are empty of who has shown no
 token, C{seq} is the last entry that led to an event that it was sent. C{kid} is the name of the key that its token was
 signed with, C{token_id} the token's C{jti}, either empty if there is none; C{expires} is when that token ends, or the
@@ -127,6 +128,7 @@ class Status:
                 "free_bytes": disk.storage.free,
                 "refusal": disk.storage.refusal,
                 "looked": round(disk.looked, 3),
+                "away": ledger.away,
             },
             "sessions": {
                 "count": factory.sessions(),

@@ -25,6 +25,7 @@ __all__ = [
     "InvalidData",
     "LedgerFailed",
     "ManagerError",
+    "NoService",
     "NotPermitted",
     "Overloaded",
     "PermissionDenied",
@@ -192,6 +193,17 @@ class ShuttingDown(ManagerError):
 
     def __init__(self) -> None:
         super().__init__("the server is shutting down; nothing was done")
+
+
+class NoService(ManagerError):
+    """
+    What the ledger is kept in cannot be reached, so no new work is taken; nothing was done: 503 C{RET_ERR_NOSERVICE}.
+    """
+
+    code = RetCode.RET_ERR_NOSERVICE
+
+    def __init__(self) -> None:
+        super().__init__("the ledger cannot be reached; nothing was done, try again later")
 
 
 class LedgerFailed(ManagerError):

@@ -150,6 +150,7 @@ def test_refusalIsFinal() -> None:
         (504, {**TIMEOUT, "outcome": "void"}),
         (500, {"error": "RET_ERR_DISK", "outcome": "void"}),
         (503, {"error": "RET_ERR_SHUTDOWN"}),
+        (503, {"error": "RET_ERR_NOSERVICE"}),
         (429, {"error": "RET_TRADE_TOO_MANY_REQ"}),
         (409, {"error": "RET_ERR_DUPLICATE", "code": int(RetCode.RET_ERR_DUPLICATE)}),
     ],

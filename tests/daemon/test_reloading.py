@@ -209,7 +209,14 @@ def test_roomsTakeOtherBounds() -> None:
     before = rooms.factory.limits
     wanted = replace(
         OLD,
-        access=Access(allow=["10.0.0.0/8"], connections_per_address=3, requests_per_second=5.0, burst=9, bad_tokens=2),
+        access=Access(
+            allow=["10.0.0.0/8"],
+            proxies=["192.0.2.7"],
+            connections_per_address=3,
+            requests_per_second=5.0,
+            burst=9,
+            bad_tokens=2,
+        ),
         principals={
             "psp": PrincipalSettings(requests_per_second=7, caps={"USD": Caps(day=500)}),
             "free": PrincipalSettings(requests_per_second=0),
@@ -224,6 +231,7 @@ def test_roomsTakeOtherBounds() -> None:
     assert (limits.lineBytesMax, limits.inFlightMax, limits.sessionsMax, limits.badTokensMax) == (300, 11, 12, 2)
     assert (rooms.factory.unread.bytesMax, rooms.runtime.queueMax) == (2**21, 14)
     assert (str(rooms.gate.rules.allow[0]), rooms.gate.rules.perAddress) == ("10.0.0.0/8", 3)
+    assert str(rooms.gate.rules.proxies[0]) == "192.0.2.7/32"
     assert rooms.dispatcher.house.bounds.rows == 77
     assert [rooms.rates.take("crm") for _ in range(10)] == [0] * 9 + [200]
     assert rooms.dispatcher.house.caps["psp"].currencies["USD"].day == 500 * 10**12

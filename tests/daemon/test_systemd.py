@@ -236,14 +236,38 @@ def analyze() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 def test_unitsAreSound(tmp_path: Path, analyze: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     """systemd finds nothing wrong with the units: no unknown setting, no program that is not there."""
-    for name in ("scalemgr.service", "scalemgr.socket"):
+    for name in ("scalemgr.service", "scalemgr.socket", "scalemgr@.service", "scalemgr@.socket"):
         text = (UNITS / name).read_text("utf-8")
         (tmp_path / name).write_text(text.replace("/opt/scalemgr/bin", str(Path(sys.executable).parent)))
-    checked = analyze("verify", "--man=no", tmp_path / "scalemgr.service", tmp_path / "scalemgr.socket")
-    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+    for name in ("scalemgr", "scalemgr@8081"):
+        checked = analyze("verify", "--man=no", tmp_path / f"{name}.service", tmp_path / f"{name}.socket")
+        assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
 
-def test_daemonIsLockedUp(analyze: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+@pytest.mark.parametrize("unit", ["scalemgr.service", "scalemgr@.service"])
+def test_daemonIsLockedUp(unit: str, analyze: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     """By systemd's own count, which ends at 10.0, the daemon is exposed to no more than 1.5."""
-    looked = analyze("security", "--offline=true", "--threshold=15", UNITS / "scalemgr.service")
+    looked = analyze("security", "--offline=true", "--threshold=15", UNITS / unit)
     assert looked.returncode == 0, looked.stdout
+
+
+#: What the units of one of several daemons say differently: what a daemon has for itself.
+_OF_ITS_OWN = {
+    "service": {
+        *("Description", "Requires", "After", "ExecStart", "WorkingDirectory", "StateDirectory", "SyslogIdentifier"),
+        "Also",
+    },
+    "socket": {"Description", "ReusePort"},
+}
+
+
+@pytest.mark.parametrize("kind", ["service", "socket"])
+def test_oneOfSeveralIsLikeTheOnlyOne(kind: str) -> None:
+    """The units of one of several daemons say what those of a single one do, but for what it has for itself."""
+    lines = []
+    for name in (f"scalemgr.{kind}", f"scalemgr@.{kind}"):
+        text = (UNITS / name).read_text("utf-8").replace("\\\n", "")
+        said = [line for line in text.splitlines() if "=" in line and not line.startswith("#")]
+        assert any("%i" in line for line in said) == ("@" in name)
+        lines.append([line for line in said if line.partition("=")[0] not in _OF_ITS_OWN[kind]])
+    assert lines[0] == lines[1]

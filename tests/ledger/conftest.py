@@ -13,7 +13,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from scalemgr.interfaces import ILedger
 
-from .engines import Engine
+from .engines import ON_SERVER, Engine
 from .gate import Gate
 from .helpers import NOW_MS, populate
 
@@ -31,6 +31,13 @@ class Logged:
     def has(self, *words: str) -> bool:
         """Is there a line with all of these in it?"""
         return any(all(word in line for word in words) for line in self.lines())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def droppedInTheEnd() -> Iterator[None]:
+    """What the tests made on a server is dropped."""
+    yield
+    ON_SERVER.close()
 
 
 @pytest.fixture

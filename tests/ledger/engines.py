@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import psycopg
 import pytest
 
 from scalemgr.finance.records import Entry
 from scalemgr.interfaces import ILedger
 from scalemgr.ledger.memory import MemoryLedger
+from scalemgr.ledger.postgres.following import Servers
+from scalemgr.ledger.postgres.ledger import PostgresLedger
+from scalemgr.ledger.projector import ThreadProjector
+from scalemgr.ledger.settings import LedgerSettings
 from scalemgr.ledger.sqlite import SqliteLedger
 from scalemgr.wire.errors import LedgerFailed
 
+from ..postgres import ledgerUrl, shared
 from .helpers import BadDisk
 
 
@@ -46,9 +53,58 @@ def failOnDisk(ledger: ILedger) -> None:
     BadDisk(ledger).failAt("COMMIT", happens="ROLLBACK")
 
 
+class OnServer:
+    """For each folder a ledger on a server, until L{close}."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._server = ""
+        self._urls: dict[Path, str] = {}
+
+    def url(self, folder: Path) -> str:
+        """Where it is."""
+        if not self._server:
+            self._server = self._open.enter_context(shared())
+        if folder not in self._urls:
+            self._urls[folder] = self._open.enter_context(ledgerUrl(self._server))
+        return self._urls[folder]
+
+    def make(self, folder: Path) -> PostgresLedger:
+        """A ledger, not yet open."""
+        settings = LedgerSettings(url=self.url(folder))
+        return PostgresLedger(settings, follow=lambda settings: ThreadProjector(Servers(settings)))
+
+    def run(self, folder: Path, sql: str) -> None:
+        """Do something to its tables, behind its back."""
+        with psycopg.connect(self.url(folder)) as connection:
+            connection.execute(sql.encode())
+
+    def close(self) -> None:
+        """Drop them."""
+        self._open.close()
+        self._urls.clear()
+        self._server = ""
+
+
+ON_SERVER = OnServer()
+
+
+def failOnServer(ledger: ILedger) -> None:
+    """The server refuses what is written."""
+    assert isinstance(ledger, PostgresLedger)
+    file: Any = ledger._file
+
+    def fail(*_: object) -> None:
+        del file.write
+        file.connection.execute("SELECT 1 / 0")
+
+    file.write = fail
+
+
 ENGINES = [
     Engine("memory", lambda folder: MemoryLedger(), failInMemory, False),
     Engine("sqlite", lambda folder: SqliteLedger(folder / "ledger"), failOnDisk, True),
+    Engine("postgresql", ON_SERVER.make, failOnServer, True),
 ]
 every = pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 lasting = pytest.mark.parametrize("engine", [e for e in ENGINES if e.lasts], ids=lambda engine: engine.name)

@@ -12,9 +12,10 @@ from scalemgr.finance.records import Entry
 from scalemgr.finance.requests import Cause, ForgetKeys, KeyName, MoveMoney
 from scalemgr.finance.settle import Outcome
 from scalemgr.interfaces import ILedger
-from scalemgr.ledger.sqlite import SqliteLedger
+from scalemgr.ledger.viewed import ViewedLedger
 from scalemgr.wire.errors import LedgerFailed
 
+from .engines import ON_SERVER
 from .helpers import CAUSE, NOW_MS, commit, deposit
 
 A, B, C = ("crm", "a"), ("crm", "b"), ("crm", "c")
@@ -45,18 +46,23 @@ def forget(ledger: ILedger, upTo: int) -> Entry:
 
 def flush(ledger: ILedger) -> None:
     """Let the views have everything, and the memory nothing of it."""
-    if isinstance(ledger, SqliteLedger):
+    if isinstance(ledger, ViewedLedger):
         assert ledger._projector.waitFor(ledger.book.seq, 30)
         ledger._recent.release(ledger._projector.reached)
         assert not any(part.keys for part in ledger._recent._parts)
 
 
 def loseViews(folder: Path) -> None:
+    if not folder.exists():
+        ON_SERVER.run(folder.parent, 'TRUNCATE view, "group", account, profile, trade, digits, movement, key')
     for path in folder.glob("views.db*"):
         path.unlink()
 
 
 def garbage(folder: Path) -> None:
+    if not folder.exists():
+        ON_SERVER.run(folder.parent, "UPDATE view SET epoch = 'of another log', seq = 1000")
+        return
     (folder / "views.db").write_bytes(b"Dear diary,\n" * 1000)
 
 
@@ -65,7 +71,10 @@ def keepAll(folder: Path) -> None:
 
 
 def foldAgain(folder: Path) -> None:
-    (folder / "book.snapshot").unlink()
+    if folder.exists():
+        (folder / "book.snapshot").unlink()
+    else:
+        ON_SERVER.run(folder.parent, "TRUNCATE book")
     loseViews(folder)
 
 

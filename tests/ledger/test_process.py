@@ -26,8 +26,8 @@ from scalemgr.ledger.following import Files
 from scalemgr.ledger.log import SqliteLog
 from scalemgr.ledger.process import Line, ProcessProjector
 from scalemgr.ledger.projecting import _Told
-from scalemgr.ledger.sqlite import SqliteLedger
 from scalemgr.ledger.settings import LedgerSettings
+from scalemgr.ledger.sqlite import SqliteLedger
 from scalemgr.ledger.url import ledgerAt
 from scalemgr.wire.errors import LedgerFailed
 

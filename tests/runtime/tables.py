@@ -34,7 +34,7 @@ class Submission:
         self.queued = not committing
         self.withdrawn = False
 
-    def forsake(self) -> None:
+    def forsake(self, end: float) -> None:
         """It does not matter here."""
 
     def withdraw(self) -> bool:

@@ -32,17 +32,61 @@ def test_sessionThatGoesAway(house: House, command: str, taken: bool) -> None:
 
 @both
 def test_sessionThatGoesAwayAndNobodyElse(house: House, command: str) -> None:
-    """What it asked for is booked, also long after its time was up, and a later repeat is a replay."""
+    """What it asked for is booked, within its time, and a later repeat is a replay."""
     house.block()
-    house.one.deposit("a", command=command, timeout_ms=500)
+    house.one.deposit("a", command=command, timeout_ms=1500)
     house.one.lose()
-    house.wait(1.0)
+    house.wait(1.4)
     assert house.state("a") == "queued"
     house.release()
     assert (house.daemon.balance(), house.state("a")) == (1000, "done")
     house.two.deposit("a", command=command)
     house.daemon.settle()
     assert told(house.two) == ok("a", True)
+
+
+@both
+@pytest.mark.parametrize("timeout_ms", [500, None], ids=["its own", "the configured one"])
+def test_sessionThatGoesAwayForGood(house: House, command: str, timeout_ms: int | None) -> None:
+    """Once its time is up it is never booked, though the ledger comes to it later; a repeat is a new attempt."""
+    more = {} if timeout_ms is None else {"timeout_ms": timeout_ms}
+    house.block()
+    house.one.deposit("a", command=command, **more)
+    house.one.lose()
+    house.wait(5.1 if timeout_ms is None else 0.6)
+    house.release()
+    assert (house.daemon.balance(), house.state("a")) == (0, "unknown")
+    house.two.deposit("a", command=command)
+    house.daemon.settle()
+    assert told(house.two) == ok("a")
+    assert house.daemon.balance() == 1000
+
+
+@both
+def test_joinedAfterItsTime(house: House, command: str) -> None:
+    """What somebody else asks for meanwhile is booked, also after the time of the one who went away."""
+    house.block()
+    house.one.deposit("a", command=command, timeout_ms=500)
+    house.one.lose()
+    house.wait(0.4)
+    house.two.deposit("a", command=command)
+    house.wait(0.6)
+    house.release()
+    assert told(house.two) == ok("a", True)
+    assert house.daemon.balance() == 1000
+
+
+@both
+def test_oneOfTwoThatGoAway(house: House, command: str) -> None:
+    """Of two who asked and went away, the later time counts."""
+    house.block()
+    house.one.deposit("a", command=command, timeout_ms=2000)
+    house.two.deposit("a", command=command, timeout_ms=500)
+    house.one.lose()
+    house.two.lose()
+    house.wait(1.0)
+    house.release()
+    assert (house.daemon.balance(), house.state("a")) == (1000, "done")
 
 
 @both

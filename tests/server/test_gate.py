@@ -152,7 +152,7 @@ def test_oneTooManyIsTold() -> None:
     assert b'"status":429' in refused.value()
     assert b"too many connections from your address" in refused.value()
     assert refused.disconnecting
-    assert daemon.factory.refused == {"sessions": 0, "network": 0, "address": 1, "handshake": 0}
+    assert daemon.factory.refused == {"sessions": 0, "network": 0, "address": 1, "handshake": 0, "proxy": 0}
     assert not connect(daemon, "192.0.2.8")[1].disconnecting
     assert daemon.factory.sessions() == 3
     first.connectionLost()  # type: ignore[attr-defined]
@@ -183,7 +183,7 @@ def test_strangersCannotFloodTheLog() -> None:
     with capturedLogs() as logged:
         connect(daemon, "192.0.2.7")
     assert eventAsText(logged[0]).endswith("(and 990 other lines about strangers left out)")
-    assert daemon.factory.refused == {"sessions": 0, "network": 1001, "address": 0, "handshake": 0}
+    assert daemon.factory.refused == {"sessions": 0, "network": 1001, "address": 0, "handshake": 0, "proxy": 0}
 
 
 def test_sparing() -> None:

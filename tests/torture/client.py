@@ -32,12 +32,13 @@ class ClientSettings(Struct):
     Who a client is.
 
     @ivar journal: the file that it notes everything in.
+    @ivar ports: the daemons that it may ask, any of them each time.
     @ivar prefix: what its keys begin with: its own among the clients of one principal.
     @ivar perTurn: how many new wishes it has in a turn of 20 ms, at most.
     """
 
     journal: str
-    port: int
+    ports: list[int]
     token: str
     principal: str
     prefix: str
@@ -95,7 +96,7 @@ class Client:
         while len(self._sessions) < _SESSIONS:
             patience = self._random.uniform(1.5, 9)
             try:
-                session = Session(self._settings.port, self._settings.token, patience)
+                session = Session(self._random.choice(self._settings.ports), self._settings.token, patience)
             except OSError:
                 return
             self._sessions.append(session)

@@ -1,4 +1,4 @@
-"""The daemon of a campaign: started again and again on one port and one ledger, ended in every way there is."""
+"""A daemon of a campaign: started again and again on one port and one ledger, ended in every way there is."""
 
 from __future__ import annotations
 
@@ -68,12 +68,14 @@ class Daemon:
     One daemon at a time.
 
     @param folder: where its configuration is, and what it says is kept.
-    @param ledger: the folder of its ledger.
+    @param ledger: the URL of its ledger.
+    @param name: what the files are called in which is what it says.
     @ivar starts: how often it was started.
     """
 
-    def __init__(self, folder: Path, ledger: Path, port: int) -> None:
+    def __init__(self, folder: Path, ledger: str, port: int, name: str = "daemon") -> None:
         self.port = port
+        self.name = name
         self.starts = 0
         self._folder = folder
         self._ledger = ledger
@@ -88,11 +90,15 @@ class Daemon:
     def start(self) -> None:
         """Start it, and come back when it answers."""
         self.spawn()
+        self.started()
+
+    def started(self) -> None:
+        """Come back when it answers, which was spawned."""
         if self.answers():
             return
         self._process = None
         said = self._saidIn(self.starts).read_text("utf-8", "replace").strip()
-        raise DaemonFailed(f"the daemon does not start: {said.rpartition(chr(10))[2]}")
+        raise DaemonFailed(f"the {self.name} does not start: {said.rpartition(chr(10))[2]}")
 
     def spawn(self) -> None:
         """Start it, and do not wait."""
@@ -105,7 +111,7 @@ class Daemon:
                     *TWIST,
                     f"--config={self._folder / 'scalemgr.toml'}",
                     f"--listen=tcp:{self.port}:interface=127.0.0.1",
-                    f"--ledger=sqlite:{self._ledger}",
+                    f"--ledger={self._ledger}",
                 ),
                 cwd=self._folder,
                 env=environment(),
@@ -127,7 +133,7 @@ class Daemon:
             except OSError:
                 pass
             if time.monotonic() > until:
-                raise DaemonFailed("the daemon runs and does not answer")
+                raise DaemonFailed(f"the {self.name} runs and does not answer")
             time.sleep(0.01)
         return False
 
@@ -147,7 +153,7 @@ class Daemon:
         try:
             self._process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
-            raise DaemonFailed(f"the daemon did not end after {number.name}") from None
+            raise DaemonFailed(f"the {self.name} did not end after {number.name}") from None
         self._process = None
 
     def close(self) -> None:
@@ -160,7 +166,7 @@ class Daemon:
         """If it is not there any more, it was ended."""
         if self._process is not None and self._process.poll() is not None:
             code, self._process = self._process.returncode, None
-            raise DaemonFailed(f"the daemon ended by itself with {code}; see {self._saidIn(self.starts)}")
+            raise DaemonFailed(f"the {self.name} ended by itself with {code}; see {self._saidIn(self.starts)}")
 
     def limitFiles(self, size: int | None) -> None:
         """No file of it may grow beyond this from now on; C{None}: any file may."""
@@ -173,4 +179,4 @@ class Daemon:
         return [self._saidIn(n) for n in range(1, self.starts + 1)]
 
     def _saidIn(self, n: int) -> Path:
-        return self._folder / f"daemon-{n:04}.log"
+        return self._folder / f"{self.name}-{n:04}.log"

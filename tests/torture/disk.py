@@ -29,9 +29,14 @@ class Disk:
         self.folder = folder
         self.mounted = mounted
 
-    def fill(self, daemon: Daemon) -> None:
-        """From now on nothing can be written, or hardly anything."""
+    def fill(self, daemon: Daemon | None = None) -> None:
+        """
+        From now on nothing can be written, or hardly anything.
+
+        @param daemon: who writes, if it is not a file system of its own.
+        """
         if not self.mounted:
+            assert daemon is not None
             daemon.limitFiles(_LIMIT)
             return
         for slack in range(4, 24):
@@ -43,11 +48,12 @@ class Disk:
             time.sleep(0.01)
         raise OSError("the disk could not be filled")
 
-    def empty(self, daemon: Daemon) -> None:
+    def empty(self, daemon: Daemon | None = None) -> None:
         """Everything can be written again."""
         if self.mounted:
             assert self._resize(_SIZE)
         else:
+            assert daemon is not None
             daemon.limitFiles(None)
 
     def _resize(self, size: int) -> bool:
@@ -55,9 +61,9 @@ class Disk:
 
 
 @contextmanager
-def disk(folder: Path, keep: Path, *, mount: bool = True) -> Iterator[Disk]:
+def disk(folder: Path, keep: Path | None, *, mount: bool = True) -> Iterator[Disk]:
     """
-    A disk in this folder. It is gone afterwards; what was on it is then in the other folder.
+    A disk in this folder. It is gone afterwards; what was on it is then in the other folder, if there is one.
 
     @param mount: try to mount one? Else it is an ordinary folder.
     """
@@ -70,7 +76,8 @@ def disk(folder: Path, keep: Path, *, mount: bool = True) -> Iterator[Disk]:
     try:
         yield Disk(folder, mounted)
     finally:
-        shutil.copytree(folder, keep)
+        if keep is not None:
+            shutil.copytree(folder, keep)
         if mounted:
             # Lazily, in case somebody is still in there.
             _quietly("umount", "-l", str(folder))

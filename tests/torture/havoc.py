@@ -1,59 +1,84 @@
-"""What is done to the daemon while the clients move money."""
+"""What is done to the daemons while the clients move money."""
 
 from __future__ import annotations
 
 import signal
-import sqlite3
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from random import Random
 
 from msgspec import Struct
 
 from .daemon import Daemon
-from .disk import Disk
 
 __all__ = ["Havoc", "Plan"]
 
 
 class Plan(Struct, frozen=True):
     """
-    How much of it.
+    How much of it. What a ledger does not have is not done to it.
 
+    @ivar kills: of a daemon. C{terms} and C{stops} likewise.
     @ivar stopS: how long it is stopped each time, in seconds.
+    @ivar holds: of what a commit needs, by somebody else.
+    @ivar crashes: of the ledger's own server, in an orderly way; C{serverKills}: in no order.
+    @ivar stalls: all of the server stands still.
+    @ivar cuts: everybody's connection to the server is cut.
+    @ivar crowds: the server takes no more connections.
+    @ivar cancels: what the server is at is cancelled, again and again.
+    @ivar failOvers: the server is gone for good, and its standby takes its place.
     @ivar seconds: after so many, nothing more is begun.
     """
 
     kills: int
-    terms: int
-    stops: int
-    fullDisks: int
-    holds: int
+    terms: int = 0
+    stops: int = 0
+    fullDisks: int = 0
+    holds: int = 0
+    crashes: int = 0
+    serverKills: int = 0
+    stalls: int = 0
+    cuts: int = 0
+    crowds: int = 0
+    cancels: int = 0
+    failOvers: int = 0
     stopS: float = 7.0
     seconds: float = 3600.0
 
     @classmethod
     def around(cls, kills: int, seconds: float) -> Plan:
         """So many kills, and of the rest what goes with that."""
-        return cls(kills, 1 + kills // 20, min(2, 1 + kills // 100), 1 + kills // 25, 1 + kills // 20, seconds=seconds)
+        some, few = 1 + kills // 20, 1 + kills // 25
+        return cls(
+            kills,
+            terms=some,
+            stops=min(2, 1 + kills // 100),
+            fullDisks=few,
+            holds=some,
+            crashes=some,
+            serverKills=some,
+            stalls=few,
+            cuts=some,
+            crowds=few,
+            cancels=some,
+            failOvers=some,
+            seconds=seconds,
+        )
 
 
-class Havoc:
+class Havoc(ABC):
     """
-    Does it, to a daemon that runs; and when it is done the daemon runs.
+    Does it, to daemons that run; and when it is done they run.
 
     @ivar done: how often each thing was done, by its name.
-    @raise DaemonFailed: from L{wreak}, if it ends otherwise than by what was done.
+    @raise DaemonFailed: from L{wreak}, if one ends otherwise than by what was done.
     """
 
-    def __init__(self, daemon: Daemon, disk: Disk, ledger: Path, random: Random) -> None:
+    def __init__(self, daemons: Sequence[Daemon], random: Random) -> None:
         self.done: Counter[str] = Counter()
-        self._daemon = daemon
-        self._disk = disk
-        self._log = ledger / "log.db"
+        self._daemons = daemons
         self._random = random
 
     def wreak(self, plan: Plan) -> None:
@@ -61,8 +86,7 @@ class Havoc:
         what: list[Callable[[], None]] = [self._kill] * plan.kills
         what += [self._terminate] * plan.terms
         what += [lambda: self._stop(plan.stopS)] * plan.stops
-        what += [self._fillDisk] * plan.fullDisks
-        what += [self._hold] * plan.holds
+        what += self._strikes(plan)
         self._random.shuffle(what)
         until = time.monotonic() + plan.seconds
         for one in what:
@@ -70,60 +94,52 @@ class Havoc:
                 break
             self._wait(0.05, 1)
             one()
-            if not self._daemon.alive():
-                self._daemon.start()
+            self._startAll()
         self._wait(0.5, 0.5)
+
+    @abstractmethod
+    def _strikes(self, plan: Plan) -> list[Callable[[], None]]:
+        """What is done to the ledger. Each leaves it well again, and may leave daemons ended."""
+
+    def _startAll(self) -> None:
+        ended = [daemon for daemon in self._daemons if not daemon.alive()]
+        for daemon in ended:
+            daemon.spawn()
+        for daemon in ended:
+            daemon.started()
 
     def _wait(self, least: float, most: float) -> None:
         time.sleep(self._random.uniform(least, most))
 
+    def _one(self) -> Daemon:
+        return self._random.choice(self._daemons)
+
     def _kill(self) -> None:
-        self._killNow()
+        daemon = self._killNow()
         if self._random.random() < 0.1:
             # Again, in the middle of its start.
-            self._daemon.spawn()
+            daemon.spawn()
             self._wait(0.2, 0.8)
-            self._killNow()
+            self._killNow(daemon)
+        for other in self._daemons:
+            if other is not daemon and self._random.random() < 0.15:
+                self._killNow(other)
 
-    def _killNow(self) -> None:
+    def _killNow(self, daemon: Daemon | None = None) -> Daemon:
+        daemon = daemon or self._one()
         self.done["kills"] += 1
-        self._daemon.end(signal.SIGKILL)
+        daemon.end(signal.SIGKILL)
+        return daemon
 
     def _terminate(self) -> None:
         self.done["sigterms"] += 1
-        self._daemon.end(signal.SIGTERM)
+        self._one().end(signal.SIGTERM)
 
     def _stop(self, seconds: float) -> None:
         self.done["stops"] += 1
-        self._daemon.send(signal.SIGSTOP)
+        daemon = self._one()
+        daemon.send(signal.SIGSTOP)
         try:
             time.sleep(seconds)
         finally:
-            self._daemon.send(signal.SIGCONT)
-
-    def _fillDisk(self) -> None:
-        self.done["full disks"] += 1
-        self._disk.fill(self._daemon)
-        try:
-            self._wait(0.3, 2)
-            if self._random.random() < 0.4:
-                self._killNow()
-        finally:
-            self._disk.empty(self._daemon)
-
-    def _hold(self) -> None:
-        """Somebody else has the log, so that nothing can be committed: what is queued runs out of time."""
-        self.done["holds"] += 1
-        with self._held():
-            self._wait(0.5, 2.5)
-            if self._random.random() < 0.3:
-                self._killNow()
-
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        with closing(sqlite3.connect(self._log, isolation_level=None, timeout=5)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            finally:
-                connection.execute("ROLLBACK")
+            daemon.send(signal.SIGCONT)

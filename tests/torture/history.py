@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from msgspec import Struct, field
+import msgspec
+from msgspec import Raw, Struct, field
 
 from .answers import Answer, Kind, understand
 from .journal import Began, Heard, Record, Sent
 
-__all__ = ["SETTER", "Attempt", "Entry", "Key", "attempts", "entries", "keys"]
+__all__ = ["PAGES", "SETTER", "Attempt", "Entry", "Key", "attempts", "entries", "entriesIn", "entriesOf", "keys"]
 
 
 #: Who sets the scene: makes the first group and its accounts.
 SETTER = "torture"
+
+#: A file with the pages of a log, one a line: the last and the first number on it, its stamp, and what is on it.
+PAGES = "pages.json"
 
 
 class Entry(Struct, frozen=True):
@@ -144,3 +148,42 @@ def entries(path: Path) -> list[Entry]:
     """The log in this file. It is only read."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         return [Entry(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM entry ORDER BY seq")]
+
+
+class _Row(Struct, array_like=True):
+    """An entry as it is on a page of PostgreSQL, where what comes after its data is of no interest here."""
+
+    seq: int
+    time_ms: int
+    event: str
+    type: int
+    group: str
+    login: int
+    order: int
+    balance: int
+    credit: int
+    principal: str
+    key: str | None
+    fingerprint: str | None
+    data: Raw
+
+
+_ROWS = msgspec.json.Decoder(list[_Row])
+_PAGE = msgspec.json.Decoder(tuple[int, int, str, str])
+
+
+def entriesOf(pages: Iterable[str]) -> list[Entry]:
+    """The entries on these pages, in the order in which they are there."""
+    return [
+        Entry(*(getattr(row, name) for name in Entry.__struct_fields__[:-2]), bytes(row.data).decode(), row.group)
+        for page in pages
+        for row in _ROWS.decode(page)
+    ]
+
+
+def entriesIn(folder: Path) -> list[Entry]:
+    """The log that a campaign left in this folder, of whatever kind; nothing, if it never came to one."""
+    if (pages := folder / PAGES).exists():
+        return entriesOf(_PAGE.decode(line)[-1] for line in pages.read_bytes().splitlines())
+    path = folder / "ledger" / "log.db"
+    return entries(path) if path.exists() else []

@@ -33,13 +33,14 @@ class SubscriberSettings(Struct):
     """
     Who a reader is.
 
+    @ivar ports: the daemons that it may ask, any of them each time.
     @ivar epoch: the log's.
     @ivar hangUp: does it leave now and then without being asked to?
     @ivar channels: the events that it chooses.
     """
 
     journal: str
-    port: int
+    ports: list[int]
     token: str
     epoch: str
     seed: int
@@ -76,7 +77,8 @@ class Subscriber:
             finishing = self._finishing = self._finishing or _ended()
             caughtUp = False
             try:
-                with socket.create_connection(("127.0.0.1", self._settings.port), 2) as connection:
+                address = "127.0.0.1", self._random.choice(self._settings.ports)
+                with socket.create_connection(address, 2) as connection:
                     caughtUp = self._follow(connection)
             except (OSError, WireError) as e:
                 if isinstance(e, WireError):
@@ -121,6 +123,10 @@ class Subscriber:
         for i, message in enumerate(messages):
             if isinstance(message, Reply) and message.extID == "subscribe":
                 self._journal.note(Subscribed(self._last, self._settings.epoch, message.line))
+                if message.status == 503:
+                    # Nothing was done: later it will be.
+                    time.sleep(0.1)
+                    raise ConnectionError(message.line)
                 if message.status != 200:
                     self._refusals += 1
                     if self._refusals > _REFUSALS_MAX:

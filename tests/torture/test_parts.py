@@ -26,7 +26,7 @@ class _Writer(Daemon):
     """A process that writes much whenever it is asked to."""
 
     def __init__(self, folder: Path, path: Path) -> None:
-        super().__init__(folder, folder, 0)
+        super().__init__(folder, "", 0)
         self._writer = subprocess.Popen(
             python("-c", _WRITER, str(path)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -80,7 +80,7 @@ def test_limitIsAFullDisk(tmp_path: Path) -> None:
 
 def test_actorThatFails(tmp_path: Path) -> None:
     """An actor that ends with an error is told of, with its last word, and no process is left."""
-    settings = SubscriberSettings(str(tmp_path / "no" / "journal"), freePort(), "", "", 0)
+    settings = SubscriberSettings(str(tmp_path / "no" / "journal"), [freePort()], "", "", 0)
     actor = Actor(f"{__package__}.subscriber", settings, tmp_path / "reader.json")
     wrong: list[str] = []
     with acting([actor], wrong):

@@ -56,7 +56,7 @@ def verdict(folder: Path, script: Script, *wrong: str) -> Verdict:
     for name, records in notes.items():
         with Journal(folder / f"{name}.journal") as journal:
             journal.note(*records)
-    return judge(folder, Evidence(EPOCH, {1001: Account(100, 0, 1)}, {"kills": 3}, wrong=list(wrong)))
+    return judge(folder, Evidence(EPOCH, [{1001: Account(100, 0, 1)}], {"kills": 3}, wrong=list(wrong)))
 
 
 def test_noDiscrepancy(tmp_path: Path, script: Script) -> None:

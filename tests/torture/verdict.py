@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from .answers import CERTAIN, Kind
 from .asked import APPROVE, DECLINE, NAMES
@@ -15,17 +15,19 @@ from .check_books import checkBooks, checkOnce
 from .check_keys import checkKey
 from .check_log import checkBalances, checkLog, checkStrangers, checkVoids
 from .check_reader import checkReader
-from .history import Attempt, attempts, entries, keys
+from .history import Attempt, attempts, entriesIn, keys
 from .journal import Line, Lost, Record, Trouble, read
 from .subscriber import CHANNELS, seqOf
 
-__all__ = ["READERS", "Evidence", "Verdict", "judge", "traces"]
+__all__ = ["OF_A_DISK", "READERS", "Evidence", "Verdict", "judge", "traces"]
 
-#: Who reads the log, and the events that each of them chooses; L{judge} looks for a journal of each.
+#: Who reads the log of one daemon, and the events that each of them chooses.
 READERS = {"reader": CHANNELS, "balances": ("balance:event",), "newcomer": CHANNELS}
 
+#: What a traceback may end with where the disk is full.
+OF_A_DISK = ("sqlite3.OperationalError: ", "[Errno 27]", "[Errno 28]")
+
 _TRACEBACK = "Traceback (most recent call last)"
-_OF_THE_DISK = ("sqlite3.OperationalError: ", "[Errno 27]", "[Errno 28]")
 _COUNTS = ("kills", "sigterms", "stops", "full disks", "holds")
 
 
@@ -34,17 +36,23 @@ class Evidence(Struct):
     What is not in the journals.
 
     @ivar epoch: the name of the log, as the daemon said.
-    @ivar balances: what is on each account, as the daemon said at the end, if it came to that.
-    @ivar done: what was done to it, and how often.
-    @ivar said: what it said, a file for each start.
+    @ivar balances: what is on each account, as each daemon said at the end, if it came to that.
+    @ivar done: what was done to them, and how often.
+    @ivar said: what they said, a file for each start.
     @ivar wrong: what went wrong already.
+    @ivar readers: who read the log, with the events that each of them chose; there is a journal of each.
+    @ivar foreseen: what a traceback in what they said may end with.
+    @ivar mayBeAway: could it be that the log could not be read for a while?
     """
 
     epoch: str = ""
-    balances: Mapping[int, Account] | None = None
+    balances: Sequence[Mapping[int, Account]] = ()
     done: Mapping[str, int] = {}
     said: Sequence[Path] = ()
     wrong: list[str] = []
+    readers: Mapping[str, Sequence[str]] = field(default_factory=READERS.copy)
+    foreseen: Sequence[str] = OF_A_DISK
+    mayBeAway: bool = False
 
 
 class Verdict(Struct):
@@ -65,8 +73,7 @@ class Verdict(Struct):
 
 def judge(folder: Path, evidence: Evidence) -> Verdict:
     """Compare the journals in a folder with the ledger beside them."""
-    path = folder / "ledger" / "ledger" / "log.db"
-    log = entries(path) if path.exists() else []
+    log = entriesIn(folder / "ledger")
     journals = {path.stem: read(path) for path in sorted(folder.glob("client-*.journal"))}
     made = [attempt for name, records in journals.items() for attempt in attempts(name, records)]
     byKey = keys(made, log)
@@ -80,14 +87,14 @@ def judge(folder: Path, evidence: Evidence) -> Verdict:
     for key in byKey.values():
         wrong += checkKey(key)
     wrong += checkVoids(made, log)
-    if evidence.balances is not None:
-        wrong += checkBalances(log, evidence.balances)
-    readings = {name: read(folder / f"{name}.journal") for name in READERS}
+    for balances in evidence.balances:
+        wrong += checkBalances(log, balances)
+    readings = {name: read(folder / f"{name}.journal") for name in evidence.readers}
     for name, records in readings.items():
-        wrong += checkReader(name, records, log, evidence.epoch, READERS[name])
-    events = sum(isinstance(r, Line) and seqOf(r.line) is not None for r in readings["reader"])
-    wrong += traces(evidence.said)
-    counts = {name: evidence.done.get(name, 0) for name in _COUNTS}
+        wrong += checkReader(name, records, log, evidence.epoch, evidence.readers[name], evidence.mayBeAway)
+    events = sum(isinstance(r, Line) and seqOf(r.line) is not None for r in readings[next(iter(readings))])
+    wrong += traces(evidence.said, evidence.foreseen)
+    counts = dict.fromkeys(_COUNTS, 0) | dict(evidence.done)
     counts |= {**asked(made), **tally(made, list(journals.values())), "events": events}
     return Verdict(counts, wrong)
 
@@ -139,14 +146,18 @@ def _retries(made: Sequence[Attempt]) -> int:
     return count
 
 
-def traces(said: Sequence[Path]) -> list[str]:
-    """What the daemon did not foresee: it is in its log, with a traceback. A disk that fails is foreseen."""
+def traces(said: Sequence[Path], foreseen: Sequence[str] = OF_A_DISK) -> list[str]:
+    """
+    What the daemon did not foresee: it is in its log, with a traceback.
+
+    @param foreseen: what may be in the last line of one; a disk that fails is.
+    """
     found: dict[str, list[str]] = {}
     for path in said:
         for piece in path.read_text("utf-8", "replace").split(_TRACEBACK)[1:]:
             # Its lines are indented by a tab, and those of its frames by two blanks more.
             lines = [line.removeprefix("\t") for line in piece.splitlines()[1:]]
             error = next((line for line in lines if line and not line.startswith(" ")), "")
-            if not any(name in error for name in _OF_THE_DISK):
+            if not any(name in error for name in foreseen):
                 found.setdefault(error, []).append(path.name)
     return [f"{files[0]}: a traceback, one of {len(files)}, that ends with {e}" for e, files in found.items()]

@@ -283,7 +283,7 @@ def test_whenTheFirstTokenEnds() -> None:
 COUNTERS = """requests timeouts replays conflicts commit_failures events connections_refused slow_readers rate_limited
 capped refused_tokens projector_restarts"""
 HISTOGRAMS = "request_seconds wait_seconds batch_requests commit_seconds"
-GAUGES = """waiters oldest_waiter_seconds queue log_seq views_behind sessions unread_bytes ledger_bytes
+GAUGES = """waiters oldest_waiter_seconds queue ledger_away log_seq views_behind sessions unread_bytes ledger_bytes
 ledger_free_bytes certificate_expires_seconds token_expires_seconds draining ready info"""
 
 

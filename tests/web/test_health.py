@@ -11,6 +11,7 @@ from scalemgr.web.health import BEHIND_MAX, FREE_MIN, LOOKED_S_MAX, STUCK_S
 
 from ..helpers import WatchedLedger, fresh
 from ..runtime.house import Ledger
+from ..runtime.shared import SharedLedger
 from .house import Kept, Windowed
 
 
@@ -56,6 +57,26 @@ def test_ledgerThatFails() -> None:
     ledger.dead = False
     house.clock.pump([0.5] * 4)
     assert wrong(house) == {}
+    house.close()
+
+
+def test_ledgerThatIsAway() -> None:
+    """While the ledger cannot be reached it is not ready and says why, though nothing was to be committed; when it is
+    there again, it is."""
+    ledger = SharedLedger()
+    house = Windowed(ledger)
+    ledger.follow(house.daemon.runtime.wake)
+    assert house.metrics()["scalemgr_ledger_away", ()] == 0
+    ledger.goAway()
+    for _ in range(3):
+        assert wrong(house) == {"ledger": "it cannot be reached: connection refused"}
+        assert house.ask("/status").json["ledger"]["away"] == "connection refused"
+        assert house.metrics()["scalemgr_ledger_away", ()] == 1
+        house.clock.pump([0.5] * 4)
+    ledger.comeBack()
+    house.daemon.settle()
+    assert wrong(house) == {}
+    assert house.ask("/status").json["ledger"]["away"] == ""
     house.close()
 
 

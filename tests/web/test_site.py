@@ -382,13 +382,14 @@ def test_oneStrangerDoesNotKeepOthersOut() -> None:
 
 def test_whereNobodyMayComeFrom() -> None:
     """On an address that others can reach, who may not come in to deposit may not look either; on this machine's own
-    everybody may."""
+    everybody may. A proxy may look whether this is ready."""
     house = Windowed()
-    house.daemon.factory.gate.rules = GateRules(networks(["10.1.0.0/16"]))
+    house.daemon.factory.gate.rules = GateRules(networks(["10.1.0.0/16"]), proxies=networks(["10.3.0.5"]))
     for isLocal, peer, isWelcome in (
         (True, "127.0.0.1", True),
         (False, "10.1.2.3", True),
         (False, "10.2.2.3", False),
+        (False, "10.3.0.5", True),
     ):
         house.eyes.guard.isLocal = isLocal
         visitor = Visitor(house, peer)
@@ -439,6 +440,7 @@ def test_statusNames() -> None:
         "free_bytes": 10**12,
         "refusal": "",
         "looked": NOW_MS / 1000,
+        "away": "",
     }
     assert token() not in str(status)
     house.daemon.ledgerThread.release()

@@ -15,10 +15,12 @@ from ...interfaces import ITicket
 from ..asking import tooMuch
 from ..columns import Source
 from ..dialect import Dialect
+from ..errors import ViewsBehind
 from ..ticket import tooLong
 from .dialect import POSTGRES, TABLES
+from .patience import patient
 
-__all__ = ["PostgresAsked", "snapshot"]
+__all__ = ["PostgresAsked", "checked", "snapshot"]
 
 # How long it may take to tell the server that nobody wants the answer, in seconds.
 _CANCEL_S = 2.0
@@ -31,6 +33,7 @@ BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SET LOCAL extra_float_digits = 1;
 SET LOCAL jit = off;
 SET LOCAL statement_timeout = {:d};
+SELECT seq FROM view
 """
 
 # So many of the rows as one answer may have bytes, and how many all of them have. What goes by on the way is kept on
@@ -42,20 +45,26 @@ FROM (SELECT n, row, sum(octet_length(row) + 1) OVER (ORDER BY n) AS bytes FROM 
 
 
 class PostgresAsked:
-    """Views on a server."""
+    """
+    Views on a server.
+
+    @ivar floor: how far they must be.
+    """
 
     dialect: Dialect = POSTGRES
     tables: Mapping[str, Source] = TABLES
 
     def __init__(self, connection: Connection[Any]) -> None:
         self._connection = connection
+        self.floor = 0
 
     @contextmanager
     def bounded(self, bounds: Bounds, ticket: ITicket) -> Iterator[None]:
         # The end of the transaction is out of reach of whatever ends the question.
         begun = snapshot(self._connection, bounds.seconds + _GRACE_S)
         try:
-            with begun, ticket.running(self._interrupt, bounds.seconds):
+            with begun as row, ticket.running(self._interrupt, bounds.seconds):
+                checked(row, self.floor)
                 yield
         except errors.QueryCanceled as e:
             ticket.check(bounds.seconds)
@@ -83,16 +92,32 @@ def _written(sql: str) -> bytes:
     return sql.replace("%", "%%").replace("?", "%s").encode("utf-8")
 
 
-@contextmanager
-def snapshot(connection: Connection[Any], seconds: float) -> Iterator[None]:
+def checked(row: Any, floor: int) -> int:
     """
-    A read transaction: all that is read in it is as of one moment.
+    How far views are.
+
+    @param row: begins with what they say of it.
+    @raise ViewsBehind: if that is not as far as this, or they say nothing.
+    """
+    if row is None or row[0] < floor:
+        raise ViewsBehind("they are being made again")
+    return int(row[0])
+
+
+@contextmanager
+def snapshot(connection: Connection[Any], seconds: float) -> Iterator[Any]:
+    """
+    A read transaction: all that is read in it is as of one moment. It begins with how far the views are, and until it
+    ends nobody empties them.
 
     @param seconds: that a statement may take; 0: as long as it does.
     """
-    connection.execute(_BEGIN.format(int(1000 * seconds)).encode())
-    try:
-        yield
-    finally:
-        if connection.info.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
-            connection.execute("ROLLBACK")
+    with patient(connection, seconds):
+        cursor = connection.execute(_BEGIN.format(int(1000 * seconds)).encode())
+        try:
+            while cursor.nextset():
+                pass
+            yield cursor.fetchone()
+        finally:
+            if connection.info.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
+                connection.execute("ROLLBACK")

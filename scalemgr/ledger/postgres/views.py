@@ -2,6 +2,10 @@
 
 One gateway at a time projects, see L{scalemgr.ledger.postgres.tenure}; that two do it by mistake costs one of them a
 C{ValueError}, and harms nothing. Any number of gateways ask, each over connections of its own.
+
+Who projects may empty them at any time, to begin again. What has asked how far they are (L{PostgresViews.seq}), or
+knows how far they must be (L{PostgresViews.demand}), must not take what it is not told then for what there is not: each
+answer is checked, as of its own moment, to come from views that are as far at least.
 """
 
 from __future__ import annotations
@@ -24,8 +28,10 @@ from ...interfaces import ITicket
 from ..asking import askStatement, askTable
 from ..frozen import Frozen, freeze
 from ..ticket import Ticket
-from .asking import PostgresAsked, snapshot
-from .filling import fill, keyed
+from .asking import PostgresAsked, checked, snapshot
+from .filling import askKeys, fill
+from .patience import patient
+from .server import isCut
 from .tenure import TABLES
 
 __all__ = ["PostgresViews"]
@@ -67,12 +73,22 @@ class PostgresViews:
     @property
     def closed(self) -> bool:
         """Is the connection closed, by whichever end?"""
-        return bool(self._connection.closed)
+        return isCut(self._connection)
 
     def seq(self) -> int:
-        """The last entry that is in."""
-        (seq,) = self._one("SELECT seq FROM view")
-        return int(seq)
+        """
+        The last entry that is in.
+
+        @raise ViewsBehind: from here and all questions, if the views have none, or less than when this was called last.
+        """
+        self._asked.floor = 0
+        row = self._connection.execute("SELECT seq FROM view").fetchone()
+        self._asked.floor = seq = checked(row, 0)
+        return seq
+
+    def demand(self, floor: int) -> None:
+        """As L{seq}, for who knows how far they must be: nothing is asked, but each answer says whether they are."""
+        self._asked.floor = floor
 
     def check(self, *, thorough: bool = True) -> None:
         """
@@ -86,7 +102,7 @@ class PostgresViews:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """All that is projected in here is seen at its end, together."""
-        with self._connection.transaction():
+        with patient(self._connection, _TURN_MS / 1000), self._connection.transaction():
             # What a crash of the server takes of the latest turns is projected again.
             self._connection.execute("SET LOCAL synchronous_commit = off")
             # To sweep out keys is to read them all, and nobody waits.
@@ -122,31 +138,32 @@ class PostgresViews:
 
     def trade(self, order: int) -> tuple[FinanceTrade, str] | None:
         """A trade and the name of its group."""
-        row = self._one('SELECT data, "group" FROM trade WHERE "order" = %s', order)
-        return None if row is None else (FinanceTrade.fromData(ujson.loads(row[0])), row[1])
+        rows = self._ask('SELECT data, "group" FROM trade WHERE "order" = %s', order)
+        return (FinanceTrade.fromData(ujson.loads(rows[0][0])), rows[0][1]) if rows else None
 
     def trades(self, orders: Iterable[int]) -> dict[int, FinanceTrade]:
         """Those trades that exist, by order."""
-        rows = self._connection.execute('SELECT data FROM trade WHERE "order" = ANY(%s)', [list(orders)])
+        rows = self._ask('SELECT data FROM trade WHERE "order" = ANY(%s)', list(orders))
         trades = (FinanceTrade.fromData(ujson.loads(data)) for (data,) in rows)
         return {trade.order: trade for trade in trades}
 
     def keyed(self, names: Collection[KeyName]) -> dict[KeyName, int]:
         """Those of the idempotency keys that were used, each with its entry."""
-        return keyed(self._connection, names)
+        sql, values = askKeys(names)
+        return {(principal, key): seq for principal, key, seq in self._ask(sql, *values)}
 
     def account(self, login: int) -> StoredAccount | None:
         """An account as it is, unless it is deleted."""
-        row = self._one(
+        rows = self._ask(
             'SELECT a."group", a.enable, a.balance, a.credit, a.balance_version, a.pending,'
             " a.currency, a.digits, p.record, g.record"
             ' FROM account a JOIN profile p USING (login) JOIN "group" g USING ("group")'
             " WHERE login = %s AND NOT a.deleted",
             login,
         )
-        if row is None:
+        if not rows:
             return None
-        *facts, currency, digits, record, groupRecord = row
+        *facts, currency, digits, record, groupRecord = rows[0]
         profile = ujson.loads(record)
         profile.pop("password_hash", None)
         floor = ujson.loads(groupRecord).get("floor", 0)
@@ -155,9 +172,9 @@ class PostgresViews:
 
     def profiles(self, logins: Iterable[int]) -> dict[int, dict[str, Any]]:
         """All that is known of those accounts that exist, by login; with the password's hash."""
-        rows = self._connection.execute(
+        rows = self._ask(
             "SELECT login, record FROM account JOIN profile USING (login) WHERE login = ANY(%s) AND NOT deleted",
-            [list(logins)],
+            list(logins),
         )
         return {login: ujson.loads(record) for login, record in rows}
 
@@ -181,8 +198,13 @@ class PostgresViews:
             cursor.itersize = _PIECE
             yield from cursor.execute(sql.encode())
 
-    def _one(self, sql: str, *values: Any) -> Any:
-        return self._connection.execute(sql.encode(), values or None).fetchone()
+    def _ask(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """The rows of a question, the first column of which is never null."""
+        # One statement, so of one moment: both tables are locked before it looks at either.
+        question = f"SELECT v.seq, q.* FROM view AS v LEFT JOIN ({sql}) AS q ON true WHERE v.id = 1"
+        rows = self._connection.execute(question.encode(), values).fetchall()
+        checked(rows[0] if rows else None, self._asked.floor)
+        return [row[1:] for row in rows if row[1] is not None]
 
     def close(self) -> None:
         """Let go."""

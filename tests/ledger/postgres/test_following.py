@@ -26,7 +26,7 @@ from scalemgr.ledger.postgres.views import PostgresViews
 from scalemgr.ledger.process import ProcessProjector
 from scalemgr.ledger.projector import ThreadProjector
 from scalemgr.ledger.settings import LedgerSettings
-from tests.postgres import ledgerUrl
+from tests.postgres import Cluster, ClusterFailed, absent, ledgerUrl
 
 from ..conftest import Logged
 from ..scribe import Scribe
@@ -45,12 +45,19 @@ class Place:
     def __init__(self, url: str, viewsUrl: str) -> None:
         self.settings = LedgerSettings(url=url, views_url=viewsUrl, statement_seconds=20, lock_seconds=10)
         self.log = PostgresLog(Server(url, self.settings), "tests", nowMs=1)
-        self.other = psycopg.connect(viewsUrl or url, autocommit=True)
+        self._viewsUrl = viewsUrl or url
+        self.other = psycopg.connect(self._viewsUrl, autocommit=True)
         self.scribe = Scribe()
         self.scribe.group()
         self.scribe.user()
         self.log.append(self.scribe.entries)
         self._followers: list[PostgresFollower] = []
+
+    def reconnect(self) -> None:
+        """The servers were started again."""
+        self.close()
+        self.log = PostgresLog(Server(self.settings.url, self.settings), "tests")
+        self.other = psycopg.connect(self._viewsUrl, autocommit=True)
 
     def write(self, *cents: int) -> int:
         """Deposit these amounts; the last entry."""
@@ -293,6 +300,32 @@ def test_ahead(place: Place, logged: Logged, isRunning: bool) -> None:
     place.hold(10)
 
 
+@pytest.mark.parametrize("isRunning", [False, True])
+def test_goneOnWithout(place: Place, logged: Logged, isRunning: bool) -> None:
+    """If a server takes over that lacks some of the log, and goes on from there, views of what is lost are seen."""
+    maker = place.follower()
+    place.write(10)
+    place.write(20)
+    assert maker.step()
+    if not isRunning:
+        maker.close()
+    place.log.connection.execute("DELETE FROM page WHERE last = 4")
+    lost = place.scribe
+    place.scribe = Scribe()
+    place.scribe.group()
+    place.scribe.user()
+    place.scribe.trade(3, 10)
+    assert place.scribe.entries == lost.entries[:3]
+    place.write(30)
+    if not isRunning:
+        place.write(40)
+        maker = place.follower()
+    head = place.scribe.book.seq
+    eventually(lambda: maker.step() and maker.reached == head and logged.has("another entry 4", "making them again"))
+    eventually(lambda: maker.step() and maker.reached == head)
+    place.hold(10, 30, *([] if isRunning else [40]))
+
+
 def test_emptied(place: Place, logged: Logged) -> None:
     """An operator who wants them made again empties the table of how far they are; the others are told, too."""
     maker, other = shared(place)
@@ -457,12 +490,35 @@ def test_bug(place: Place, monkeypatch: pytest.MonkeyPatch, failures: list[LogEv
     place.hold(10)
 
 
-def test_tables(place: Place) -> None:
-    """All that views have is emptied when they are made again."""
-    place.follower()
-    ours = place.sql("SELECT current_schema()")[0][0]
-    rows = place.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = %s", ours)
-    assert {name for (name,) in rows} == {table.strip('"') for table in tenure.TABLES} | {"scalemgr_schema"}
+@pytest.mark.parametrize("lost", ["trade", "view", "movement, key"])
+def test_tableLost(place: Place, logged: Logged, lost: str) -> None:
+    """If somebody has dropped tables of the views, all of them are made again, by whichever gateway."""
+    followers = shared(place)
+    place.write(10)
+    assert followers[0].step()
+    place.sql(f"DROP TABLE {lost}")
+    place.write(20)
+    eventually(
+        lambda: [follower.step() for follower in followers] and followers[0].reached == followers[1].reached == 4
+    )
+    assert logged.has("tables are missing")
+    assert sorted(follower.isStandingBy for follower in followers) == [False, True]
+    place.hold(10, 20)
+
+
+def test_madeAgainWhole(place: Place) -> None:
+    """Of views that are made again nothing is left, in none of their tables."""
+    maker, _ = shared(place)
+    assert maker.step(anew=True)
+    place.write(10)
+    assert maker.step()
+    place.log.connection.execute("DELETE FROM page")
+    place.log.append(Scribe().story().entries[:1])
+    eventually(lambda: maker.step() and maker.reached == 1)
+    names = place.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()")
+    assert {name for (name,) in names} == {table.strip('"') for table in tenure.TABLES} | {"scalemgr_schema"}
+    counts = {table: place.sql(f"SELECT count(*) FROM {table}")[0][0] for table in tenure.TABLES}
+    assert counts == {**dict.fromkeys(tenure.TABLES, 0), "view": 1, '"group"': 1}
 
 
 # -- in a thread, and in a process ------------------------------------------------------------------------
@@ -507,6 +563,36 @@ def test_standbyStops(place: Place) -> None:
     assert not other._thread.is_alive()
     assert maker.step()
     place.hold(10)
+
+
+@pytest.mark.parametrize("how", ["immediate", "kill"])
+def test_serverFails(how: str) -> None:
+    """However the server of the log and the views ends, when it is back they go on by themselves, and miss nothing."""
+    try:
+        cluster = Cluster()
+    except ClusterFailed as e:
+        absent(str(e))
+    with cluster, ledgerUrl(cluster.url()) as url, ledgerUrl(cluster.url()) as viewsUrl:
+        place = Place(url, viewsUrl)
+        projectors = [ThreadProjector(Servers(place.settings)) for _ in range(2)]
+        for projector in projectors:
+            projector.begin()
+        for cents in (10, 20, 30):
+            head = place.write(cents)
+            for projector in projectors:
+                projector.wake(head)
+            if how == "kill":
+                cluster.kill()
+                cluster.start()
+            else:
+                cluster.restart("immediate")
+            place.reconnect()
+            for projector in projectors:
+                eventually(lambda projector=projector, head=head: projector.reached >= head and not projector.failing)  # type: ignore[misc]
+        place.hold(10, 20, 30)
+        for projector in projectors:
+            projector.stop()
+        place.close()
 
 
 def withPassword(place: Place) -> LedgerSettings:

@@ -95,7 +95,7 @@ class _Scene:
         self._ledger = self._folder / "ledger"
         self._outbox = self._folder / "outbox"
         self._gate = self._folder / "gate"
-        self._daemon = Daemon(self._folder, self._ledger, freePort())
+        self._daemon = Daemon(self._folder, f"sqlite:{self._ledger}", freePort())
         self._payers: list[PayerProcess] = []
         self._told: set[str] = set()
         self._done: Counter[str] = Counter()
