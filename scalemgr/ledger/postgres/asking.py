@@ -15,6 +15,7 @@ from ...interfaces import ITicket
 from ..asking import tooMuch
 from ..columns import Source
 from ..dialect import Dialect
+from ..errors import ViewsBehind
 from ..ticket import tooLong
 from .dialect import POSTGRES, TABLES
 from .patience import patient
@@ -96,10 +97,10 @@ def checked(row: Any, floor: int) -> int:
     How far views are.
 
     @param row: begins with what they say of it.
-    @raise ValueError: if that is not as far as this, or they say nothing.
+    @raise ViewsBehind: if that is not as far as this, or they say nothing.
     """
     if row is None or row[0] < floor:
-        raise ValueError("they are being made again")
+        raise ViewsBehind("they are being made again")
     return int(row[0])
 
 

@@ -30,7 +30,7 @@ from ...finance.settle import Outcome
 from ...interfaces import ILedger, ITicket, Storage
 from ...wire.errors import LedgerFailed
 from ..errors import LedgerRefused
-from ..finding import UNREADABLE
+from ..finding import UNREADABLE, Views
 from ..pages import pack
 from ..projector import Projector
 from ..settings import LedgerSettings
@@ -240,7 +240,7 @@ class PostgresLedger(ViewedLedger):
             try:
                 reader = self._readers.log = PostgresLog(self._server, "questions", renews=True)
             except LedgerRefused as e:
-                raise LedgerFailed(f"the log cannot be read now: {e}", outcome="void") from e
+                raise LedgerFailed(f"the log cannot be read now: {e}") from e
             self._opened.append(reader)
         return reader
 
@@ -258,6 +258,12 @@ class PostgresLedger(ViewedLedger):
 
     def _views(self) -> PostgresViews:
         return self._asked.views()
+
+    def _put(self, question: Callable[[Views], _Answer], reached: int) -> _Answer:
+        views = self._views()
+        # Each answer says it: to ask first would be a round trip more, in each commit.
+        views.demand(reached)
+        return question(views)
 
     def _suspect(self, why: Exception) -> None:
         if not self._suspected:
@@ -321,6 +327,11 @@ class PostgresLedger(ViewedLedger):
                 self.lost = str(e)
                 self._away(str(e))
                 raise LedgerFailed(str(e), outcome="void") from e
+            except LedgerFailed as e:
+                self._leave()
+                self._say(e)
+                # What could not be read was wanted before a COMMIT.
+                raise LedgerFailed(e.message, e.code, **{"outcome": "void", **e.details}) from e
             except BaseException as e:
                 self._leave()
                 self._say(e)

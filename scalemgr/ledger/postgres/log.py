@@ -17,13 +17,13 @@ from msgspec import Struct
 
 from ...finance.records import Entry
 from ...wire.errors import LedgerFailed
-from ..errors import LedgerRefused, LedgerUnreachable
+from ..errors import LedgerMissing, LedgerRefused, LedgerUnreachable
 from ..pages import chosen, pack, unpack
 from .migrating import migrate
 from .patience import patient
 from .server import Server, isAway, why
 
-__all__ = ["PAGES_MAX", "Page", "PostgresLog", "Tail", "entriesOf"]
+__all__ = ["EXCLUDE", "PAGES_MAX", "Page", "PostgresLog", "Tail", "entriesOf"]
 
 #: So many pages are read at once.
 PAGES_MAX = 500
@@ -40,11 +40,22 @@ _TIMELINE = "left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
 
 # "scal". The other half of the lock's key is the table, which is the same for all who use it, and no other ledger's.
 _KEY = "1935892844, 'ledger'::regclass::oid::integer"
+# All that is asked of pages goes by their numbers. The server knows that only once it has looked at how many there are,
+# and until then would read them all, at each commit.
+_OPEN = (
+    "SELECT epoch, whole, set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),"
+    " set_config('jit', 'off', false) FROM ledger"
+)
 _LOCK = f"SELECT pg_advisory_xact_lock({_KEY})"
 _SHARE = f"SELECT pg_advisory_xact_lock_shared({_KEY})"
 # "scag": held by each gateway that is at work.
 _GATEWAYS = "1935892839, 'ledger'::regclass::oid::integer"
-_TAIL = "SELECT first, last, stamp, entries FROM page WHERE last >= %s ORDER BY last LIMIT %s"
+#: See to it that there is none, unless there is one.
+EXCLUDE = f"SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE pg_try_advisory_lock({_GATEWAYS}) END"
+_TAIL = f"""
+SELECT epoch, first, last, stamp, entries FROM ledger LEFT JOIN
+(SELECT * FROM page WHERE last >= {{:d}} ORDER BY last LIMIT {PAGES_MAX}) AS those ON true WHERE id = 1 ORDER BY last
+"""
 # From the page with the next entry to the one with the last that is wanted, or, if there is a gap, the one after it.
 _AFTER = (
     "SELECT first, last, entries FROM page WHERE last > %(after)s AND last <= coalesce("
@@ -59,10 +70,11 @@ _THESE = (
     "SELECT DISTINCT ON (last) first, last, entries FROM unnest(%s::bigint[]) AS wanted (seq) CROSS JOIN LATERAL"
     " (SELECT * FROM page WHERE last >= seq ORDER BY last LIMIT 1) AS those ORDER BY last"
 )
+# In binary: as text, each quote in a page would be looked for and escaped, which takes longer than all else together.
 _INSERT = (
     "INSERT INTO page (last, first, stamp, entries)"
     " SELECT last, first, %s, entries"
-    " FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS those (last, first, entries)"
+    " FROM unnest(%b::bigint[], %b::bigint[], %b::text[]) AS those (last, first, entries)"
 )
 
 _Answer = TypeVar("_Answer")
@@ -125,10 +137,10 @@ class PostgresLog:
                     " ON CONFLICT DO NOTHING",
                     [uuid4().hex, nowMs],
                 )
-            row = self.connection.execute("SELECT epoch, whole FROM ledger").fetchone()
+            row = self.connection.execute(_OPEN.encode()).fetchone()
         except psycopg.errors.UndefinedTable:
             self.connection.close()
-            raise LedgerRefused(f"there is no ledger at {server.shown} yet; start a daemon once to make it") from None
+            raise LedgerMissing(f"there is no ledger at {server.shown} yet; start a daemon once to make it") from None
         except psycopg.Error as e:
             self.connection.close()
             raise LedgerRefused(f"{server.shown}: {why(e)}") from e
@@ -172,7 +184,7 @@ class PostgresLog:
             self.connection = self._renewing()
             return question()
         except (psycopg.Error, LedgerRefused) as e:
-            raise LedgerFailed(f"the log cannot be read now: {why(e)}", outcome="void") from e
+            raise LedgerFailed(f"the log cannot be read now: {why(e)}") from e
 
     def _rows(self, sql: str, values: Any) -> list[Any]:
         return self._ask(lambda: self.connection.execute(sql.encode(), values).fetchall())
@@ -233,6 +245,15 @@ class PostgresLog:
         """
 
         def ask() -> list[Entry]:
+            try:
+                return look()
+            except psycopg.Error:
+                if self.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                    # Not even to leave the transaction went well: nothing could be asked here any more.
+                    self.connection.close()
+                raise
+
+        def look() -> list[Entry]:
             with self.connection.transaction():
                 with self.connection.pipeline():
                     self.connection.execute(_SHARE.encode())
@@ -251,7 +272,7 @@ class PostgresLog:
 
         @raise psycopg.Error: if the server cannot be asked.
         """
-        return self._tail(cursor, [])
+        return self._tail("", cursor)
 
     # -- a commit ---------------------------------------------------------------------------------------
 
@@ -261,18 +282,18 @@ class PostgresLog:
 
         @raise psycopg.Error: if that takes too long, or cannot be.
         """
-        return self._tail(cursor, ["BEGIN", _LOCK])
+        return self._tail(f"BEGIN; {_LOCK};", cursor)
 
-    def _tail(self, cursor: int, before: list[str]) -> Tail:
-        connection = self.connection
-        with connection.pipeline():
-            for sql in before:
-                connection.execute(sql.encode())
-            # Each sees what was committed before it began, so this what was before the lock was had.
-            epoch = connection.execute("SELECT epoch FROM ledger")
-            pages = connection.execute(_TAIL.encode(), [cursor, PAGES_MAX])
-        ((name,),) = epoch.fetchall()
-        return Tail(name, [Page(*row) for row in pages.fetchall()])
+    def _tail(self, before: str, cursor: int) -> Tail:
+        # All in one message, where each sees what was committed before it began: the last one sees all that there was
+        # before the lock was had. A pipeline would do the same with a message, and a turn of psycopg, for each.
+        answers = self.connection.execute((before + _TAIL.format(cursor)).encode(), prepare=False)
+        while answers.nextset():
+            pass
+        rows = answers.fetchall()
+        if not rows:
+            raise LedgerRefused(f"there is no ledger at {self._server.shown} any more")
+        return Tail(rows[0][0], [Page(*row[1:]) for row in rows if row[1] is not None])
 
     def write(self, pages: Sequence[tuple[int, int, str]], stamp: str, channel: str) -> None:
         """
@@ -287,10 +308,9 @@ class PostgresLog:
         lasts, firsts, texts = map(list, zip(*pages, strict=True))
         self._warnings.clear()
         with connection.pipeline():
-            connection.execute(_INSERT.encode(), [stamp, lasts, firsts, texts])
-            if channel:
-                # Without a payload: it is only to wake.
-                connection.execute(f"NOTIFY {channel}".encode())
+            # Told without a payload: it is only to wake.
+            sql = f"WITH those AS ({_INSERT}) SELECT pg_notify('{channel}', '')" if channel else _INSERT
+            connection.execute(sql.encode(), [stamp, lasts, firsts, texts])
             connection.execute("COMMIT")
         self._checkDurable()
 
@@ -374,9 +394,7 @@ class PostgresLog:
         See to it, for as long as this connection lasts, that no gateway is at work here; C{False}: one is, or this is
         a standby, where that cannot be seen.
         """
-        row = self.connection.execute(
-            f"SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE pg_try_advisory_lock({_GATEWAYS}) END".encode()
-        ).fetchone()
+        row = self.connection.execute(EXCLUDE.encode()).fetchone()
         assert row is not None
         return bool(row[0])
 
