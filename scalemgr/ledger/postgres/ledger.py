@@ -465,6 +465,8 @@ class PostgresLedger(ViewedLedger):
             if self._file.isRefused:
                 raise
             if not self._isKept(entries[-1].seq, stamp, e):
+                if e.sqlstate is not None:
+                    raise
                 raise psycopg.errors.SerializationFailure("the connection was cut, and nothing was kept") from e
         self._stamp = stamp
 

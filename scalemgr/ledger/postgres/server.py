@@ -10,6 +10,7 @@ Nothing that is said here has a password in it, even where what was to be a conn
 from __future__ import annotations
 
 import re
+from select import select
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -136,8 +137,10 @@ def isAway(error: BaseException, connection: Connection[Any] | None = None) -> b
 def isCut(connection: Connection[Any]) -> bool:
     """Is a connection gone, as far as that can be known without asking? One over which nothing is being asked."""
     try:
-        connection.pgconn.consume_input()
-    except psycopg.Error:
+        # What it says when it ends comes first, and then the end.
+        while not connection.closed and select([connection.pgconn.socket], [], [], 0)[0]:
+            connection.pgconn.consume_input()
+    except (psycopg.Error, OSError):
         connection.close()
     return connection.closed
 
