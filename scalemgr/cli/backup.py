@@ -6,11 +6,11 @@ import argparse
 import time
 from pathlib import Path
 
-from ..ledger.backup import SKIPPED_ORDERS, Copy, backUp, restore
+from ..ledger.backup import Copy, backUp, restore
 from ..ledger.errors import LedgerRefused
 from ..ledger.url import isPostgres
 from .ending import Status, Stop, stopping
-from .options import addLedger, folderThere, ledgerSettings
+from .options import addLedger, addSkippedOrders, folderThere, ledgerSettings
 from .output import Output, addOutput
 from .progress import Progress
 from .quiet import hush
@@ -59,22 +59,9 @@ def declareRestore(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "dest", type=Path, metavar="DEST", help="the folder of the new ledger; there must be nothing in it"
     )
-    parser.add_argument(
-        "--skip-orders",
-        type=_orders,
-        default=SKIPPED_ORDERS,
-        metavar="N",
-        help="so many order numbers are not handed out: more than there can have been since the backup, so that none "
-        f"is given to a second trade (default: {SKIPPED_ORDERS})",
-    )
+    addSkippedOrders(parser)
     addOutput(parser)
     parser.set_defaults(run=_restore)
-
-
-def _orders(text: str) -> int:
-    if not text.isdecimal() or int(text) > 10**15:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of orders")
-    return int(text)
 
 
 @stopping(LedgerRefused)

@@ -14,7 +14,17 @@ from .ending import Status, Stop, stopping
 if TYPE_CHECKING:
     from ..ledger.settings import LedgerSettings
 
-__all__ = ["addLedger", "addSpan", "folderOf", "folderThere", "ledgerSettings", "reaching", "spanOf"]
+__all__ = [
+    "addLedger",
+    "addSkippedOrders",
+    "addSpan",
+    "checked",
+    "folderOf",
+    "folderThere",
+    "ledgerSettings",
+    "reaching",
+    "spanOf",
+]
 
 
 def addLedger(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
@@ -34,17 +44,29 @@ def ledgerSettings(options: argparse.Namespace) -> tuple[LedgerSettings, Path]:
     from ..ledger.settings import LedgerSettings
 
     if options.config is None:
-        return _lasting(LedgerSettings(url=options.ledger), Path.cwd())
+        return checked(LedgerSettings(url=options.ledger), Path.cwd())
     from ..config import ConfigError, load
 
     with stopping(ConfigError, status=Status.WORDS):
-        return _lasting(load(options.config).ledger, options.config.absolute().parent)
+        return checked(load(options.config).ledger, options.config.absolute().parent)
 
 
-def _lasting(settings: LedgerSettings, base: Path) -> tuple[LedgerSettings, Path]:
+def checked(settings: LedgerSettings, base: Path) -> tuple[LedgerSettings, Path]:
+    """
+    The same, if they name a ledger that lasts.
+
+    @raise Stop: if they do not.
+    """
     from ..ledger.url import isPostgres
 
-    if not isPostgres(settings.url):
+    if isPostgres(settings.url):
+        from ..ledger.errors import LedgerRefused
+        from ..ledger.url import ledgerAt
+
+        # Before anything is tried: are its words what a connection string has, and is there what they are read with?
+        with stopping(LedgerRefused, status=Status.WORDS):
+            ledgerAt(settings, base)
+    else:
         folderOf(settings, base)
     return settings, base
 
@@ -76,11 +98,31 @@ def folderThere(settings: LedgerSettings, base: Path) -> Path:
 
 @contextmanager
 def reaching() -> Iterator[None]:
-    """Where a server with a ledger is asked: one that cannot be reached has a status of its own."""
-    from ..ledger.errors import LedgerUnreachable
+    """Where a ledger is opened: that there is none, or its server cannot be reached, has a status of its own."""
+    from ..ledger.errors import LedgerMissing, LedgerUnreachable
 
-    with stopping(LedgerUnreachable, status=Status.UNREACHABLE):
+    with stopping(LedgerMissing, status=Status.WORDS), stopping(LedgerUnreachable, status=Status.UNREACHABLE):
         yield
+
+
+def addSkippedOrders(parser: argparse.ArgumentParser) -> None:
+    """Add C{--skip-orders}."""
+    from ..ledger.backup import SKIPPED_ORDERS
+
+    parser.add_argument(
+        "--skip-orders",
+        type=_orders,
+        default=SKIPPED_ORDERS,
+        metavar="N",
+        help="so many order numbers are not handed out: more than there can have been since the backup, so that none "
+        f"is given to a second trade (default: {SKIPPED_ORDERS})",
+    )
+
+
+def _orders(text: str) -> int:
+    if not text.isdecimal() or int(text) > 10**15:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of orders")
+    return int(text)
 
 
 def addSpan(parser: argparse.ArgumentParser, fromHelp: str, toHelp: str) -> None:

@@ -82,6 +82,19 @@ VERBS = (
         "declareRestore",
     ),
     Verb(
+        "renew",
+        "copy",
+        "give a ledger that was put back from a backup by other means a new epoch",
+        "scalemgr renew --ledger postgresql:///scalemgr",
+        "declareRenew",
+    ),
+    Verb(
+        "copy",
+        "copy",
+        "move a ledger to another place, as from SQLite to PostgreSQL; goes on where it was",
+        "scalemgr copy --from sqlite:/var/lib/scalemgr --to postgresql:///scalemgr",
+    ),
+    Verb(
         "reconcile",
         "reconcile",
         "hold a payment provider's list of references, logins and amounts against the ledger",

@@ -59,7 +59,7 @@ class Audit(Struct):
     @ivar refusals: how many of them are refusals.
     @ivar keys: the idempotency keys that count.
     @ivar differences: one sentence each.
-    @ivar order: the highest one that an entry has.
+    @ivar order: the highest one that an entry has which is no refusal.
     @ivar hasViews: are there any? There need not be where a gateway has yet to make them.
     """
 
@@ -226,7 +226,9 @@ class _Fold:
             self._keep(read(entry))
             self._checkSaid(entry)
             self.refusals += entry.event == REFUSAL
-            self.order = max(self.order, entry.order)
+            if entry.event != REFUSAL:
+                # A refusal may be of an order that never was.
+                self.order = max(self.order, entry.order)
             if entry.key is not None:
                 self._use((entry.principal, entry.key), entry.seq)
             self._forget()

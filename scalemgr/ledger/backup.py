@@ -31,7 +31,7 @@ from .errors import LedgerRefused
 from .log import SqliteLog
 from .sqlite import PARTIAL, FolderLock
 
-__all__ = ["SKIPPED_ORDERS", "Copy", "HalfTime", "backUp", "restore"]
+__all__ = ["SKIPPED_ORDERS", "Copy", "HalfTime", "backUp", "demandEmpty", "restore"]
 
 #: So many order numbers are not handed out again by a ledger that is restored, unless it is said otherwise.
 SKIPPED_ORDERS = 1_000_000
@@ -127,12 +127,12 @@ def restore(
         # That a daemon runs is worth more to know than that there is something in its folder.
         FolderLock(folder).release()
     if not made:
-        _demandEmpty(folder)
+        demandEmpty(folder)
     lock = FolderLock(folder)
     partial, log = folder / PARTIAL, folder / "log.db"
     try:
         # Again, now that nobody else may write in it.
-        _demandEmpty(folder)
+        demandEmpty(folder)
         with _writing(partial) as file:
             copy = _copy(
                 backup, partial, file, epoch=uuid4().hex, nowMs=nowMs, skip=skippedOrders, tell=_halves(tell, 0, True)
@@ -224,12 +224,16 @@ def _name(partial: Path, target: Path) -> None:
         os.close(folder)
 
 
-def _demandEmpty(folder: Path) -> None:
+def demandEmpty(folder: Path) -> None:
+    """
+    See that there is nothing in a folder but what a restore or a copy leaves there that came to no end.
+
+    @raise LedgerRefused: if there is.
+    """
     try:
         found = sorted(path.name for path in folder.iterdir())
     except OSError as e:
         raise LedgerRefused(f"{folder} cannot be read: {e.strerror}") from e
-    # What a restore leaves that was killed is not in the way of another.
     others = [name for name in found if name != "lock" and not name.startswith(PARTIAL)]
     if others:
         raise LedgerRefused(

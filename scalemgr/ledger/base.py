@@ -21,9 +21,10 @@ class BaseLedger:
     A ledger less its storage.
 
     @ivar away: why that cannot be reached now; empty, as always where it is our own: it can be.
+    @ivar lost: why nothing more can become of this one, whatever happens; empty: it goes on.
     """
 
-    away = ""
+    away = lost = ""
 
     def __init__(self) -> None:
         self.book = Book()

@@ -1,6 +1,6 @@
-"""What goes wrong with a ledger before it can serve."""
+"""What goes wrong with a ledger before it can serve, and with its views."""
 
-__all__ = ["LedgerRefused", "LedgerUnreachable"]
+__all__ = ["LedgerMissing", "LedgerRefused", "LedgerUnreachable", "ViewsBehind"]
 
 
 class LedgerRefused(Exception):
@@ -9,3 +9,11 @@ class LedgerRefused(Exception):
 
 class LedgerUnreachable(LedgerRefused):
     """The server that it is on cannot be reached, or does not let us in."""
+
+
+class LedgerMissing(LedgerRefused):
+    """There is none."""
+
+
+class ViewsBehind(ValueError):
+    """The views have less than they had."""

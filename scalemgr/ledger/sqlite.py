@@ -37,7 +37,7 @@ from .views import Views
 
 __all__ = ["PARTIAL", "FolderLock", "SqliteLedger"]
 
-#: What a log is called while it is restored.
+#: What a log is called while it is restored, or copied here.
 PARTIAL = "log.db.partial"
 
 # After folding this many entries at a start, the book is written down, so that the next start need not.
@@ -141,8 +141,8 @@ class SqliteLedger(ViewedLedger):
             return
         if (self._folder / PARTIAL).exists():
             raise LedgerRefused(
-                f"{self._folder} has a log that is not restored to its end; restore it again, or empty the folder to "
-                "begin a new ledger"
+                f"{self._folder} has a log that is not restored to its end, or not copied; do that again, or empty the "
+                "folder to begin a new ledger"
             )
         for rest in (self._viewsPath, self._snapshotPath):
             if rest.exists():

@@ -15,7 +15,7 @@ from ..interfaces import ITicket, Progress
 from ..wire.codes import RetCode
 from ..wire.errors import LedgerFailed
 from .base import BaseLedger
-from .errors import LedgerRefused
+from .errors import LedgerRefused, ViewsBehind
 from .finding import UNREADABLE, Finder, Log, Partly, Views
 from .projector import Projector
 from .recent import Recent
@@ -132,18 +132,22 @@ class ViewedLedger(BaseLedger):
     def _ask(self, reached: int, question: Callable[[Views], _Answer]) -> _Answer:
         """Ask the views, which should have come as far as this entry; L{LedgerFailed} if they cannot be asked."""
         try:
-            views = self._views()
-            if views.seq() < reached:
-                if self._projector.reached < reached:
-                    # Known, and no reason to suspect them.
-                    raise LedgerFailed("the views are being made again; ask again later")
-                raise ValueError("they have less than they had")
-            answer = question(views)
+            answer = self._put(question, reached)
         except self._unread as e:
+            if isinstance(e, ViewsBehind) and self._projector.reached < reached:
+                # Known, and no reason to suspect them.
+                raise LedgerFailed("the views are being made again; ask again later") from e
             self._suspect(e)
             raise LedgerFailed(UNREADABLE) from e
         self._found()
         return answer
+
+    def _put(self, question: Callable[[Views], _Answer], reached: int) -> _Answer:
+        """Put a question to the views; L{ViewsBehind} if they are not as far as this entry."""
+        views = self._views()
+        if views.seq() < reached:
+            raise ViewsBehind("they have less than they had")
+        return question(views)
 
     # -- the commit -------------------------------------------------------------------------------------
 

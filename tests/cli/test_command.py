@@ -91,17 +91,25 @@ def test_noReactor() -> None:
 
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb.name != "demo"], ids=lambda v: v.name)
-def test_examples(verb: Verb, said: Say, server: str, demo: Demo, here: Path) -> None:
+def test_examples(verb: Verb, said: Say, server: str, demo: Demo, here: Path, request: pytest.FixtureRequest) -> None:
     """Each example does what it says, on a demo: it ends with status 0 and says something."""
     said("deposit", "1001", "250.00", "--key", "payment-4711", "--comment", "Card payment")
     (here / "scalemgr.toml").write_text("")
     said("token", "--config", "scalemgr.toml", "--new-key")
     (here / "payments.csv").write_text("reference,login,amount\npayment-4711,1001,250.00\n")
     ledger = demo.ledger
-    if verb.name == "restore":
+    database = ""
+    if verb.name in ("restore", "copy", "renew"):
         assert said("backup", "ledger-2026-11-26.db", "--ledger", f"sqlite:{ledger}")[0] == 0
         ledger = here / "new"
-    words = shlex.split(verb.example.replace("/var/lib/scalemgr", str(ledger)))
+    if verb.name in ("copy", "renew"):
+        # No daemon is at work on that one.
+        assert said("restore", "ledger-2026-11-26.db", str(ledger))[0] == 0
+        database = request.getfixturevalue("postgresUrl")
+    if verb.name == "renew":
+        assert said("copy", "--from", f"sqlite:{ledger}", "--to", database)[0] == 0
+    example = verb.example.replace("/var/lib/scalemgr", str(ledger)).replace("postgresql:///scalemgr", database)
+    words = shlex.split(example)
     # Who asked is the demo's manager; that day may be another.
     words = [{"crm": "demo", "2026-11-26": "2001-01-01"}.get(w, w) if verb.name == "reconcile" else w for w in words]
     status, out, err = said(*words[1:])

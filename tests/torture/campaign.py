@@ -119,6 +119,7 @@ class _Scene:
         makeSecret(self._folder / "scalemgr.key")
         havoc = self._ground.havoc(self._daemons, self._random)
         evidence = Evidence(done=havoc.done, wrong=self._wrong, foreseen=self._ground.foreseen)
+        evidence.mayBeAway = self._ground.mayBeAway
         evidence.readers = {reader.name: reader.channels for reader in self._readers}
         try:
             # All at once: on an empty ledger, too.

@@ -15,15 +15,21 @@ __all__ = ["checkReader"]
 
 
 def checkReader(
-    name: str, records: Sequence[Record], log: Sequence[Entry], epoch: str, channels: Collection[str] = CHANNELS
+    name: str,
+    records: Sequence[Record],
+    log: Sequence[Entry],
+    epoch: str,
+    channels: Collection[str] = CHANNELS,
+    mayBeAway: bool = False,
 ) -> list[str]:
     """
     All that is wrong with what a reader noted.
 
     @param channels: the events that it has chosen.
+    @param mayBeAway: could it be that the log could not be read for a while? Then it may be told so, but nothing else.
     """
     expected = {entry.seq: lineOf(entry) for entry in log if entry.isBroadcast and entry.event in channels}
-    reading = _Reading(expected, epoch)
+    reading = _Reading(expected, epoch, mayBeAway)
     for record in records:
         if isinstance(record, Subscribed):
             reading.subscribed(record)
@@ -50,12 +56,15 @@ def lineOf(entry: Entry) -> str:
 class _Reading:
     """One reader, record by record."""
 
-    def __init__(self, expected: dict[int, str], epoch: str) -> None:
+    def __init__(self, expected: dict[int, str], epoch: str, mayBeAway: bool) -> None:
         self.wrong: list[str] = []
         self.seen: set[int] = set()
         self.done = False
         self._expected = expected
         self._epoch = epoch
+        self._mayBeAway = mayBeAway
+        # Was it told that the replay failed? Then nothing comes any more.
+        self._failed = False
         self._seqs = sorted(expected)
         # The last event, and where the replay ended.
         self._last = self._floor = 0
@@ -64,7 +73,9 @@ class _Reading:
         """It asked to read on."""
         self.done = False
         self._floor = 0
-        if ujson.loads(record.line)["status"] != 200:
+        self._failed = False
+        status = ujson.loads(record.line)["status"]
+        if status != 200 and not (self._mayBeAway and status == 503):
             self.wrong.append(f"it could not read on from {record.from_seq}: {record.line}")
         if record.from_seq != self._last:
             self.wrong.append(f"it read on from {record.from_seq}, and had come to {self._last}")
@@ -72,7 +83,11 @@ class _Reading:
     def heard(self, line: str) -> None:
         """It got a line."""
         message = ujson.loads(line)
-        if message["event"] == "replay:done":
+        if self._failed:
+            self.wrong.append(f"after a replay had failed, there came {line}")
+        if message["event"] == "replay:failed" and self._mayBeAway:
+            self._failed = True
+        elif message["event"] == "replay:done":
             self._replayed(message["data"])
         elif message["event"] != "lagged":
             self._event(message.get("seq"), line)

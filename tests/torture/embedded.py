@@ -33,6 +33,7 @@ class _Embedded(Ground):
     """One folder, for one daemon."""
 
     foreseen = OF_A_DISK
+    mayBeAway = False
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk

@@ -19,10 +19,12 @@ class Ground(ABC):
 
     @ivar url: what the daemons are told.
     @ivar foreseen: what a traceback in a daemon's log may end with.
+    @ivar mayBeAway: can it be that the log cannot be read for a while?
     """
 
     url: str
     foreseen: tuple[str, ...]
+    mayBeAway: bool
 
     @abstractmethod
     def havoc(self, daemons: Sequence[Daemon], random: Random) -> Havoc:

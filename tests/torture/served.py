@@ -62,7 +62,9 @@ def served(folder: Path, *, mount: bool, standby: bool = False) -> Iterator[Grou
 class _Served(Ground):
     """One database, for any number of daemons."""
 
-    foreseen = ()
+    # What could not be read while the server was away; whoever asked was told.
+    foreseen = ("LedgerFailed: the log cannot be read", "LedgerUnreachable: ")
+    mayBeAway = True
 
     def __init__(self, servers: Servers, disk: Disk) -> None:
         self._servers = servers

@@ -123,6 +123,10 @@ class Subscriber:
         for i, message in enumerate(messages):
             if isinstance(message, Reply) and message.extID == "subscribe":
                 self._journal.note(Subscribed(self._last, self._settings.epoch, message.line))
+                if message.status == 503:
+                    # Nothing was done: later it will be.
+                    time.sleep(0.1)
+                    raise ConnectionError(message.line)
                 if message.status != 200:
                     self._refusals += 1
                     if self._refusals > _REFUSALS_MAX:

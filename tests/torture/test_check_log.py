@@ -200,3 +200,21 @@ def test_traceback(tmp_path: Path) -> None:
         f"{said.name}: a traceback, one of 2, that ends with ValueError: 7",
         f"{said.name}: a traceback, one of 1, that ends with builtins.KeyError: 5",
     ]
+
+
+def test_awayIsTold(read: Script) -> None:
+    """Where the log may be away for a while a reader may be told so, and go on later; elsewhere that is a fault."""
+    read.reading.append(Line('{"event":"replay:failed","data":{"seq":4}}'))
+    read.subscribe(4, 503)
+    read.subscribe(4)
+    read.replayed(4)
+    assert checkReader("reader", read.reading, read.log, EPOCH, mayBeAway=True) == []
+    assert len(checkReader("reader", read.reading, read.log, EPOCH)) == 2
+
+
+def test_nothingComesAfterAFailedReplay(read: Script) -> None:
+    """After a replay has failed nothing more comes on that connection."""
+    read.reading.append(Line('{"event":"replay:failed","data":{"seq":4}}'))
+    read.reading.append(Line('{"event":"lagged","data":{"dropped":1}}'))
+    (wrong,) = checkReader("reader", read.reading, read.log, EPOCH, mayBeAway=True)
+    assert wrong.startswith("reader: after a replay had failed, there came")

@@ -121,7 +121,7 @@ _STRIKES = {
 
 @pytest.mark.parametrize("name", _STRIKES)
 def test_everyStrikeIsFelt(tmp_path: Path, name: str) -> None:
-    """Whoever works with the server has the trouble that was meant; then it takes commits again; what was told is kept."""
+    """Whoever works with the server has the trouble meant; then it takes commits again, and what was told is kept."""
     plan, expected = _STRIKES[name]
     with _served(tmp_path, standby=name == "fail-overs") as ground:
         daemon, worker = _Idle(), _Worker(ground.url)

@@ -42,6 +42,7 @@ class Evidence(Struct):
     @ivar wrong: what went wrong already.
     @ivar readers: who read the log, with the events that each of them chose; there is a journal of each.
     @ivar foreseen: what a traceback in what they said may end with.
+    @ivar mayBeAway: could it be that the log could not be read for a while?
     """
 
     epoch: str = ""
@@ -51,6 +52,7 @@ class Evidence(Struct):
     wrong: list[str] = []
     readers: Mapping[str, Sequence[str]] = field(default_factory=READERS.copy)
     foreseen: Sequence[str] = OF_A_DISK
+    mayBeAway: bool = False
 
 
 class Verdict(Struct):
@@ -89,7 +91,7 @@ def judge(folder: Path, evidence: Evidence) -> Verdict:
         wrong += checkBalances(log, balances)
     readings = {name: read(folder / f"{name}.journal") for name in evidence.readers}
     for name, records in readings.items():
-        wrong += checkReader(name, records, log, evidence.epoch, evidence.readers[name])
+        wrong += checkReader(name, records, log, evidence.epoch, evidence.readers[name], evidence.mayBeAway)
     events = sum(isinstance(r, Line) and seqOf(r.line) is not None for r in readings[next(iter(readings))])
     wrong += traces(evidence.said, evidence.foreseen)
     counts = dict.fromkeys(_COUNTS, 0) | dict(evidence.done)

@@ -15,8 +15,10 @@ from ...interfaces import ITicket
 from ..asking import tooMuch
 from ..columns import Source
 from ..dialect import Dialect
+from ..errors import ViewsBehind
 from ..ticket import tooLong
 from .dialect import POSTGRES, TABLES
+from .patience import patient
 
 __all__ = ["PostgresAsked", "checked", "snapshot"]
 
@@ -95,10 +97,10 @@ def checked(row: Any, floor: int) -> int:
     How far views are.
 
     @param row: begins with what they say of it.
-    @raise ValueError: if that is not as far as this, or they say nothing.
+    @raise ViewsBehind: if that is not as far as this, or they say nothing.
     """
     if row is None or row[0] < floor:
-        raise ValueError("they are being made again")
+        raise ViewsBehind("they are being made again")
     return int(row[0])
 
 
@@ -110,11 +112,12 @@ def snapshot(connection: Connection[Any], seconds: float) -> Iterator[Any]:
 
     @param seconds: that a statement may take; 0: as long as it does.
     """
-    cursor = connection.execute(_BEGIN.format(int(1000 * seconds)).encode())
-    try:
-        while cursor.nextset():
-            pass
-        yield cursor.fetchone()
-    finally:
-        if connection.info.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
-            connection.execute("ROLLBACK")
+    with patient(connection, seconds):
+        cursor = connection.execute(_BEGIN.format(int(1000 * seconds)).encode())
+        try:
+            while cursor.nextset():
+                pass
+            yield cursor.fetchone()
+        finally:
+            if connection.info.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
+                connection.execute("ROLLBACK")

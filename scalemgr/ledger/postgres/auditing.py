@@ -83,7 +83,11 @@ def _audit(settings: LedgerSettings, log: PostgresLog, tell: Tell) -> Audit:
             hasViews = _hasViews(connection, server.shown)
             if hasViews:
                 kept.append(keptViews(PostgresViews(connection, log.epoch, readOnly=True).frozen(), "the views"))
-    except (psycopg.Error, LedgerRefused, ValueError) as e:
+    except ValueError as e:
+        differences.append(
+            f"the views at {server.shown} cannot be used: {e}; the next start of a gateway makes them again"
+        )
+    except (psycopg.Error, LedgerRefused) as e:
         differences.append(f"the views at {server.shown} cannot be read: {why(e)}")
     saved = log.saved()
     if saved is not None:
@@ -99,8 +103,8 @@ def _audit(settings: LedgerSettings, log: PostgresLog, tell: Tell) -> Audit:
     nextOrder = log.nextOrder()
     if found.order >= nextOrder:
         differences.append(
-            f"the log: it has order {found.order}, but the next one to be handed out is {nextOrder}, which may have been "
-            "given already"
+            f"the log: it has order {found.order}, but the next one to be handed out is {nextOrder}, which may have "
+            "been given already"
         )
     found.differences = differences + found.differences
     found.hasViews = hasViews

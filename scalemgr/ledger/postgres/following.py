@@ -3,7 +3,8 @@
 Each gateway has one of these. Who has the lock (L{tenure}) folds in what there is, as the one of a folder does; the
 others stand by, and take over when the lock is free. The log and the views may be on two servers; nothing is as of one
 moment in both. What holds is: the log first, then the views. So who finds the views ahead of the log has found another
-log than they were made of.
+log than they were made of; and so has who finds their last entry on another page of it, after a fail-over to a server
+that lacked some of the log and has gone on from there.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from ..settings import LedgerSettings
 from .log import PostgresLog
 from .migrating import clearAway, migrate
 from .server import Server, why
-from .tenure import Row, Tenure
-from .views import TABLES, PostgresViews
+from .tenure import TABLES, Row, Tenure
+from .views import PostgresViews
 
 __all__ = ["PostgresFollower", "Servers"]
 
@@ -37,6 +38,11 @@ _IDLE_SECONDS = 1.0
 _PATIENCE_SECONDS = 5.0
 # Of a server that takes too long for a page, no less is asked.
 _PAGE_MIN = 500
+
+_NAMED = (
+    "SELECT epoch, (SELECT max(last) FROM page), (SELECT stamp FROM page WHERE last >= %s ORDER BY last LIMIT 1)"
+    " FROM ledger"
+)
 
 # What makes them no good, and not a statement.
 _DAMAGED = errors.DataCorrupted, errors.IndexCorrupted
@@ -85,6 +91,8 @@ class PostgresFollower:
         # Those who make them have these two, too.
         self._entries: PostgresLog | None = None
         self._views: PostgresViews | None = None
+        # How far they are, if it makes them.
+        self._row = Row()
         # Of which log they should be; empty: it is to be found out.
         self._epoch = ""
         self._page = PAGE
@@ -187,7 +195,7 @@ class PostgresFollower:
         self._epoch = entries.epoch
         row = tenure.look()
         # After the views, for both grow.
-        head = entries.head()
+        _, head, stamp = self._named(entries, row.seq)
         trouble = ""
         if not row.epoch:
             trouble = "there are none"
@@ -195,6 +203,8 @@ class PostgresFollower:
             trouble = "these are views of another log"
         elif row.seq > head:
             trouble = "these views are ahead of the log"
+        elif row.stamp != stamp:
+            trouble = f"the log has another entry {row.seq} now"
         elif anew or self._isDamaged:
             trouble = "they are damaged"
         else:
@@ -208,16 +218,14 @@ class PostgresFollower:
                 shown=self._viewsServer.shown,
                 why=trouble,
             )
-        # What they are now, if anything, or else of this log: so they can be opened.
-        views = PostgresViews(tenure.connection, row.epoch or entries.epoch)
         if trouble:
-            views.empty(entries.epoch)
+            tenure.clear(entries.epoch)
             self._isDamaged = False
-            row = Row(entries.epoch, 0)
+            row = Row(entries.epoch)
         if trouble or suspected:
             self.made += 1
-        self._views = views
-        self.reached = row.seq
+        self._views = PostgresViews(tenure.connection, entries.epoch)
+        self._row, self.reached = row, row.seq
         self._catchingUp = True
 
     # -- the making -------------------------------------------------------------------------------------
@@ -231,12 +239,15 @@ class PostgresFollower:
             self._compare(tenure, entries)
             return
         with views.turn():
-            tenure.hold(Row(entries.epoch, self.reached))
+            tenure.hold(self._row)
             for page in chain([first], pages):
                 views.project(page)
             # No log gets a name back that it had. So what was read, before this was, is of that one.
-            if self._named(entries)[0] != entries.epoch:
+            epoch, _, stamp = self._named(entries, page[-1].seq)
+            if epoch != entries.epoch:
                 raise LedgerRefused("the log has become another one")
+            tenure.mark(stamp)
+        self._row = Row(epoch, page[-1].seq, stamp)
         self.reached = page[-1].seq
         if len(page) < self._page:
             self._catchingUp = False
@@ -247,15 +258,16 @@ class PostgresFollower:
     def _compare(self, tenure: Tenure, entries: PostgresLog) -> None:
         """There is nothing to do, so see whether that is so because the log, or the views, are not what they were."""
         row = tenure.look()
-        epoch, head = self._named(entries)
-        if row != (entries.epoch, self.reached) or epoch != entries.epoch or head < self.reached:
+        epoch, _, stamp = self._named(entries, self.reached)
+        if row != self._row or (epoch, stamp) != (row.epoch, row.stamp):
             self._begin(tenure)
             self.made += 1
 
-    def _named(self, entries: PostgresLog) -> tuple[str, int]:
-        """What the log is called now, and where it ends."""
-        row = entries.connection.execute("SELECT epoch, (SELECT max(last) FROM page) FROM ledger").fetchone()
-        return ("", 0) if row is None else (row[0], row[1] or 0)
+    def _named(self, entries: PostgresLog, seq: int) -> tuple[str, int, str]:
+        """What the log is called now, where it ends, and the stamp of the page with this entry."""
+        row = entries.connection.execute(_NAMED.encode(), [seq]).fetchone()
+        assert row is not None
+        return row[0], row[1] or 0, (row[2] or "") if seq else ""
 
     # -- the end ----------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ from ...finance.settle import Outcome
 from ...interfaces import ILedger, ITicket, Storage
 from ...wire.errors import LedgerFailed
 from ..errors import LedgerRefused
-from ..finding import UNREADABLE
+from ..finding import UNREADABLE, Views
 from ..pages import pack
 from ..projector import Projector
 from ..settings import LedgerSettings
@@ -55,7 +55,9 @@ _SNAPSHOT_AFTER = 10_000
 _TELL_EACH = 100_000
 # An entry that is this far in the future has its time from a clock that is wrong, or ours is.
 _AHEAD_MS = 5000
-
+# So often in one turn as many pages are read as are read at once; who is further behind than that takes nothing on.
+_READS_MAX = 8
+_BEHIND = "this gateway is far behind the log, and reads on what others have written"
 
 _Answer = TypeVar("_Answer")
 
@@ -92,7 +94,7 @@ class PostgresLedger(ViewedLedger):
         follow: Callable[[LedgerSettings], Projector],
     ) -> None:
         super().__init__(queryS)
-        self.epoch = self.away = ""
+        self.epoch = ""
         self._settings = settings
         self._server = Server(settings.url, settings)
         self._makeProjector = follow
@@ -122,9 +124,12 @@ class PostgresLedger(ViewedLedger):
             undo.callback(self._file.close)
             if not self._file.isWhole:
                 raise LedgerRefused(f"a ledger is being copied to {self._server.shown}, and is not there to its end")
-            self._file.share()
             self.epoch = self._file.epoch
-            self._channel = self._file.channel() if self._settings.notify else ""
+            try:
+                self._file.share()
+                self._channel = self._file.channel() if self._settings.notify else ""
+            except psycopg.Error as e:
+                raise LedgerRefused(f"{self._server.shown} cannot be read: {whyOf(e)}") from e
             self._projector = self._makeProjector(self._settings)
             undo.callback(self._projector.stop)
             self._asked = Asked(self._settings, self._server, self.epoch)
@@ -143,22 +148,33 @@ class PostgresLedger(ViewedLedger):
         self._listener.start()
 
     def _fold(self) -> None:
-        saved = self._file.saved()
-        if saved is not None:
-            last, stamp, body = saved
-            book = readSnapshot(body, self.epoch)
-            if book is not None and self._file.stampAt(last) == stamp:
-                self.book, self._stamp = book, stamp
-        self._savedSeq = self.book.seq
+        self._load()
+        self._savedSeq = told = self.book.seq
         head = self._file.head()
         while True:
             tail = self._file.tail(self.book.seq)
             self._take(tail)
             if len(tail.pages) < PAGES_MAX:
                 break
-            if self.book.seq % _TELL_EACH < PAGES_MAX:
-                self._log.info("book: {seq:,} of {head:,} entries are folded", seq=self.book.seq, head=head)
+            if self.book.seq - told >= _TELL_EACH:
+                told = self.book.seq
+                self._log.info("book: {seq:,} of {head:,} entries are folded", seq=told, head=head)
         self._save()
+
+    def _load(self) -> None:
+        """Begin with the book that was written down, if there is one of this log."""
+        try:
+            saved = self._file.saved()
+        except psycopg.Error as e:
+            if self._file.closed:
+                raise
+            self._log.warn("book: the snapshot cannot be read ({why}); the whole log is folded", why=whyOf(e))
+            return
+        if saved is not None:
+            last, stamp, body = saved
+            book = readSnapshot(body, self.epoch)
+            if book is not None and book.seq == last and self._file.stampAt(last) == stamp:
+                self.book, self._stamp = book, stamp
 
     def _save(self) -> None:
         """Write the book down, if that spares a start much."""
@@ -174,23 +190,31 @@ class PostgresLedger(ViewedLedger):
         self._listener.stop()
         self._projector.stop()
         self._asked.close()
-        try:
-            if nextOrder is not None and self._blockEnd:
-                self._file.returnOrders(nextOrder, self._blockEnd)
-        except psycopg.Error as e:
-            self._log.warn("ledger: unused orders were not returned ({why}); numbers are skipped", why=whyOf(e))
-        self._save()
+        if self._diverged is None:
+            try:
+                if nextOrder is not None and self._blockEnd:
+                    self._file.returnOrders(nextOrder, self._blockEnd)
+            except psycopg.Error as e:
+                self._log.warn("ledger: unused orders were not returned ({why}); numbers are skipped", why=whyOf(e))
+            self._save()
         for reader in self._opened:
             reader.close()
         self._file.close()
 
     def reserveOrders(self, count: int) -> int:
-        try:
-            self._connect()
-            first = self._file.reserveOrders(count)
-        except (psycopg.Error, LedgerRefused) as e:
-            self._say(e)
-            raise LedgerFailed(f"the ledger cannot be written: {whyOf(e)}") from e
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                self._connect()
+                first = self._file.reserveOrders(count)
+                break
+            except (psycopg.Error, LedgerRefused) as e:
+                # What may have been reserved is skipped.
+                if self._isWorthRepeating(e, tries):
+                    continue
+                self._say(e)
+                raise LedgerFailed(f"the ledger cannot be written: {whyOf(e)}") from e
         self._blockEnd = first + count
         return first
 
@@ -212,10 +236,11 @@ class PostgresLedger(ViewedLedger):
 
     def _reader(self) -> PostgresLog:
         reader: PostgresLog | None = getattr(self._readers, "log", None)
-        if reader is None or reader.closed:
-            if reader is not None:
-                self._opened.remove(reader)
-            reader = self._readers.log = PostgresLog(self._server, "questions")
+        if reader is None:
+            try:
+                reader = self._readers.log = PostgresLog(self._server, "questions", renews=True)
+            except LedgerRefused as e:
+                raise LedgerFailed(f"the log cannot be read now: {e}") from e
             self._opened.append(reader)
         return reader
 
@@ -228,11 +253,17 @@ class PostgresLedger(ViewedLedger):
         known = self._recent.last
         late = {(entry.principal, entry.key): entry for entry in self._reader().settled(known)}
         found = super()._keyed(names)
-        # The first of a key counts.
-        return {**{name: late[name] for name in names if name in late}, **found}
+        # What is in both is the same; or it was forgotten, and done again under the name that was free.
+        return {**found, **{name: late[name] for name in names if name in late}}
 
     def _views(self) -> PostgresViews:
         return self._asked.views()
+
+    def _put(self, question: Callable[[Views], _Answer], reached: int) -> _Answer:
+        views = self._views()
+        # Each answer says it: to ask first would be a round trip more, in each commit.
+        views.demand(reached)
+        return question(views)
 
     def _suspect(self, why: Exception) -> None:
         if not self._suspected:
@@ -285,7 +316,7 @@ class PostgresLedger(ViewedLedger):
             except (psycopg.Error, LedgerRefused) as e:
                 # It never came to a COMMIT: what is to be said of those is found out where it is.
                 self._leave()
-                if tries < _TRIES and (isWorthRepeating(e) or (tries == 1 and self._file.closed)):
+                if self._isWorthRepeating(e, tries):
                     continue
                 self._failed = True
                 self._say(e)
@@ -293,8 +324,14 @@ class PostgresLedger(ViewedLedger):
             except _Diverged as e:
                 self._leave()
                 self._diverged = e
+                self.lost = str(e)
                 self._away(str(e))
                 raise LedgerFailed(str(e), outcome="void") from e
+            except LedgerFailed as e:
+                self._leave()
+                self._say(e)
+                # What could not be read was wanted before a COMMIT.
+                raise LedgerFailed(e.message, e.code, **{"outcome": "void", **e.details}) from e
             except BaseException as e:
                 self._leave()
                 self._say(e)
@@ -302,6 +339,13 @@ class PostgresLedger(ViewedLedger):
             self._failed = False
             self._away("")
             return outcomes
+
+    def _isWorthRepeating(self, error: BaseException, tries: int) -> bool:
+        """Did others get in the way, or was it a connection that had been cut, or a server that is no more the one?"""
+        if tries == 1 and isAway(error, self._file.connection):
+            self._file.close()
+            return True
+        return tries < _TRIES and isWorthRepeating(error)
 
     def _connect(self) -> None:
         if self._file.closed:
@@ -333,23 +377,29 @@ class PostgresLedger(ViewedLedger):
             self._wake()
 
     def _refresh(self) -> list[Entry]:
+        """What is folded in is to be told at once, whatever becomes of the rest: so nothing is left to be returned."""
         self._awaitProjector()
         if self._failed or self._doubt is not None:
-            # A batch of nothing then finds out whether it can be written again.
-            self._file.touch()
-        taken: list[Entry] = []
-        while True:
-            isLocked = self._writing or self._doubt is not None
-            tail = self._file.begin(self.book.seq) if isLocked else self._file.tail(self.book.seq)
-            taken += self._takeIn(tail)
-            if len(tail.pages) < PAGES_MAX:
+            # A batch of nothing then finds out whether it can be written again. And of a commit that was given up while
+            # it waited for a standby, what others can see of it may be lost with the server until this is not.
+            self._file.confirm()
+        takesLock = self._writing or self._doubt is not None
+        isNear = takesLock
+        for _ in range(_READS_MAX):
+            tail = self._file.begin(self.book.seq) if isNear else self._file.tail(self.book.seq)
+            isWhole = len(tail.pages) < PAGES_MAX
+            if not isWhole:
+                # Nobody else should have to wait while one reads on that is far behind.
+                self._file.leave()
+            self._takeIn(tail)
+            if isWhole and isNear == takesLock:
                 self._doubt = None
-                return taken
-            # Far behind: nobody else should have to wait for that.
-            self._file.leave()
-            if not self._writing:
-                self._wake()
-                return taken
+                return []
+            isNear = takesLock and isWhole
+        # There may be no end to it, and what is told is still in memory.
+        self._file.leave()
+        self._away(_BEHIND)
+        raise LedgerFailed(_BEHIND, outcome="void")
 
     def _take(self, tail: Tail) -> list[Entry]:
         """Fold what the log has and the book does not."""
@@ -372,13 +422,13 @@ class PostgresLedger(ViewedLedger):
         self._broken = False
         return entries
 
-    def _takeIn(self, tail: Tail) -> list[Entry]:
-        """Fold it, and remember where it is."""
+    def _takeIn(self, tail: Tail) -> None:
+        """Fold it, remember where it is, and that it is to be told."""
         entries = self._take(tail)
         if entries:
+            self._untold += entries
             self._appended(entries)
             self._compareClocks(entries[-1].time_ms)
-        return entries
 
     def _compareClocks(self, timeMs: int) -> None:
         isAhead = timeMs - self._nowMs > _AHEAD_MS
@@ -412,8 +462,7 @@ class PostgresLedger(ViewedLedger):
         try:
             self._file.write(pages, stamp, self._channel)
         except psycopg.Error as e:
-            if e.sqlstate is not None and not self._file.closed:
-                # It was refused, so it is rolled back.
+            if self._file.isRefused:
                 raise
             if not self._isKept(entries[-1].seq, stamp, e):
                 raise psycopg.errors.SerializationFailure("the connection was cut, and nothing was kept") from e

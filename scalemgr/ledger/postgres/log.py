@@ -7,6 +7,7 @@ that of the commits, and whoever reads sees the log up to some entry, and nothin
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -16,25 +17,45 @@ from msgspec import Struct
 
 from ...finance.records import Entry
 from ...wire.errors import LedgerFailed
-from ..errors import LedgerRefused, LedgerUnreachable
+from ..errors import LedgerMissing, LedgerRefused, LedgerUnreachable
 from ..pages import chosen, pack, unpack
 from .migrating import migrate
-from .server import Server, why
+from .patience import patient
+from .server import Server, isAway, why
 
-__all__ = ["PAGES_MAX", "Page", "PostgresLog", "Tail", "entriesOf"]
+__all__ = ["EXCLUDE", "PAGES_MAX", "Page", "PostgresLog", "Tail", "entriesOf"]
 
 #: So many pages are read at once.
 PAGES_MAX = 500
 _READ = 500
 _READ_BYTES = 16 * 1024 * 1024
+# So many entries are looked through for a key that this gateway has not read yet, and no more.
+_LATE = 100_000
+# How long the book may take, which can be large, and for which nobody waits, in seconds.
+_BOOK_S = 120
+# So many orders are skipped where a server takes over: more than were handed out, as far as anybody can still have
+# them, by one that is lost with what it had not yet told this one.
+_SKIPPED = 100_000
+_TIMELINE = "left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
 
 # "scal". The other half of the lock's key is the table, which is the same for all who use it, and no other ledger's.
 _KEY = "1935892844, 'ledger'::regclass::oid::integer"
+# All that is asked of pages goes by their numbers. The server knows that only once it has looked at how many there are,
+# and until then would read them all, at each commit.
+_OPEN = (
+    "SELECT epoch, whole, set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),"
+    " set_config('jit', 'off', false) FROM ledger"
+)
 _LOCK = f"SELECT pg_advisory_xact_lock({_KEY})"
 _SHARE = f"SELECT pg_advisory_xact_lock_shared({_KEY})"
 # "scag": held by each gateway that is at work.
 _GATEWAYS = "1935892839, 'ledger'::regclass::oid::integer"
-_TAIL = "SELECT first, last, stamp, entries FROM page WHERE last >= %s ORDER BY last LIMIT %s"
+#: See to it that there is none, unless there is one.
+EXCLUDE = f"SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE pg_try_advisory_lock({_GATEWAYS}) END"
+_TAIL = f"""
+SELECT epoch, first, last, stamp, entries FROM ledger LEFT JOIN
+(SELECT * FROM page WHERE last >= {{:d}} ORDER BY last LIMIT {PAGES_MAX}) AS those ON true WHERE id = 1 ORDER BY last
+"""
 # From the page with the next entry to the one with the last that is wanted, or, if there is a gap, the one after it.
 _AFTER = (
     "SELECT first, last, entries FROM page WHERE last > %(after)s AND last <= coalesce("
@@ -49,10 +70,11 @@ _THESE = (
     "SELECT DISTINCT ON (last) first, last, entries FROM unnest(%s::bigint[]) AS wanted (seq) CROSS JOIN LATERAL"
     " (SELECT * FROM page WHERE last >= seq ORDER BY last LIMIT 1) AS those ORDER BY last"
 )
+# In binary: as text, each quote in a page would be looked for and escaped, which takes longer than all else together.
 _INSERT = (
     "INSERT INTO page (last, first, stamp, entries)"
     " SELECT last, first, %s, entries"
-    " FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS those (last, first, entries)"
+    " FROM unnest(%b::bigint[], %b::bigint[], %b::text[]) AS those (last, first, entries)"
 )
 
 _Answer = TypeVar("_Answer")
@@ -84,6 +106,7 @@ class PostgresLog:
     One connection, used by one thread at a time.
 
     @param purpose: what it is for, in C{pg_stat_activity}.
+    @param renews: if its connection turns out to be cut when something is asked, it connects again and asks once more.
     @param nowMs: make the tables, and a log if there is none, at this time in milliseconds since 1970.
     @ivar epoch: the name of the log.
     @ivar isWhole: C{False}: it is being copied here, and not at its end.
@@ -91,8 +114,17 @@ class PostgresLog:
     @raise LedgerRefused: if there is no log to be used.
     """
 
-    def __init__(self, server: Server, purpose: str, *, nowMs: int | None = None, readOnly: bool = False) -> None:
+    def __init__(
+        self,
+        server: Server,
+        purpose: str,
+        *,
+        nowMs: int | None = None,
+        readOnly: bool = False,
+        renews: bool = False,
+    ) -> None:
         self._server = server
+        self._renewing = (lambda: server.connect(purpose, readOnly=readOnly)) if renews else None
         try:
             self.connection = server.connect(purpose, readOnly=readOnly)
         except psycopg.Error as e:
@@ -105,10 +137,10 @@ class PostgresLog:
                     " ON CONFLICT DO NOTHING",
                     [uuid4().hex, nowMs],
                 )
-            row = self.connection.execute("SELECT epoch, whole FROM ledger").fetchone()
+            row = self.connection.execute(_OPEN.encode()).fetchone()
         except psycopg.errors.UndefinedTable:
             self.connection.close()
-            raise LedgerRefused(f"there is no ledger at {server.shown} yet; start a daemon once to make it") from None
+            raise LedgerMissing(f"there is no ledger at {server.shown} yet; start a daemon once to make it") from None
         except psycopg.Error as e:
             self.connection.close()
             raise LedgerRefused(f"{server.shown}: {why(e)}") from e
@@ -142,9 +174,17 @@ class PostgresLog:
 
     def _ask(self, question: Callable[[], _Answer]) -> _Answer:
         try:
+            try:
+                return question()
+            except psycopg.Error as e:
+                if self._renewing is None or not isAway(e, self.connection):
+                    raise
+            # It may have been cut while nothing was asked.
+            self.connection.close()
+            self.connection = self._renewing()
             return question()
-        except psycopg.Error as e:
-            raise LedgerFailed(f"the log cannot be read now: {why(e)}", outcome="void") from e
+        except (psycopg.Error, LedgerRefused) as e:
+            raise LedgerFailed(f"the log cannot be read now: {why(e)}") from e
 
     def _rows(self, sql: str, values: Any) -> list[Any]:
         return self._ask(lambda: self.connection.execute(sql.encode(), values).fetchall())
@@ -198,17 +238,33 @@ class PostgresLog:
             after = page[-1].seq
 
     def settled(self, after: int) -> list[Entry]:
-        """The entries that follow an entry, with those of a commit that is under way: it is waited for."""
+        """
+        The entries that follow an entry, with those of a commit that is under way: it is waited for.
+
+        @raise LedgerFailed: if it cannot be asked, or there are too many.
+        """
 
         def ask() -> list[Entry]:
+            try:
+                return look()
+            except psycopg.Error:
+                if self.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                    # Not even to leave the transaction went well: nothing could be asked here any more.
+                    self.connection.close()
+                raise
+
+        def look() -> list[Entry]:
             with self.connection.transaction():
                 with self.connection.pipeline():
                     self.connection.execute(_SHARE.encode())
-                    cursor = self.connection.execute(_AFTER.encode(), {"after": after, "limit": 2**40})
+                    cursor = self.connection.execute(_AFTER.encode(), {"after": after, "limit": _LATE})
                 rows = cursor.fetchall()
             return _unpack(rows)
 
-        return self._ask(ask)
+        entries = self._ask(ask)
+        if len(entries) >= _LATE:
+            raise LedgerFailed("this gateway is far behind the log; ask again later", outcome="void")
+        return entries
 
     def tail(self, cursor: int) -> Tail:
         """
@@ -216,7 +272,7 @@ class PostgresLog:
 
         @raise psycopg.Error: if the server cannot be asked.
         """
-        return self._tail(cursor, [])
+        return self._tail("", cursor)
 
     # -- a commit ---------------------------------------------------------------------------------------
 
@@ -226,18 +282,18 @@ class PostgresLog:
 
         @raise psycopg.Error: if that takes too long, or cannot be.
         """
-        return self._tail(cursor, ["BEGIN", _LOCK])
+        return self._tail(f"BEGIN; {_LOCK};", cursor)
 
-    def _tail(self, cursor: int, before: list[str]) -> Tail:
-        connection = self.connection
-        with connection.pipeline():
-            for sql in before:
-                connection.execute(sql.encode())
-            # Each sees what was committed before it began, so this what was before the lock was had.
-            epoch = connection.execute("SELECT epoch FROM ledger")
-            pages = connection.execute(_TAIL.encode(), [cursor, PAGES_MAX])
-        ((name,),) = epoch.fetchall()
-        return Tail(name, [Page(*row) for row in pages.fetchall()])
+    def _tail(self, before: str, cursor: int) -> Tail:
+        # All in one message, where each sees what was committed before it began: the last one sees all that there was
+        # before the lock was had. A pipeline would do the same with a message, and a turn of psycopg, for each.
+        answers = self.connection.execute((before + _TAIL.format(cursor)).encode(), prepare=False)
+        while answers.nextset():
+            pass
+        rows = answers.fetchall()
+        if not rows:
+            raise LedgerRefused(f"there is no ledger at {self._server.shown} any more")
+        return Tail(rows[0][0], [Page(*row[1:]) for row in rows if row[1] is not None])
 
     def write(self, pages: Sequence[tuple[int, int, str]], stamp: str, channel: str) -> None:
         """
@@ -252,10 +308,9 @@ class PostgresLog:
         lasts, firsts, texts = map(list, zip(*pages, strict=True))
         self._warnings.clear()
         with connection.pipeline():
-            connection.execute(_INSERT.encode(), [stamp, lasts, firsts, texts])
-            if channel:
-                # Without a payload: it is only to wake.
-                connection.execute(f"NOTIFY {channel}".encode())
+            # Told without a payload: it is only to wake.
+            sql = f"WITH those AS ({_INSERT}) SELECT pg_notify('{channel}', '')" if channel else _INSERT
+            connection.execute(sql.encode(), [stamp, lasts, firsts, texts])
             connection.execute("COMMIT")
         self._checkDurable()
 
@@ -303,6 +358,15 @@ class PostgresLog:
         self._checkDurable()
         return stamp
 
+    def confirm(self) -> None:
+        """See that it can be written, and that all there is by now, of commits that were given up too, is durable."""
+        self.stampOf(0)
+
+    @property
+    def isRefused(self) -> bool:
+        """After L{write} failed: is it certain that nothing was committed?"""
+        return self.connection.info.transaction_status == psycopg.pq.TransactionStatus.INERROR
+
     def stampAt(self, last: int) -> str | None:
         """The stamp of the page that ends with an entry."""
         row = self.connection.execute("SELECT stamp FROM page WHERE last = %s", [last]).fetchone()
@@ -330,9 +394,7 @@ class PostgresLog:
         See to it, for as long as this connection lasts, that no gateway is at work here; C{False}: one is, or this is
         a standby, where that cannot be seen.
         """
-        row = self.connection.execute(
-            f"SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE pg_try_advisory_lock({_GATEWAYS}) END".encode()
-        ).fetchone()
+        row = self.connection.execute(EXCLUDE.encode()).fetchone()
         assert row is not None
         return bool(row[0])
 
@@ -353,10 +415,14 @@ class PostgresLog:
 
     def reserveOrders(self, count: int) -> int:
         """Set orders aside, durably."""
+        self._warnings.clear()
         row = self.connection.execute(
-            "UPDATE ledger SET next_order = next_order + %s RETURNING next_order - %s", [count, count]
+            f"UPDATE ledger SET timeline = {_TIMELINE}, next_order = next_order + %s"
+            f" + CASE timeline WHEN {_TIMELINE} THEN 0 ELSE {_SKIPPED} END RETURNING next_order - %s".encode(),
+            [count, count],
         ).fetchone()
         assert row is not None
+        self._checkDurable()
         return int(row[0])
 
     def returnOrders(self, nextOrder: int, end: int) -> None:
@@ -372,17 +438,26 @@ class PostgresLog:
 
     def saved(self) -> tuple[int, str, bytes] | None:
         """The book as it was written down last: at which entry, the stamp of that page, and the book."""
-        row = self.connection.execute("SELECT last, stamp, body FROM book").fetchone()
+        with self._long():
+            row = self.connection.execute("SELECT last, stamp, body FROM book").fetchone()
         return None if row is None else (row[0], row[1], bytes(row[2]))
 
     def save(self, last: int, stamp: str, body: bytes) -> None:
         """Write the book down, unless one is there that is later."""
-        self.connection.execute(
-            "INSERT INTO book VALUES (1, %s, %s, %s) ON CONFLICT (id) DO UPDATE"
-            " SET last = excluded.last, stamp = excluded.stamp, body = excluded.body"
-            " WHERE book.last < excluded.last OR book.stamp NOT IN (SELECT stamp FROM page WHERE last = book.last)",
-            [last, stamp, body],
-        )
+        with self._long():
+            self.connection.execute(
+                "INSERT INTO book VALUES (1, %s, %s, %s) ON CONFLICT (id) DO UPDATE"
+                " SET last = excluded.last, stamp = excluded.stamp, body = excluded.body"
+                " WHERE book.last < excluded.last OR book.stamp NOT IN (SELECT stamp FROM page WHERE last = book.last)",
+                [last, stamp, body],
+            )
+
+    @contextmanager
+    def _long(self) -> Iterator[None]:
+        """For what may take longer than a statement that somebody waits for."""
+        with patient(self.connection, _BOOK_S), self.connection.transaction():
+            self.connection.execute(f"SET LOCAL statement_timeout = '{_BOOK_S}s'".encode())
+            yield
 
     def sizes(self) -> dict[str, int]:
         """How many bytes each of its tables takes."""

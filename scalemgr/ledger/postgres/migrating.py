@@ -31,6 +31,8 @@ def migrate(connection: Connection[Any], kind: str, shown: str) -> None:
     schemas = _schemas(kind)
     if _version(connection, kind) == len(schemas):
         return
+    if connection.execute("SELECT current_schema()").fetchone() == (None,):
+        raise LedgerRefused(f"{shown}: there is none of the schemas of its search_path; make it with CREATE SCHEMA")
     with connection.transaction():
         connection.execute(_LOCK)
         connection.execute(

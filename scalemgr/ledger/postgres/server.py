@@ -2,13 +2,16 @@
 
 Every statement has a bound, so has waiting for a lock, and a transaction that its gateway has forgotten is ended by
 the server: nothing that one gateway does, or fails to do, holds up the others for long. A peer that is gone is found
-by keep-alives.
+by keep-alives, and one that is there and does not answer is left (L{scalemgr.ledger.postgres.patience}).
+
+Nothing that is said here has a password in it, even where what was to be a connection string is none.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote
 
 import psycopg
 from psycopg import Connection, errors
@@ -16,22 +19,23 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ..errors import LedgerRefused
 from ..settings import LedgerSettings
+from .patience import LOST_S, PatientConnection
 
-__all__ = ["Server", "isAway", "isWorthRepeating", "shown", "why"]
+__all__ = ["Server", "isAway", "isCut", "isWorthRepeating", "shown", "why"]
 
 _VERSION = 130000
-# How long what is sent may stay unacknowledged, beyond what a statement may take, in seconds.
-_LOST_S = 5.0
 
-# What the server says when it, and not a statement, is the trouble: it is going, coming, full, or not the one to ask.
-_AWAY = (
-    errors.AdminShutdown,
-    errors.CrashShutdown,
-    errors.CannotConnectNow,
-    errors.TooManyConnections,
-    errors.DiskFull,
-    errors.ReadOnlySqlTransaction,
-    errors.IdleInTransactionSessionTimeout,
+# The classes of what the server says when it, and not a statement, is the trouble: the connection, its resources, an
+# operator, its system; and the conditions: it is not the one to write to, it has waited for us too long.
+_AWAY = ("08", "53", "57P", "58", "25006", "25P03", "25P04")
+# Of the words of a connection string, those that nobody needs to see.
+_SECRET = re.compile("password|secret|scram", re.IGNORECASE)
+# User, password, hosts, database and parameters, with nothing in them that must be written otherwise: whoever leaves an
+# @ or a / in a password as it is has it taken for something else, which might be shown.
+_URL = re.compile(
+    r"(?P<scheme>postgres(?:ql)?)://(?:(?P<user>[^:@/?#\s]*)(?::[^@/?#\s]*)?@)?"
+    r"(?P<hosts>(?:(?:\[[0-9a-fA-F:.%]*\]|[\w.%-]*)(?::[0-9]*)?,?)*)(?P<database>/[^/@?#\s]*)?"
+    r"(?:\?(?P<query>[^#@?\s]*))?"
 )
 _AGAIN = errors.SerializationFailure, errors.DeadlockDetected
 
@@ -47,10 +51,18 @@ class Server:
         try:
             words = conninfo_to_dict(_words(url))
         except psycopg.Error as e:
-            raise LedgerRefused(f"{shown(url)} is no connection string of PostgreSQL: {why(e)}") from None
+            # What it quotes may be a part of a password.
+            said = re.sub('".*"', "(not shown)", why(e))
+            raise LedgerRefused(f"{shown(url)} is none of PostgreSQL: {said}") from None
         self._settings = settings
         self.shown = shown(url)
-        patience = settings.statement_seconds + _LOST_S
+        if "://" in url and not _URL.fullmatch(url):
+            raise LedgerRefused(
+                f"{self.shown} is none of PostgreSQL: it is to be postgresql://user:password@host:port/database, where "
+                "in a name or password each of : / ? # [ ] @ % is written as % and two digits, as in %40 for @"
+            )
+        patience = settings.statement_seconds + LOST_S
+        self._patience = patience
         given: dict[str, Any] = {
             "connect_timeout": max(2, round(settings.connect_seconds)),
             "target_session_attrs": "read-write",
@@ -61,7 +73,7 @@ class Server:
         }
         self._conninfo = make_conninfo(**{**given, **words, "client_encoding": "UTF8"})
 
-    def connect(self, purpose: str, *, readOnly: bool = False) -> Connection[Any]:
+    def connect(self, purpose: str, *, readOnly: bool = False) -> PatientConnection:
         """
         A connection in autocommit mode.
 
@@ -73,7 +85,8 @@ class Server:
         conninfo = make_conninfo(self._conninfo, application_name=f"scalemgr {purpose}")
         if readOnly:
             conninfo = make_conninfo(conninfo, target_session_attrs="any")
-        connection = psycopg.connect(conninfo, autocommit=True)
+        connection = PatientConnection.connect(conninfo, autocommit=True)
+        connection.patience = self._patience
         try:
             self._check(connection)
             connection.execute(
@@ -113,7 +126,20 @@ def isAway(error: BaseException, connection: Connection[Any] | None = None) -> b
     """Is it the server, or the way there, that is the trouble, and not what was asked?"""
     if connection is not None and connection.closed:
         return True
-    return isinstance(error, _AWAY) or (isinstance(error, psycopg.OperationalError) and error.sqlstate is None)
+    if not isinstance(error, psycopg.Error):
+        return False
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError)
+    return error.sqlstate.startswith(_AWAY)
+
+
+def isCut(connection: Connection[Any]) -> bool:
+    """Is a connection gone, as far as that can be known without asking? One over which nothing is being asked."""
+    try:
+        connection.pgconn.consume_input()
+    except psycopg.Error:
+        connection.close()
+    return connection.closed
 
 
 def isWorthRepeating(error: BaseException) -> bool:
@@ -123,7 +149,11 @@ def isWorthRepeating(error: BaseException) -> bool:
 
 def why(error: BaseException) -> str:
     """What an error of the server or of libpq says, in one line, without the password of a connection string."""
-    return " ".join(str(error).split())[:500] or type(error).__name__
+    said = str(error)
+    if isinstance(error, psycopg.Error) and error.diag.message_primary:
+        # Without the statement, and where in it.
+        said = ": ".join(filter(None, (error.diag.message_primary, error.diag.message_detail)))
+    return " ".join(said.split())[:500] or type(error).__name__
 
 
 def _words(url: str) -> str:
@@ -132,17 +162,20 @@ def _words(url: str) -> str:
 
 
 def shown(url: str) -> str:
-    """A connection string, for people: without its password."""
-    if "://" in url:
-        parts = urlsplit(url)
-        user, at, hosts = parts.netloc.rpartition("@")
-        name = user.partition(":")[0]
-        query = "&".join(word for word in parts.query.split("&") if word and not word.startswith("password"))
-        return urlunsplit(parts._replace(netloc=f"{name}{at}{hosts}", query=query, fragment=""))
+    """A connection string, for people: without its password. If it is none, nothing of it."""
     try:
         words = conninfo_to_dict(_words(url))
     except psycopg.Error:
         return "the connection string"
-    return "postgresql:" + " ".join(
-        f"{key}={quote(str(value), safe='/:,.@_-')}" for key, value in words.items() if key != "password"
+    if "://" not in url:
+        return "postgresql:" + " ".join(
+            f"{key}={quote(str(value), safe='/:,.@_-')}" for key, value in words.items() if not _SECRET.search(key)
+        )
+    parts = _URL.fullmatch(url)
+    if parts is None:
+        return "the connection string"
+    user = "" if parts["user"] is None else f"{parts['user']}@"
+    query = "&".join(
+        word for word in (parts["query"] or "").split("&") if word and not _SECRET.search(unquote(word.split("=")[0]))
     )
+    return f"{parts['scheme']}://{user}{parts['hosts']}{parts['database'] or ''}{'?' if query else ''}{query}"

@@ -17,12 +17,19 @@ from psycopg import Connection, errors
 
 from ..errors import LedgerRefused
 
-__all__ = ["Row", "Tenure"]
+__all__ = ["TABLES", "Row", "Tenure"]
+
+#: All that is emptied when views are made again.
+TABLES = ("view", '"group"', "account", "profile", "trade", "digits", "movement", "key")
 
 # "scav". The other half is the table, which is the same for all who use it, and that of no other ledger.
 _KEY = "1935892854, 'view'::regclass::oid::integer"
-_TAKE = f"SELECT epoch, seq, taken FROM (SELECT pg_try_advisory_lock({_KEY}) AS taken) AS lock LEFT JOIN view ON true"
-_LOOK = "SELECT epoch, seq FROM view"
+_TAKE = (
+    f"SELECT epoch, seq, stamp, taken FROM (SELECT pg_try_advisory_lock({_KEY}) AS taken) AS lock"
+    " LEFT JOIN view ON true"
+)
+_LOOK = "SELECT epoch, seq, stamp FROM view"
+_CLEAR = f"TRUNCATE {', '.join(TABLES)}"
 
 # For how long who has the lock may say nothing; it is asked for more than every other second. In seconds.
 _SILENT_S = 5
@@ -36,10 +43,12 @@ class Row(NamedTuple):
 
     @ivar epoch: of which log; empty: there are none yet.
     @ivar seq: the last entry that is in.
+    @ivar stamp: of the page of the log that this one is on. By that it is known for the one that it was.
     """
 
     epoch: str = ""
     seq: int = 0
+    stamp: str = ""
 
 
 class Tenure:
@@ -60,13 +69,13 @@ class Tenure:
         """
         row = self.connection.execute(_TAKE.encode()).fetchone()
         assert row is not None
-        if row[2]:
+        if row[-1]:
             self.isMine = True
             if self.connection.info.server_version >= _ENDS:
                 self._lookAfter()
             # What it was before the lock was had may be another's last but one.
             return self.look()
-        return _row(row[:2])
+        return _row(row[:-1])
 
     def _lookAfter(self) -> None:
         """Should this process, machine or network end without a word, the lock is free soon."""
@@ -93,6 +102,16 @@ class Tenure:
             raise LedgerRefused(
                 f"somebody else has written the views: they were at entry {row.seq}, and are at {found.seq}"
             )
+
+    def mark(self, stamp: str) -> None:
+        """In that transaction: the page of the entry that is the last one now."""
+        self.connection.execute("UPDATE view SET stamp = %s", [stamp])
+
+    def clear(self, epoch: str) -> None:
+        """There is nothing in them from here on, and they are of this log."""
+        with self.connection.transaction():
+            self.connection.execute(_CLEAR.encode())
+            self.connection.execute("INSERT INTO view (id, epoch, seq) VALUES (1, %s, 0)", [epoch])
 
     def close(self) -> None:
         """Let another one have them."""

@@ -1,11 +1,11 @@
 """The views on a PostgreSQL server: what L{scalemgr.ledger.views.Views} is on a file, and answers alike.
 
-One gateway at a time projects, which is for whoever calls to see to; that two do it by mistake costs one of them a
+One gateway at a time projects, see L{scalemgr.ledger.postgres.tenure}; that two do it by mistake costs one of them a
 C{ValueError}, and harms nothing. Any number of gateways ask, each over connections of its own.
 
-Who projects may empty them at any time, to begin again. What has asked how far they are (L{PostgresViews.seq}) must not
-take what it is not told then for what there is not: each answer is checked, as of its own moment, to come from views
-that are as far at least.
+Who projects may empty them at any time, to begin again. What has asked how far they are (L{PostgresViews.seq}), or
+knows how far they must be (L{PostgresViews.demand}), must not take what it is not told then for what there is not: each
+answer is checked, as of its own moment, to come from views that are as far at least.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ from ..frozen import Frozen, freeze
 from ..ticket import Ticket
 from .asking import PostgresAsked, checked, snapshot
 from .filling import askKeys, fill
+from .patience import patient
+from .server import isCut
+from .tenure import TABLES
 
-__all__ = ["TABLES", "PostgresViews"]
+__all__ = ["PostgresViews"]
 
 _log = Logger()
 
-#: All that there are.
-TABLES = "view", "trade", "account", "profile", '"group"', "movement", "digits", "key"
 # So many rows at a time are read of what may be long.
 _PIECE = 10_000
 # How long one statement of a turn may take, in milliseconds.
@@ -72,18 +73,22 @@ class PostgresViews:
     @property
     def closed(self) -> bool:
         """Is the connection closed, by whichever end?"""
-        return bool(self._connection.closed)
+        return isCut(self._connection)
 
     def seq(self) -> int:
         """
         The last entry that is in.
 
-        @raise ValueError: from here and all questions, if the views have none, or less than when this was called last.
+        @raise ViewsBehind: from here and all questions, if the views have none, or less than when this was called last.
         """
         self._asked.floor = 0
         row = self._connection.execute("SELECT seq FROM view").fetchone()
         self._asked.floor = seq = checked(row, 0)
         return seq
+
+    def demand(self, floor: int) -> None:
+        """As L{seq}, for who knows how far they must be: nothing is asked, but each answer says whether they are."""
+        self._asked.floor = floor
 
     def check(self, *, thorough: bool = True) -> None:
         """
@@ -94,26 +99,10 @@ class PostgresViews:
         for table in TABLES:
             self._connection.execute(f"SELECT 1 FROM {table} LIMIT 1".encode())
 
-    def begin(self) -> None:
-        """They are written from here on. There is nothing to remember: the server knows what was cut off."""
-
-    def rest(self) -> None:
-        """What was written is whole."""
-
-    def empty(self, epoch: str) -> None:
-        """
-        Begin again, as views of this log, of which nothing is in; in a turn, or as one.
-
-        For whoever has opened them without an epoch, to see what they are.
-        """
-        with self._transaction():
-            self._connection.execute(f"TRUNCATE {', '.join(TABLES)}".encode())
-            self._connection.execute("INSERT INTO view (id, epoch, seq) VALUES (1, %s, 0)", [epoch])
-
     @contextmanager
     def turn(self) -> Iterator[None]:
         """All that is projected in here is seen at its end, together."""
-        with self._connection.transaction():
+        with patient(self._connection, _TURN_MS / 1000), self._connection.transaction():
             # What a crash of the server takes of the latest turns is projected again.
             self._connection.execute("SET LOCAL synchronous_commit = off")
             # To sweep out keys is to read them all, and nobody waits.

@@ -12,6 +12,7 @@ from scalemgr.finance.masks import Sight
 from scalemgr.finance.questions import Bounds, StatementQuery, TableQuery
 from scalemgr.finance.records import Entry
 from scalemgr.ledger.postgres.migrating import migrate
+from scalemgr.ledger.postgres.tenure import Tenure
 from scalemgr.ledger.postgres.views import PostgresViews
 from scalemgr.ledger.views import Views
 from scalemgr.wire.errors import ManagerError
@@ -40,7 +41,7 @@ class Both:
     def __init__(self, there: PostgresViews) -> None:
         self.there = there
         self.here = Views(":memory:", "epoch")
-        there.empty("epoch")
+        Tenure(there._connection).clear("epoch")
 
     def project(self, entries: list[Entry], *sizes: int) -> None:
         """Fold these in, in batches of these sizes and the rest in one, into both; see that both then keep the same."""

@@ -13,6 +13,7 @@ from scalemgr.finance.masks import Sight
 from scalemgr.finance.questions import TRADES, Bounds, StatementQuery, TableQuery
 from scalemgr.finance.records import Entry
 from scalemgr.ledger.postgres.migrating import migrate
+from scalemgr.ledger.postgres.tenure import Tenure
 from scalemgr.ledger.postgres.views import PostgresViews
 
 from ..scribe import Scribe
@@ -46,6 +47,7 @@ class Both:
         keyed = Entry(**{**{name: getattr(first, name) for name in Entry.__struct_fields__}, "key": "k"})
         self.entries = [keyed if entry is first else entry for entry in scribe.entries]
         self.maker = PostgresViews(self.connections[0], "epoch")
+        self.tenure = Tenure(self.connections[0])
         self.reader = PostgresViews(self.connections[1], "epoch", readOnly=True)
         self.maker.project(self.entries)
         assert self.reader.seq() == self.entries[-1].seq
@@ -70,7 +72,7 @@ def test_emptiedMeanwhile(both: Both, ask: Callable[[PostgresViews], Any]) -> No
     """Whoever has seen how far they are, and asks when they are less, is refused until they are as far again."""
     before = ask(both.reader)
     assert before
-    both.maker.empty("epoch")
+    both.tenure.clear("epoch")
     with pytest.raises(ValueError, match="made again"):
         ask(both.reader)
     both.maker.project(both.entries[:-1])
@@ -93,7 +95,7 @@ def test_emptiedJustNow(both: Both, ask: Callable[[PostgresViews], Any]) -> None
 
     thread = threading.Thread(target=question)
     with both.maker.turn():
-        both.maker.empty("epoch")
+        both.tenure.clear("epoch")
         thread.start()
         waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND pid = %s"
         pid = both.connections[1].info.backend_pid

@@ -22,7 +22,7 @@ from scalemgr.ledger.postgres import following, tenure
 from scalemgr.ledger.postgres.following import PostgresFollower, Servers
 from scalemgr.ledger.postgres.log import PostgresLog
 from scalemgr.ledger.postgres.server import Server
-from scalemgr.ledger.postgres.views import TABLES, PostgresViews
+from scalemgr.ledger.postgres.views import PostgresViews
 from scalemgr.ledger.process import ProcessProjector
 from scalemgr.ledger.projector import ThreadProjector
 from scalemgr.ledger.settings import LedgerSettings
@@ -300,6 +300,32 @@ def test_ahead(place: Place, logged: Logged, isRunning: bool) -> None:
     place.hold(10)
 
 
+@pytest.mark.parametrize("isRunning", [False, True])
+def test_goneOnWithout(place: Place, logged: Logged, isRunning: bool) -> None:
+    """If a server takes over that lacks some of the log, and goes on from there, views of what is lost are seen."""
+    maker = place.follower()
+    place.write(10)
+    place.write(20)
+    assert maker.step()
+    if not isRunning:
+        maker.close()
+    place.log.connection.execute("DELETE FROM page WHERE last = 4")
+    lost = place.scribe
+    place.scribe = Scribe()
+    place.scribe.group()
+    place.scribe.user()
+    place.scribe.trade(3, 10)
+    assert place.scribe.entries == lost.entries[:3]
+    place.write(30)
+    if not isRunning:
+        place.write(40)
+        maker = place.follower()
+    head = place.scribe.book.seq
+    eventually(lambda: maker.step() and maker.reached == head and logged.has("another entry 4", "making them again"))
+    eventually(lambda: maker.step() and maker.reached == head)
+    place.hold(10, 30, *([] if isRunning else [40]))
+
+
 def test_emptied(place: Place, logged: Logged) -> None:
     """An operator who wants them made again empties the table of how far they are; the others are told, too."""
     maker, other = shared(place)
@@ -490,9 +516,9 @@ def test_madeAgainWhole(place: Place) -> None:
     place.log.append(Scribe().story().entries[:1])
     eventually(lambda: maker.step() and maker.reached == 1)
     names = place.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()")
-    assert {name for (name,) in names} == {table.strip('"') for table in TABLES} | {"scalemgr_schema"}
-    counts = {table: place.sql(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
-    assert counts == {**dict.fromkeys(TABLES, 0), "view": 1, '"group"': 1}
+    assert {name for (name,) in names} == {table.strip('"') for table in tenure.TABLES} | {"scalemgr_schema"}
+    counts = {table: place.sql(f"SELECT count(*) FROM {table}")[0][0] for table in tenure.TABLES}
+    assert counts == {**dict.fromkeys(tenure.TABLES, 0), "view": 1, '"group"': 1}
 
 
 # -- in a thread, and in a process ------------------------------------------------------------------------

@@ -6,6 +6,8 @@ CREATE TABLE ledger (
     epoch       text   NOT NULL,  -- names this log; a log that was restored from elsewhere gets another
     created_ms  bigint NOT NULL,  -- milliseconds since 1970
     next_order  bigint NOT NULL,  -- no order from here up was ever reserved
+    -- of the server, when orders were last reserved: another one has taken over since if it is not that now
+    timeline    text   NOT NULL DEFAULT left(pg_walfile_name(pg_current_wal_insert_lsn()), 8),
     whole       boolean NOT NULL DEFAULT true  -- false: it is being copied here, and not at its end
 );
 
@@ -17,6 +19,16 @@ CREATE TABLE page (
     stamp    text   NOT NULL,     -- of the commit that it is of; no two have the same
     entries  text   NOT NULL      -- a JSON array with an array for each entry
 );
+
+-- A page is compressed if that is cheap. As it is by default, it takes three times as long as all else that the server
+-- does to keep it; where there is nothing better, before version 14 and where it was left out, it is kept as it is.
+DO $$
+BEGIN
+    EXECUTE 'ALTER TABLE page ALTER COLUMN entries SET COMPRESSION lz4';
+EXCEPTION WHEN feature_not_supported OR syntax_error THEN
+    ALTER TABLE page ALTER COLUMN entries SET STORAGE EXTERNAL;
+END
+$$;
 
 -- At most one row: the book at some entry, so that a start is quick. It can be deleted.
 CREATE TABLE book (

@@ -8,6 +8,7 @@ CREATE TABLE view (
     id         integer PRIMARY KEY CHECK (id = 1),
     epoch      text    NOT NULL,            -- the log's
     seq        bigint  NOT NULL,            -- the last entry that is in
+    stamp      text    NOT NULL DEFAULT '', -- of the page of the log that it is on
     forgotten  bigint  NOT NULL DEFAULT 0,  -- idempotency keys up to this entry no longer count
     swept      bigint  NOT NULL DEFAULT 0   -- and up to this one they are gone
 );
