@@ -7,10 +7,14 @@ BIN := $(VENV)/bin
 RUN := PYTHONPATH=. $(BIN)/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test torture bench docs lint types wheel clean
+.PHONY: demo cluster-demo test torture bench docs lint types wheel clean
 
 demo: $(VENV)/.run
 	@$(RUN) -m scalemgr demo
+
+# Three gateways on one ledger in PostgreSQL, HAProxy before them, one killed in the midst of it: some 20 seconds.
+cluster-demo: $(VENV)/.run
+	@$(RUN) -m examples.cluster
 
 test: $(VENV)/.test
 	$(RUN) -m pytest
