@@ -16,6 +16,7 @@ import psycopg
 from msgspec import Struct
 
 from ...finance.records import Entry
+from ...finance.requests import KeyName
 from ...wire.errors import LedgerFailed
 from ..errors import LedgerMissing, LedgerRefused, LedgerUnreachable
 from ..pages import chosen, pack, unpack
@@ -51,10 +52,19 @@ _TAIL = f"""
 PREPARE tail (bigint) AS SELECT epoch, first, last, stamp, entries FROM ledger LEFT JOIN
 (SELECT * FROM page WHERE last >= $1 ORDER BY last LIMIT {PAGES_MAX}) AS those ON true WHERE id = 1 ORDER BY last
 """
+_RENOUNCED = """
+PREPARE renounced (bigint, text) AS SELECT n, principal, key FROM renounced WHERE n > $1 AND gateway <> $2 ORDER BY n
+"""
+# For so long something that was asked for before may be on its way: an end is put to it long before.
+_RENOUNCE = (
+    "WITH old AS (DELETE FROM renounced WHERE at < now() - interval '10 minutes')"
+    " INSERT INTO renounced (gateway, principal, key)"
+    " SELECT %s, principal, key FROM unnest(%s::text[], %s::text[]) AS those (principal, key)"
+)
 # All that is asked of pages goes by their numbers. The server knows that only once it has looked at how many there are,
 # and until then would read them all, at each commit.
 _OPEN = f"""
-{_TAIL}; PREPARE lock AS {_LOCK};
+{_TAIL}; {_RENOUNCED}; PREPARE lock AS {_LOCK};
 SELECT epoch, whole, set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
 set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_generic_plan', false) FROM ledger
 """
@@ -97,10 +107,12 @@ class Tail(Struct, frozen=True):
 
     @ivar epoch: the name that it has.
     @ivar pages: from the one with the entry that was asked for, at most L{PAGES_MAX}.
+    @ivar renounced: what other gateways have renounced, by number.
     """
 
     epoch: str
     pages: list[Page]
+    renounced: dict[int, KeyName]
 
 
 class PostgresLog:
@@ -239,10 +251,14 @@ class PostgresLog:
             yield page
             after = page[-1].seq
 
-    def settled(self, after: int) -> list[Entry]:
+    def settled(
+        self, after: int, renounced: Collection[KeyName] = (), gateway: str = "", channel: str = ""
+    ) -> list[Entry]:
         """
         The entries that follow an entry, with those of a commit that is under way: it is waited for.
 
+        @param renounced: whoever commits after that is told to book none of these for what it was asked for before.
+        @param gateway: who tells; C{channel} is where that is told.
         @raise LedgerFailed: if it cannot be asked, or there are too many.
         """
 
@@ -256,11 +272,18 @@ class PostgresLog:
                 raise
 
         def look() -> list[Entry]:
+            self._warnings.clear()
             with self.connection.transaction():
                 with self.connection.pipeline():
                     self.connection.execute(_SHARE.encode())
                     cursor = self.connection.execute(_AFTER.encode(), {"after": after, "limit": _LATE})
+                    if renounced:
+                        names = [list(each) for each in zip(*renounced, strict=True)]
+                        self.connection.execute(_RENOUNCE.encode(), [gateway, *names])
+                        if channel:
+                            self.connection.execute(f"NOTIFY {channel}".encode())
                 rows = cursor.fetchall()
+            self._checkDurable()
             return _unpack(rows)
 
         entries = self._ask(ask)
@@ -268,32 +291,38 @@ class PostgresLog:
             raise LedgerFailed("this gateway is far behind the log; ask again later", outcome="void")
         return entries
 
-    def tail(self, cursor: int) -> Tail:
+    def tail(self, cursor: int, renounced: int, gateway: str) -> Tail:
         """
         How the log ends, from the page with the entry C{cursor} on.
 
+        @param renounced: the last number up to which all that was renounced is known.
+        @param gateway: what is of itself it knows.
         @raise psycopg.Error: if the server cannot be asked.
         """
-        return self._tail("", cursor)
+        return self._tail("", cursor, renounced, gateway)
 
     # -- a commit ---------------------------------------------------------------------------------------
 
-    def begin(self, cursor: int) -> Tail:
+    def begin(self, cursor: int, renounced: int, gateway: str) -> Tail:
         """
         Begin a commit: nobody else commits until L{commit} or L{leave}. One round trip.
 
         @raise psycopg.Error: if that takes too long, or cannot be.
         """
-        return self._tail("BEGIN; EXECUTE lock;", cursor)
+        return self._tail("BEGIN; EXECUTE lock;", cursor, renounced, gateway)
 
-    def _tail(self, before: str, cursor: int) -> Tail:
+    def _tail(self, before: str, cursor: int, renounced: int, gateway: str) -> Tail:
         # All in one message, where each sees what was committed before it began: the last one sees all that there was
         # before the lock was had. A pipeline would do the same with a message, and a turn of psycopg, for each.
-        sql = f"{before} EXECUTE tail ({cursor:d})"
-        rows = _last(self.connection.execute(sql.encode(), prepare=False)).fetchall()
+        sql = f"{before} EXECUTE renounced ({renounced:d}, '{gateway}'); EXECUTE tail ({cursor:d})"
+        answers = self.connection.execute(sql.encode(), prepare=False)
+        while answers.description is None or answers.description[0].name != "n":
+            answers.nextset()
+        known = {n: (principal, key) for n, principal, key in answers}
+        rows = _last(answers).fetchall()
         if not rows:
             raise LedgerRefused(f"there is no ledger at {self._server.shown} any more")
-        return Tail(rows[0][0], [Page(*row[1:]) for row in rows if row[1] is not None])
+        return Tail(rows[0][0], [Page(*row[1:]) for row in rows if row[1] is not None], known)
 
     def write(self, pages: Sequence[tuple[int, int, str]], stamp: str, channel: str) -> None:
         """
