@@ -30,7 +30,7 @@ from ...finance.settle import Outcome
 from ...interfaces import ILedger, ITicket, Storage
 from ...wire.errors import LedgerFailed
 from ..errors import LedgerRefused
-from ..finding import UNREADABLE, Views
+from ..finding import Views
 from ..pages import pack
 from ..projector import Projector
 from ..settings import LedgerSettings
@@ -111,7 +111,7 @@ class PostgresLedger(ViewedLedger):
         self._saidAhead = False
         self._diverged: _Diverged | None = None
         self._blockEnd = 0
-        self._suspected = False
+        self._suspected = self._hasLostReplica = False
         self._savedSeq = 0
         self._readers = threading.local()
         self._opened: list[PostgresLog] = []
@@ -288,15 +288,21 @@ class PostgresLedger(ViewedLedger):
             return super().statement(query, sight, bounds, ticket)
         return self._askReplica(lambda views: views.statement(query, sight, bounds, ticket), ticket)
 
-    def _askReplica(self, question: Callable[[PostgresViews], _Answer], ticket: ITicket | None) -> _Answer:
-        """Ask views that may be a moment old."""
+    def _askReplica(self, question: Callable[[Views], _Answer], ticket: ITicket | None) -> _Answer:
+        """Ask views that may be a moment old; if they cannot be asked, those that are kept up."""
         if ticket is not None:
             ticket.check(0)
         try:
-            return question(self._asked.replica())
+            answer = question(self._asked.replica())
         except self._unread as e:
-            self._log.warn("the replica of the views cannot be read: {why}", why=whyOf(e))
-            raise LedgerFailed(UNREADABLE) from e
+            if not self._hasLostReplica:
+                self._log.warn("the replica cannot be read ({why}); the views themselves are asked", why=whyOf(e))
+            self._hasLostReplica = True
+            return self._askNow(question, ticket)
+        if self._hasLostReplica:
+            self._log.info("the replica can be read again")
+        self._hasLostReplica = False
+        return answer
 
     # -- the commit -------------------------------------------------------------------------------------
 

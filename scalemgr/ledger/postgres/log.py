@@ -40,21 +40,23 @@ _TIMELINE = "left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
 
 # "scal". The other half of the lock's key is the table, which is the same for all who use it, and no other ledger's.
 _KEY = "1935892844, 'ledger'::regclass::oid::integer"
-# All that is asked of pages goes by their numbers. The server knows that only once it has looked at how many there are,
-# and until then would read them all, at each commit.
-_OPEN = (
-    "SELECT epoch, whole, set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),"
-    " set_config('jit', 'off', false) FROM ledger"
-)
 _LOCK = f"SELECT pg_advisory_xact_lock({_KEY})"
 _SHARE = f"SELECT pg_advisory_xact_lock_shared({_KEY})"
 # "scag": held by each gateway that is at work.
 _GATEWAYS = "1935892839, 'ledger'::regclass::oid::integer"
 #: See to it that there is none, unless there is one.
 EXCLUDE = f"SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE pg_try_advisory_lock({_GATEWAYS}) END"
+# Asked in each commit, so the server need not read and plan it each time.
 _TAIL = f"""
-SELECT epoch, first, last, stamp, entries FROM ledger LEFT JOIN
-(SELECT * FROM page WHERE last >= {{:d}} ORDER BY last LIMIT {PAGES_MAX}) AS those ON true WHERE id = 1 ORDER BY last
+PREPARE tail (bigint) AS SELECT epoch, first, last, stamp, entries FROM ledger LEFT JOIN
+(SELECT * FROM page WHERE last >= $1 ORDER BY last LIMIT {PAGES_MAX}) AS those ON true WHERE id = 1 ORDER BY last
+"""
+# All that is asked of pages goes by their numbers. The server knows that only once it has looked at how many there are,
+# and until then would read them all, at each commit.
+_OPEN = f"""
+{_TAIL}; PREPARE lock AS {_LOCK};
+SELECT epoch, whole, set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
+set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_generic_plan', false) FROM ledger
 """
 # From the page with the next entry to the one with the last that is wanted, or, if there is a gap, the one after it.
 _AFTER = (
@@ -137,7 +139,7 @@ class PostgresLog:
                     " ON CONFLICT DO NOTHING",
                     [uuid4().hex, nowMs],
                 )
-            row = self.connection.execute(_OPEN.encode()).fetchone()
+            row = _last(self.connection.execute(_OPEN.encode())).fetchone()
         except psycopg.errors.UndefinedTable:
             self.connection.close()
             raise LedgerMissing(f"there is no ledger at {server.shown} yet; start a daemon once to make it") from None
@@ -282,15 +284,13 @@ class PostgresLog:
 
         @raise psycopg.Error: if that takes too long, or cannot be.
         """
-        return self._tail(f"BEGIN; {_LOCK};", cursor)
+        return self._tail("BEGIN; EXECUTE lock;", cursor)
 
     def _tail(self, before: str, cursor: int) -> Tail:
         # All in one message, where each sees what was committed before it began: the last one sees all that there was
         # before the lock was had. A pipeline would do the same with a message, and a turn of psycopg, for each.
-        answers = self.connection.execute((before + _TAIL.format(cursor)).encode(), prepare=False)
-        while answers.nextset():
-            pass
-        rows = answers.fetchall()
+        sql = f"{before} EXECUTE tail ({cursor:d})"
+        rows = _last(self.connection.execute(sql.encode(), prepare=False)).fetchall()
         if not rows:
             raise LedgerRefused(f"there is no ledger at {self._server.shown} any more")
         return Tail(rows[0][0], [Page(*row[1:]) for row in rows if row[1] is not None])
@@ -466,6 +466,13 @@ class PostgresLog:
             None,
         )
         return {name: int(size) for name, size in rows}
+
+
+def _last(answers: psycopg.Cursor[Any]) -> psycopg.Cursor[Any]:
+    """To the last of the answers of several statements."""
+    while answers.nextset():
+        pass
+    return answers
 
 
 def _joined(rows: Sequence[tuple[Any, ...]]) -> bytes:
