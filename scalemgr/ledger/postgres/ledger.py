@@ -30,7 +30,7 @@ from ...finance.settle import Outcome
 from ...interfaces import ILedger, ITicket, Storage
 from ...wire.errors import LedgerFailed
 from ..errors import LedgerRefused
-from ..finding import UNREADABLE, Views
+from ..finding import Views
 from ..pages import pack
 from ..projector import Projector
 from ..settings import LedgerSettings
@@ -111,7 +111,12 @@ class PostgresLedger(ViewedLedger):
         self._saidAhead = False
         self._diverged: _Diverged | None = None
         self._blockEnd = 0
-        self._suspected = False
+        self._suspected = self._hasLostReplica = False
+        # What others have renounced, and is not known to those who have it under way; up to which number all of it was
+        # seen, and what was of the rest.
+        self._renounced: set[KeyName] = set()
+        self._renouncedTo = 0
+        self._renouncedSeen: set[int] = set()
         self._savedSeq = 0
         self._readers = threading.local()
         self._opened: list[PostgresLog] = []
@@ -152,7 +157,8 @@ class PostgresLedger(ViewedLedger):
         self._savedSeq = told = self.book.seq
         head = self._file.head()
         while True:
-            tail = self._file.tail(self.book.seq)
+            tail = self._file.tail(self.book.seq, 0, self._name)
+            self._renouncedSeen |= tail.renounced.keys()
             self._take(tail)
             if len(tail.pages) < PAGES_MAX:
                 break
@@ -244,14 +250,24 @@ class PostgresLedger(ViewedLedger):
             self._opened.append(reader)
         return reader
 
-    def _keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
+    def renounce(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
+        return self._unforgotten(self._keyed(names, renounced=names))
+
+    def takeRenounced(self) -> Collection[KeyName]:
+        names, self._renounced = self._renounced, set()
+        return names
+
+    def _keyed(self, names: Collection[KeyName], renounced: Collection[KeyName] = ()) -> dict[KeyName, Entry]:
         """
         For who is to be told that there is none: what others have committed and this one has not read yet counts, and
         so does what they are committing now.
         """
         # First: what comes in meanwhile is then found in either.
         known = self._recent.last
-        late = {(entry.principal, entry.key): entry for entry in self._reader().settled(known)}
+        late = {
+            (entry.principal, entry.key): entry
+            for entry in self._reader().settled(known, renounced, self._name, self._channel)
+        }
         found = super()._keyed(names)
         # What is in both is the same; or it was forgotten, and done again under the name that was free.
         return {**found, **{name: late[name] for name in names if name in late}}
@@ -288,19 +304,27 @@ class PostgresLedger(ViewedLedger):
             return super().statement(query, sight, bounds, ticket)
         return self._askReplica(lambda views: views.statement(query, sight, bounds, ticket), ticket)
 
-    def _askReplica(self, question: Callable[[PostgresViews], _Answer], ticket: ITicket | None) -> _Answer:
-        """Ask views that may be a moment old."""
+    def _askReplica(self, question: Callable[[Views], _Answer], ticket: ITicket | None) -> _Answer:
+        """Ask views that may be a moment old; if they cannot be asked, those that are kept up."""
         if ticket is not None:
             ticket.check(0)
         try:
-            return question(self._asked.replica())
+            answer = question(self._asked.replica())
         except self._unread as e:
-            self._log.warn("the replica of the views cannot be read: {why}", why=whyOf(e))
-            raise LedgerFailed(UNREADABLE) from e
+            if not self._hasLostReplica:
+                self._log.warn("the replica cannot be read ({why}); the views themselves are asked", why=whyOf(e))
+            self._hasLostReplica = True
+            return self._askNow(question, ticket)
+        if self._hasLostReplica:
+            self._log.info("the replica can be read again")
+        self._hasLostReplica = False
+        return answer
 
     # -- the commit -------------------------------------------------------------------------------------
 
-    def commit(self, requests: Sequence[Request], nowMs: int) -> list[Outcome]:
+    def commit(
+        self, requests: Sequence[Request], nowMs: int, isOver: Callable[[int], bool] | None = None
+    ) -> list[Outcome]:
         if self._diverged is not None:
             raise LedgerFailed(str(self._diverged), outcome="void")
         self._writing = bool(requests)
@@ -310,7 +334,7 @@ class PostgresLedger(ViewedLedger):
             tries += 1
             try:
                 self._connect()
-                outcomes = super().commit(requests, nowMs)
+                outcomes = super().commit(requests, nowMs, isOver)
                 # Replays alone leave nothing to commit.
                 self._file.leave()
             except (psycopg.Error, LedgerRefused) as e:
@@ -386,7 +410,9 @@ class PostgresLedger(ViewedLedger):
         takesLock = self._writing or self._doubt is not None
         isNear = takesLock
         for _ in range(_READS_MAX):
-            tail = self._file.begin(self.book.seq) if isNear else self._file.tail(self.book.seq)
+            look = self._file.begin if isNear else self._file.tail
+            tail = look(self.book.seq, self._renouncedTo, self._name)
+            self._letGo(tail.renounced, isAll=isNear)
             isWhole = len(tail.pages) < PAGES_MAX
             if not isWhole:
                 # Nobody else should have to wait while one reads on that is far behind.
@@ -400,6 +426,25 @@ class PostgresLedger(ViewedLedger):
         self._file.leave()
         self._away(_BEHIND)
         raise LedgerFailed(_BEHIND, outcome="void")
+
+    def _letGo(self, renounced: dict[int, KeyName], *, isAll: bool) -> None:
+        """
+        What others have renounced.
+
+        @param isAll: nobody can be about to renounce more, with a lower number.
+        """
+        self._renounced |= {name for n, name in renounced.items() if n not in self._renouncedSeen}
+        if isAll:
+            self._renouncedTo = max(renounced, default=self._renouncedTo)
+            self._renouncedSeen.clear()
+        else:
+            self._renouncedSeen |= renounced.keys()
+
+    def _dropped(self, requests: Sequence[Request], isOver: Callable[[int], bool] | None) -> Collection[int]:
+        # Nobody else commits now, or is about to be told that there is nothing: who asks for that has to wait.
+        names = self._renounced
+        over = set() if isOver is None else {i for i in range(len(requests)) if isOver(i)}
+        return over if not names else over | {i for i, r in enumerate(requests) if r.cause.name in names}
 
     def _take(self, tail: Tail) -> list[Entry]:
         """Fold what the log has and the book does not."""

@@ -255,7 +255,9 @@ def test_keyedWaits(ledger: PostgresLedger, truth: Truth, postgresUrl: str) -> N
         with trigger(truth, "PERFORM pg_sleep(0.5);"):
             committing = threading.Thread(target=done, args=(other, order, "a"))
             committing.start()
-            while truth.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%%page%%'") == []:
+            while (
+                truth.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%%page%%'") == []
+            ):
                 time.sleep(0.01)
             # This one waits a little less than that, which is no answer either.
             try:
