@@ -151,7 +151,10 @@ class ServerTarget(_Server):
     def begin(self, epoch: str, createdMs: int) -> None:
         """An empty log."""
         with self._saying():
-            self._connection.execute("INSERT INTO ledger VALUES (1, %s, %s, 1, false)", [epoch, createdMs])
+            self._connection.execute(
+                "INSERT INTO ledger (id, epoch, created_ms, next_order, whole) VALUES (1, %s, %s, 1, false)",
+                [epoch, createdMs],
+            )
         self.epoch = epoch
 
     def add(self, rows: Sequence[Row]) -> None:
