@@ -143,6 +143,8 @@ class PostgresLedger(ViewedLedger):
                 self._fold()
             except (psycopg.Error, LedgerFailed) as e:
                 raise LedgerRefused(f"{self._server.shown} cannot be read: {whyOf(e)}") from e
+            except _Diverged as e:
+                raise LedgerRefused(str(e)) from e
             except (ValueError, KeyError, AssertionError) as e:
                 raise LedgerRefused(
                     f"the log at {self._server.shown} is damaged after entry {self.book.seq}: {e}; restore it"
