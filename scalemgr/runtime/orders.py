@@ -67,7 +67,7 @@ class Orders:
             self._fetch()
 
     def unused(self) -> int | None:
-        """The first number from which on none was taken, if the blocks at hand are the last ones, as far as is known."""
+        """The first number from which on none was taken, if the blocks at hand are the last ones."""
         if self._fetching:
             # It may be set aside by now, after a block of another gateway, which was not this one's to return.
             return None

@@ -39,7 +39,7 @@ from ..viewed import ViewedLedger
 from .asked import Asked
 from .listening import Listener
 from .log import PAGES_MAX, Page, PostgresLog, Tail, entriesOf
-from .server import Server, isAway, isWorthRepeating
+from .server import Server, isAway, isMixedUp, isWorthRepeating
 from .server import why as whyOf
 from .views import PostgresViews
 
@@ -366,7 +366,7 @@ class PostgresLedger(ViewedLedger):
 
     def _isWorthRepeating(self, error: BaseException, tries: int) -> bool:
         """Did others get in the way, or was it a connection that had been cut, or a server that is no more the one?"""
-        if tries == 1 and isAway(error, self._file.connection):
+        if tries == 1 and (isAway(error, self._file.connection) or isMixedUp(error)):
             self._file.close()
             return True
         return tries < _TRIES and isWorthRepeating(error)

@@ -22,7 +22,7 @@ from ..errors import LedgerMissing, LedgerRefused, LedgerUnreachable
 from ..pages import chosen, pack, unpack
 from .migrating import migrate
 from .patience import patient
-from .server import Server, isAway, why
+from .server import Server, isAway, isMixedUp, why
 
 __all__ = ["EXCLUDE", "PAGES_MAX", "Page", "PostgresLog", "Tail", "entriesOf"]
 
@@ -191,7 +191,7 @@ class PostgresLog:
             try:
                 return question()
             except psycopg.Error as e:
-                if self._renewing is None or not isAway(e, self.connection):
+                if self._renewing is None or not (isAway(e, self.connection) or isMixedUp(e)):
                     raise
             # It may have been cut while nothing was asked.
             self.connection.close()
@@ -275,11 +275,12 @@ class PostgresLog:
             self._warnings.clear()
             with self.connection.transaction():
                 with self.connection.pipeline():
-                    self.connection.execute(_SHARE.encode())
-                    cursor = self.connection.execute(_AFTER.encode(), {"after": after, "limit": _LATE})
+                    self.connection.execute(_SHARE.encode(), prepare=False)
+                    # As for a COMMIT.
+                    cursor = self.connection.execute(_AFTER.encode(), {"after": after, "limit": _LATE}, prepare=False)
                     if renounced:
                         names = [list(each) for each in zip(*renounced, strict=True)]
-                        self.connection.execute(_RENOUNCE.encode(), [gateway, *names])
+                        self.connection.execute(_RENOUNCE.encode(), [gateway, *names], prepare=False)
                         if channel:
                             self.connection.execute(f"NOTIFY {channel}".encode())
                 rows = cursor.fetchall()
@@ -340,7 +341,8 @@ class PostgresLog:
             # Told without a payload: it is only to wake.
             sql = f"WITH those AS ({_INSERT}) SELECT pg_notify('{channel}', '')" if channel else _INSERT
             connection.execute(sql.encode(), [stamp, lasts, firsts, texts])
-            connection.execute("COMMIT")
+            # Not prepared: if the one before it fails the server passes it over, and psycopg takes it for prepared.
+            connection.execute("COMMIT", prepare=False)
         self._checkDurable()
 
     def _checkDurable(self) -> None:
