@@ -12,7 +12,7 @@ from .walk import ROOT, Walk, follow
 
 
 def test_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ledger is moved to PostgreSQL, served by two gateways, and moved back, by nothing but what the document says."""
+    """A ledger is moved to PostgreSQL, served by two gateways, and moved back, as the document says and shows."""
     home = tmp_path / "home"
     home.mkdir()
     with shared() as server, ledgerUrl(server) as url:
