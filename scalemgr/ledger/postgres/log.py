@@ -48,7 +48,8 @@ _GATEWAYS = "1935892839, 'ledger'::regclass::oid::integer"
 EXCLUDE = f"SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE pg_try_advisory_lock({_GATEWAYS}) END"
 # Asked in each commit, so the server need not read and plan it each time.
 _TAIL = f"""
-PREPARE tail (bigint) AS SELECT epoch, first, last, stamp, entries FROM ledger LEFT JOIN
+PREPARE tail (bigint) AS
+SELECT epoch, first, last, stamp, CASE WHEN last > $1 THEN entries ELSE '' END FROM ledger LEFT JOIN
 (SELECT * FROM page WHERE last >= $1 ORDER BY last LIMIT {PAGES_MAX}) AS those ON true WHERE id = 1 ORDER BY last
 """
 # All that is asked of pages goes by their numbers. The server knows that only once it has looked at how many there are,
@@ -270,7 +271,7 @@ class PostgresLog:
 
     def tail(self, cursor: int) -> Tail:
         """
-        How the log ends, from the page with the entry C{cursor} on.
+        How the log ends, from the page with the entry C{cursor} on; without what is on that one, if it ends there.
 
         @raise psycopg.Error: if the server cannot be asked.
         """
