@@ -49,7 +49,8 @@ _GATEWAYS = "1935892839, 'ledger'::regclass::oid::integer"
 EXCLUDE = f"SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE pg_try_advisory_lock({_GATEWAYS}) END"
 # Asked in each commit, so the server need not read and plan it each time.
 _TAIL = f"""
-PREPARE tail (bigint) AS SELECT epoch, first, last, stamp, entries FROM ledger LEFT JOIN
+PREPARE tail (bigint) AS
+SELECT epoch, first, last, stamp, CASE WHEN last > $1 THEN entries ELSE '' END FROM ledger LEFT JOIN
 (SELECT * FROM page WHERE last >= $1 ORDER BY last LIMIT {PAGES_MAX}) AS those ON true WHERE id = 1 ORDER BY last
 """
 _RENOUNCED = """
@@ -294,7 +295,7 @@ class PostgresLog:
 
     def tail(self, cursor: int, renounced: int, gateway: str) -> Tail:
         """
-        How the log ends, from the page with the entry C{cursor} on.
+        How the log ends, from the page with the entry C{cursor} on; without what is on that one, if it ends there.
 
         @param renounced: the last number up to which all that was renounced is known.
         @param gateway: what is of itself it knows.
