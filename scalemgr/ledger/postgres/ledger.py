@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TypeVar
 from uuid import uuid4
@@ -24,13 +24,13 @@ from zope.interface import implementer
 
 from ...finance.masks import Sight
 from ...finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
-from ...finance.records import Entry
+from ...finance.records import Entry, FinanceTrade
 from ...finance.requests import KeyName, Request
 from ...finance.settle import Outcome
 from ...interfaces import ILedger, ITicket, Storage
 from ...wire.errors import LedgerFailed
 from ..errors import LedgerRefused
-from ..finding import Views
+from ..finding import Partly, Views
 from ..pages import pack
 from ..projector import Projector
 from ..settings import LedgerSettings
@@ -112,6 +112,11 @@ class PostgresLedger(ViewedLedger):
         self._diverged: _Diverged | None = None
         self._blockEnd = 0
         self._suspected = self._hasLostReplica = False
+        # Why the views could not be reached when they were last asked; and did that hold up a commit?
+        self._viewsAway = ""
+        self._needsViews = False
+        # When the latest entry of another gateway was made.
+        self._othersMs = 0
         # What others have renounced, and is not known to those who have it under way; up to which number all of it was
         # seen, and what was of the rest.
         self._renounced: set[KeyName] = set()
@@ -196,7 +201,8 @@ class PostgresLedger(ViewedLedger):
 
     def close(self, nextOrder: int | None) -> None:
         self._listener.stop()
-        self._projector.stop()
+        # What is not in the views yet, others put there, or the next start.
+        self._projector.stop(finish=False)
         self._asked.close()
         if self._diverged is None:
             try:
@@ -284,6 +290,8 @@ class PostgresLedger(ViewedLedger):
         return question(views)
 
     def _suspect(self, why: Exception) -> None:
+        if isinstance(why, LedgerRefused) or isAway(why):
+            self._viewsAway = whyOf(why)
         if not self._suspected:
             self._log.warn("the views at {shown} cannot be read: {why}", shown=self._asked.shown, why=whyOf(why))
         self._suspected = True
@@ -292,6 +300,18 @@ class PostgresLedger(ViewedLedger):
 
     def _found(self) -> None:
         self._suspected = False
+
+    def trade(self, order: int) -> tuple[FinanceTrade, str] | None:
+        # What others were answered may not have been read here yet.
+        if self._head() <= self._recent.last:
+            return super().trade(order)
+        return self._askNow(lambda views: views.trade(order))
+
+    def _head(self) -> int:
+        """The last entry, whoever wrote it."""
+        head = max(self.book.seq, self._reader().head())
+        self._projector.wake(head)
+        return head
 
     def table(self, query: TableQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None) -> Table:
         if not self._asked.hasReplica:
@@ -405,6 +425,8 @@ class PostgresLedger(ViewedLedger):
     def _refresh(self) -> list[Entry]:
         """What is folded in is to be told at once, whatever becomes of the rest: so nothing is left to be returned."""
         self._awaitProjector()
+        if self._needsViews:
+            self._tryViews()
         if self._failed or self._doubt is not None:
             # A batch of nothing then finds out whether it can be written again. And of a commit that was given up while
             # it waited for a standby, what others can see of it may be lost with the server until this is not.
@@ -428,6 +450,30 @@ class PostgresLedger(ViewedLedger):
         self._file.leave()
         self._away(_BEHIND)
         raise LedgerFailed(_BEHIND, outcome="void")
+
+    def _known(self, names: Collection[KeyName]) -> Mapping[KeyName, Entry]:
+        self._viewsAway = ""
+        found = super()._known(names)
+        if isinstance(found, Partly) and self._viewsAway:
+            # Nothing that has a key could be booked. So it is as if the server itself were away, until they are there.
+            self._needsViews = True
+            self._away(f"the views cannot be read: {self._viewsAway}")
+            raise LedgerFailed(next(iter(found.lost.values())), outcome="void")
+        return found
+
+    def _tryViews(self) -> None:
+        """Deposits could not be booked without them: are they there again?"""
+        try:
+            self._asked.views().seq()
+        except self._unread as e:
+            self._away(f"the views cannot be read: {whyOf(e)}")
+            raise LedgerFailed(self.away, outcome="void") from e
+        self._needsViews = False
+
+    def _settle(self, requests: Sequence[Request], nowMs: int) -> list[Outcome]:
+        # Of a clock that is a little behind another gateway's, or of a commit that had to wait for that one's.
+        isBehind = nowMs < self._othersMs <= nowMs + _AHEAD_MS
+        return super()._settle(requests, self._othersMs if isBehind else nowMs)
 
     def _letGo(self, renounced: dict[int, KeyName], *, isAll: bool) -> None:
         """
@@ -475,7 +521,8 @@ class PostgresLedger(ViewedLedger):
         if entries:
             self._untold += entries
             self._appended(entries)
-            self._compareClocks(entries[-1].time_ms)
+            self._othersMs = entries[-1].time_ms
+            self._compareClocks(self._othersMs)
 
     def _compareClocks(self, timeMs: int) -> None:
         isAhead = timeMs - self._nowMs > _AHEAD_MS
