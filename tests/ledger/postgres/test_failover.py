@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from scalemgr.ledger.postgres import server
 from scalemgr.ledger.postgres.ledger import PostgresLedger
 from scalemgr.wire.errors import LedgerFailed
 from tests.postgres import Cluster, ClusterFailed, absent
@@ -85,10 +86,12 @@ def test_stopped(cluster: Cluster) -> None:
 
 def test_synchronous(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    With a synchronous standby nothing is told that it does not have: not while it is away, though the server then says
-    that it succeeded; and when it takes over, all that was told is there, and the gateway goes on.
+    With a synchronous standby nothing is told that it does not have: not while it is away, though all can see it then
+    if somebody ends the waiting; and when it takes over, all that was told is there, and the gateway goes on.
     """
-    quick(monkeypatch, 2)
+    quick(monkeypatch)
+    # A COMMIT that waits for a standby has no end of its own.
+    monkeypatch.setattr(server, "LOST_S", 0.2)
     standby = Cluster(of=cluster)
     with standby, gateway(either(cluster, standby), statement_seconds=1, lock_seconds=1, connect_seconds=2) as ledger:
         populate(ledger)
@@ -101,11 +104,17 @@ def test_synchronous(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
             ledger.commit([keyed(order + 1, "b")], NOW_MS)
         assert outcomeOf(failed.value) == "pending"
         assert ledger.book.seq == told
+        assert ledger.away
         with pytest.raises(LedgerFailed):
             ledger.commit([], NOW_MS)
-        # It is there for all to see, and not for sure.
+        assert ledger.away
+        # Somebody ends the waiting: then it is there for all to see, and not for sure.
+        cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
         with closing(Truth(cluster.url())) as truth:
-            assert truth.keys().keys() == {"a", "b"}
+            while truth.keys().keys() != {"a", "b"}:
+                cluster.psql(cancel)
+        with pytest.raises(LedgerFailed):
+            ledger.commit([], NOW_MS)
         assert ledger.book.seq == told
         standby.start()
         while ledger.away:
