@@ -7,19 +7,24 @@ BIN := $(VENV)/bin
 RUN := PYTHONPATH=. $(BIN)/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test torture bench docs lint types wheel clean
+.PHONY: demo cluster-demo test torture bench docs lint types wheel clean
 
 demo: $(VENV)/.run
 	@$(RUN) -m scalemgr demo
 
+# Three gateways on one ledger in PostgreSQL, HAProxy before them, one killed in the midst of it: some 20 seconds.
+cluster-demo: $(VENV)/.run
+	@$(RUN) -m examples.cluster
+
 test: $(VENV)/.test
 	$(RUN) -m pytest
 
-# The promises, at length: half an hour.
+# The promises, at length: the better part of an hour.
 torture: $(VENV)/.test
 	SCALEMGR_MODEL_EXAMPLES=3000 $(RUN) -m pytest -q tests/model
 	$(RUN) -m tests.torture --kills 200
 	$(RUN) -m tests.torture --kills 100 --ledger postgresql
+	$(RUN) -m tests.torture --kills 20 --ledger postgresql-standby
 	$(RUN) -m tests.torture.outbox
 
 # How fast it is: two minutes, a table; BENCH=--help tells more.

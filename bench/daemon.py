@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scalemgr.client import Client
 
-from .ledgers import lag
+from .ledgers import lag, lagAt
 from .loads import Load
 from .processes import CHECKOUT, BenchFailed, ConnectionsClosed, python, run, running, unpinChildren
 
@@ -20,7 +20,7 @@ __all__ = ["Daemon", "House"]
 
 _CONFIG = """
 listen = ["tcp:0:interface=127.0.0.1"]
-ledger = "sqlite:ledger"
+ledger = "{ledger}"
 [web]
 listen = "tcp:0:interface=127.0.0.1"
 [auth]
@@ -35,19 +35,32 @@ class Daemon:
     """
     One that runs.
 
+    @param ledger: its folder, or its connection string.
     @ivar port: where it listens.
-    @ivar folder: of its ledger.
     @ivar started: when it was, on the clock of C{time.monotonic}.
     @ivar told: what a subscriber was sent, once it is gone.
     """
 
-    def __init__(self, process: subprocess.Popen[str], port: int, folder: Path, token: str, started: float) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], port: int, ledger: Path | str, token: str, started: float
+    ) -> None:
         self._process = process
         self.port = port
-        self.folder = folder
+        self._ledger = ledger
         self.token = token
         self.started = started
         self.told: Load = {}
+
+    @property
+    def folder(self) -> Path:
+        """Of its ledger, which is in one."""
+        assert isinstance(self._ledger, Path)
+        return self._ledger
+
+    @property
+    def lag(self) -> int:
+        """How many entries the views lack."""
+        return (lag(self._ledger) if isinstance(self._ledger, Path) else lagAt(self._ledger))[1]
 
     def client(self) -> Client:
         """A session of a manager."""
@@ -68,7 +81,7 @@ class Daemon:
     def settle(self, timeoutS: float = 60.0) -> None:
         """Wait until the views have what the log has: what one load left to do must not burden the next."""
         end = time.monotonic() + timeoutS
-        while lag(self.folder)[1] > 0:
+        while self.lag > 0:
             if time.monotonic() > end:
                 raise BenchFailed(f"the views do not catch up within {timeoutS:g} s")
             time.sleep(0.05)
@@ -87,15 +100,16 @@ class House:
         self._core = core
         self._count = 0
         config = folder / "scalemgr.toml"
-        config.write_text(_CONFIG, "utf-8")
+        config.write_text(_CONFIG.format(ledger="sqlite:ledger"), "utf-8")
         words = ["token", "--config", str(config), "--new-key", "--id", "bench", "--role", "manager", "--days", "1"]
         self.token = run(python("-m", "scalemgr", *words), cwd=CHECKOUT).stdout.strip()
 
     @contextmanager
-    def daemon(self, ledger: Path, config: str = "") -> Iterator[Daemon]:
+    def daemon(self, ledger: Path | str, config: str = "") -> Iterator[Daemon]:
         """
         A daemon on a copy of a ledger, gone with it afterwards.
 
+        @param ledger: its folder; or a connection string, of one that is not copied.
         @param config: what else its configuration says.
         """
         self._count += 1
@@ -103,14 +117,17 @@ class House:
         home.mkdir()
         try:
             shutil.copy2(self._folder / "scalemgr.key", home)
-            (home / "scalemgr.toml").write_text(_CONFIG + config, "utf-8")
-            shutil.copytree(ledger, home / "ledger")
+            isCopied = isinstance(ledger, Path)
+            url = "sqlite:ledger" if isCopied else ledger
+            (home / "scalemgr.toml").write_text(_CONFIG.format(ledger=url) + config, "utf-8")
+            if isCopied:
+                ledger = shutil.copytree(ledger, home / "ledger")
             command = python("-m", "twisted", "--log-format=text", "scalemgr", "--config", str(home / "scalemgr.toml"))
             started = time.monotonic()
             with running(command, self._core, home / "log") as (process, port):
                 unpinChildren(process.pid)
                 try:
-                    yield Daemon(process, port, home / "ledger", self.token, started)
+                    yield Daemon(process, port, ledger, self.token, started)
                 except (BenchFailed, OSError) as e:
                     if why := _died(process, home / "log", isSuspected=isinstance(e, ConnectionsClosed)):
                         raise BenchFailed(f"{e}: {why}") from e

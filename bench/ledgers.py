@@ -11,15 +11,20 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
+
 from scalemgr.finance.masks import EVERYTHING
 from scalemgr.finance.money import Amount
 from scalemgr.finance.requests import AddAccount, AddGroup, Cause, MoveMoney, Request
+from scalemgr.interfaces import ILedger
 from scalemgr.ledger.following import viewsReach
 from scalemgr.ledger.log import SqliteLog
+from scalemgr.ledger.settings import LedgerSettings
 from scalemgr.ledger.sqlite import SqliteLedger
+from scalemgr.ledger.url import isPostgres, ledgerAt
 from scalemgr.wire.codes import TradeCommand
 
-__all__ = ["FIRST_LOGIN", "deposits", "lag", "measure", "prepare"]
+__all__ = ["FIRST_LOGIN", "deposits", "lag", "lagAt", "measure", "prepare"]
 
 #: The login of the first account.
 FIRST_LOGIN = 1001
@@ -28,13 +33,14 @@ _GROUP = "real-usd"
 _BATCH = 1000
 
 
-def prepare(folder: Path, accounts: int, trades: int = 0) -> None:
+def prepare(folder: Path | str, accounts: int, trades: int = 0) -> None:
     """
     Make a ledger.
 
+    @param folder: where; or a connection string of PostgreSQL.
     @param trades: so many deposits, spread over its accounts.
     """
-    ledger = SqliteLedger(folder)
+    ledger = _ledger(folder)
     ledger.open(_nowMs())
     try:
         cause = Cause("bench", EVERYTHING)
@@ -47,9 +53,13 @@ def prepare(folder: Path, accounts: int, trades: int = 0) -> None:
     finally:
         ledger.close(None)
     # Opening makes the views whole, so that the daemon need not.
-    ledger = SqliteLedger(folder)
+    ledger = _ledger(folder)
     ledger.open(_nowMs())
     ledger.close(None)
+
+
+def _ledger(where: Path | str) -> ILedger:
+    return SqliteLedger(where) if isinstance(where, Path) else ledgerAt(LedgerSettings(url=where), Path())
 
 
 def _account(cause: Cause, login: int) -> Request:
@@ -57,7 +67,7 @@ def _account(cause: Cause, login: int) -> Request:
     return AddAccount(cause, login, _GROUP, 1, profile, "")
 
 
-def deposits(ledger: SqliteLedger, accounts: int, count: int, batch: int, prefix: str) -> Iterator[list[Request]]:
+def deposits(ledger: ILedger, accounts: int, count: int, batch: int, prefix: str) -> Iterator[list[Request]]:
     """Deposits with keys of their own, in batches."""
     for first in range(0, count, batch):
         order = ledger.reserveOrders(batch)
@@ -74,7 +84,7 @@ def deposits(ledger: SqliteLedger, accounts: int, count: int, batch: int, prefix
         ]
 
 
-def _commit(ledger: SqliteLedger, requests: list[Request]) -> None:
+def _commit(ledger: ILedger, requests: list[Request]) -> None:
     for outcome in ledger.commit(requests, _nowMs()):
         if isinstance(outcome, Exception):
             raise outcome
@@ -95,6 +105,15 @@ def lag(folder: Path) -> tuple[int, int]:
         head = log.head()
     finally:
         log.close()
+    return head, head - reached
+
+
+def lagAt(url: str) -> tuple[int, int]:
+    """The same of a ledger on PostgreSQL."""
+    with psycopg.connect(url) as connection:
+        # As of one moment.
+        row = connection.execute("SELECT (SELECT max(last) FROM page), (SELECT seq FROM view)").fetchone()
+    head, reached = row or (0, 0)
     return head, head - reached
 
 
@@ -124,16 +143,17 @@ def measure(folder: Path, count: int, batch: int, accounts: int = 10_000) -> dic
 
 def _main() -> None:
     parser = argparse.ArgumentParser(description="Measure the ledger alone, or make one.")
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", help="where; or, to make one, a connection string of PostgreSQL")
     parser.add_argument("--count", type=int, default=50_000)
     parser.add_argument("--batch", type=int, default=800)
     parser.add_argument("--accounts", type=int, default=10_000)
     parser.add_argument("--prepare", action="store_true", help="make it, with so many deposits, and measure nothing")
     options = parser.parse_args()
     if options.prepare:
-        prepare(options.folder, options.accounts, options.count)
+        where = options.folder if isPostgres(options.folder) else Path(options.folder)
+        prepare(where, options.accounts, options.count)
     else:
-        print(json.dumps(measure(options.folder, options.count, options.batch, options.accounts)))
+        print(json.dumps(measure(Path(options.folder), options.count, options.batch, options.accounts)))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,21 @@ class Generator:
         finally:
             stop(process)
         return _read(kind, said, complaints)
+
+    def together(self, ports: Sequence[int], kind: str, *, seconds: float, **options: Any) -> list[Load]:
+        """A load on each of these ports, at once; as L{run}."""
+        processes: list[subprocess.Popen[str]] = []
+        try:
+            for port in ports:
+                processes.append(self._start(port, kind, seconds, options))
+            patience = seconds + options.get("warmup", 0) + _GRACE_S
+            # Each says little, and so need not be read before its turn.
+            return [_read(kind, *process.communicate(timeout=patience)) for process in processes]
+        except subprocess.TimeoutExpired as e:
+            raise BenchFailed(f"the load {kind} does not end") from e
+        finally:
+            for process in processes:
+                stop(process)
 
     @contextmanager
     def beside(self, port: int, kind: str, **options: Any) -> Iterator[Load]:

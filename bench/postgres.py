@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -81,9 +81,11 @@ class Postgres:
 
     @param folder: for the scripts.
     @param core: for pgbench.
+    @param server: how psql and pgbench are told which server, if not that of the environment.
     """
 
-    def __init__(self, folder: Path, core: int | None) -> None:
+    def __init__(self, folder: Path, core: int | None, server: Sequence[str] | None = None) -> None:
+        self._server = list(server) if server is not None else _server()
         self._folder = folder
         self._core = core
         self._name = f"scalemgr_bench_{os.getpid()}"
@@ -103,22 +105,23 @@ class Postgres:
             self._psql("postgres", f"DROP DATABASE IF EXISTS {self._name} WITH (FORCE)")
 
     def _psql(self, database: str, sql: str) -> None:
-        command = ["psql", *_server(), "-w", "-q", "-v", "ON_ERROR_STOP=1", database]
+        command = ["psql", *self._server, "-w", "-q", "-v", "ON_ERROR_STOP=1", database]
         run(command, input=sql)
 
     def measure(self, script: str, counts: tuple[int, ...], seconds: int) -> float:
         """Transactions a second, at the best client count: found the first time, then kept."""
         if script in self.best:
-            return self._run(script, self.best[script], seconds)
-        rates = {clients: self._run(script, clients, seconds) for clients in counts}
+            return self.rate(script, self.best[script], seconds)
+        rates = {clients: self.rate(script, clients, seconds) for clients in counts}
         self.best[script] = max(rates, key=rates.__getitem__)
         return rates[self.best[script]]
 
-    def _run(self, script: str, clients: int, seconds: int) -> float:
+    def rate(self, script: str, clients: int, seconds: int) -> float:
+        """Transactions a second, of so many clients."""
         words = ["-n", "-M", "prepared", "-c", str(clients), "-T", str(seconds)]
         words += ["-f", str(self._folder / f"{script}.sql")]
         process = start(
-            ["pgbench", *_server(), *words, self._name],
+            ["pgbench", *self._server, *words, self._name],
             self._core,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

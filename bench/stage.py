@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .cluster import Cluster
 from .daemon import Daemon, House
 from .loads import Generator, Load
 from .machine import Cores
@@ -90,6 +91,7 @@ class Stage:
         self.notes: dict[str, str] = {}
         self._house: House | None = None
         self._postgres: Postgres | None = None
+        self._cluster: Cluster | None = None
         self._ledgers: dict[tuple[int, int], Path] = {}
         self._open = ExitStack()
 
@@ -149,6 +151,14 @@ class Stage:
         load = self.load(daemon.port, kind, connections=connections, in_flight=inFlight, token=daemon.token, **options)
         daemon.settle()
         return load
+
+    @property
+    def cluster(self) -> Cluster:
+        """A PostgreSQL server of our own, for the run."""
+        if self._cluster is None:
+            self._cluster = Cluster(self.scratch, self.generator, ACCOUNTS)
+            self._open.enter_context(self._cluster.serving())
+        return self._cluster
 
     @property
     def postgres(self) -> Postgres:

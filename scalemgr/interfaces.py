@@ -456,12 +456,14 @@ class ILedger(Interface):
         @raise LedgerFailed: if that cannot be made durable.
         """
 
-    def commit(requests: Sequence[Request], nowMs: int) -> list[Outcome]:
+    def commit(requests: Sequence[Request], nowMs: int, isOver: Callable[[int], bool] | None = None) -> list[Outcome]:
         """
         Settle a batch and make the entries durable, all or none, each with its idempotency key. A batch of
         nothing catches up with the log; and if the last one failed, it tries whether the log can be written again.
 
         @param nowMs: the time of the batch, in milliseconds since 1970.
+        @param isOver: says of a request, by its number in the batch, whether nobody waits for it any more: where others
+            may have been asked for the same meanwhile, nothing comes of it then. It is asked in the ledger's thread.
         @return: one outcome a request.
         @raise LedgerFailed: if they could not be made durable. The book is as it was; C{outcome} in its
             details says C{"void"} if nothing was kept, C{"pending"} if that is not known.
@@ -489,6 +491,20 @@ class ILedger(Interface):
         Those of the idempotency keys that were used and are not forgotten, each with its entry.
 
         @raise LedgerFailed: if they cannot be looked up.
+        """
+
+    def renounce(names: Collection[KeyName]) -> dict[KeyName, Entry]:
+        """
+        As C{keyed}; and with those that have none, nobody books anything that was asked for before now: whoever else
+        writes in the log has to let go of it. What is under way here is for the caller to know.
+
+        @raise LedgerFailed: if that cannot be made sure of.
+        """
+
+    def takeRenounced() -> Collection[KeyName]:
+        """
+        The keys that others have renounced, as far as that was seen since this was last asked: nothing may come of what
+        was submitted with them before now.
         """
 
     def forgettable(beforeMs: int, limit: int) -> int:

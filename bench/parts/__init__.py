@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .. import postgres, redis
+from .. import cluster, postgres, redis
 from ..stage import Stage
-from . import alone, big, deposits, memory, others
+from . import alone, big, deposits, gateways, memory, others
 
 __all__ = ["PARTS", "Part"]
 
@@ -44,6 +44,7 @@ PARTS = (
     Part("broadcast", deposits.broadcast),
     Part("big", big.big),
     Part("postgres", others.postgres, unavailable=postgres.unavailable),
+    Part("cluster", gateways.cluster, unavailable=cluster.unavailable),
     Part("redis", others.redis, unavailable=redis.unavailable),
     Part("memory", memory.memory, once=True),
     Part("sustained", big.sustained, once=True),

@@ -310,7 +310,8 @@ class AsyncClient(Commands, Awaiting):
         assert self._loop is not None
         core = self._core
         lines = core.toSend(self._loop.time())
-        if lines and self._transport is not None:
+        # On one that is about to be told lost, asyncio would warn of it on standard error.
+        if lines and self._transport is not None and not self._transport.is_closing():
             self._transport.write(lines)
         if self._keeping is not None:
             self._keeping.turn()

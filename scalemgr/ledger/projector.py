@@ -106,8 +106,12 @@ class Projector:
         """
         raise NotImplementedError
 
-    def stop(self) -> None:
-        """Finish what is committed, as far as possible, and end."""
+    def stop(self, finish: bool = True) -> None:
+        """
+        End.
+
+        @param finish: what is committed, as far as possible; else only what is begun.
+        """
         raise NotImplementedError
 
     def waitFor(self, seq: int, seconds: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from .sqlite import FolderLock, SqliteLedger
 __all__ = ["absolute", "folderOf", "isPostgres", "ledgerAt", "postgres", "probe", "shown"]
 
 _KINDS = "sqlite:FOLDER, memory: or postgresql://..."
+# With nothing in it that could be a password, as in a connection string whose beginning is misspelt or missing.
+_HARMLESS = re.compile(r"[\w.+-]*:?")
 
 
 def ledgerAt(settings: LedgerSettings, base: Path) -> ILedger:
@@ -30,13 +33,13 @@ def ledgerAt(settings: LedgerSettings, base: Path) -> ILedger:
         ledger: ILedger = postgres("opening").ledgerOf(settings)
         return ledger
     if settings.read_url or settings.views_url:
-        raise LedgerRefused(f"ledger.read_url and ledger.views_url are for PostgreSQL, and the ledger is {url}")
+        raise LedgerRefused(f"ledger.read_url and ledger.views_url are for PostgreSQL, and the ledger is {_told(url)}")
     if url == "memory:":
         return MemoryLedger()
     try:
         return SqliteLedger(folderOf(url, base), follow=ProcessProjector)
     except LedgerRefused:
-        raise LedgerRefused(f"{url!r} names no ledger; expected {_KINDS}") from None
+        raise LedgerRefused(f"{_told(url)} names no ledger; expected {_KINDS}") from None
 
 
 def isPostgres(url: str) -> bool:
@@ -92,5 +95,12 @@ def folderOf(url: str, base: Path) -> Path:
     """
     scheme, colon, folder = url.partition(":")
     if scheme != "sqlite" or not colon or not folder:
-        raise LedgerRefused(f"{url!r} names no ledger in a folder; expected sqlite:FOLDER")
+        raise LedgerRefused(f"{_told(url)} names no ledger; expected sqlite:FOLDER or postgresql://...")
     return base / folder
+
+
+def _told(url: str) -> str:
+    """What is no URL of a ledger, or of none that is meant here, for people: nothing of it that may be secret."""
+    if _HARMLESS.fullmatch(url) or url.startswith("sqlite:"):
+        return repr(url)
+    return "what was given (it is not shown, for there may be a password in it)"

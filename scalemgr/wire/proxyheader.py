@@ -86,6 +86,9 @@ def _readV1(data: bytes) -> Header | None:
     if kind is None or len(words) != 5:
         raise BadHeader("its PROXY line is not as specified")
     try:
+        # Any text behind a % would do as the name of an interface, which no such header has.
+        if b"%" in line:
+            raise AddressValueError(line)
         source, _ = (kind(word.decode("ascii")) for word in words[1:3])
         port, _ = (_portOf(word) for word in words[3:])
     except (AddressValueError, ValueError) as e:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from scalemgr.interfaces import ILedger
+from scalemgr.ledger.errors import LedgerRefused
 from scalemgr.ledger.settings import LedgerSettings
 from scalemgr.ledger.url import ledgerAt
 
@@ -148,6 +149,37 @@ def test_unreachable(words: list[str], said: Say, here: Path) -> None:
     assert "hunter2" not in err
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgressql://somebody:hunter2@x/y",
+        "Postgresql://somebody:hunter2@x/y",
+        " postgresql://somebody:hunter2@x/y",
+        "postgresql//somebody:hunter2@x/y",
+        "postgresql+psycopg://somebody:hunter2@x/y",
+        "host=x password=hunter2",
+    ],
+)
+def test_misspelt(url: str, said: Say, here: Path) -> None:
+    """The password in a connection string that does not begin as one is not said again, either."""
+    (here / "list.csv").write_text("reference,login,amount\n")
+    (here / "c.toml").write_text(f'ledger = "{url}"\n')
+    for words in (
+        ["verify", "--ledger", url],
+        ["verify", "--config", "c.toml"],
+        ["reconcile", "list.csv", "--ledger", url],
+        ["renew", "--ledger", url],
+        ["copy", "--from", url, "--to", "sqlite:x"],
+        ["backup", "--ledger", url, "x.db"],
+    ):
+        status, out, err = said(*words)
+        assert (status, out, "hunter2" in err) == (2, "", False)
+        assert "names no ledger" in err
+    with pytest.raises(LedgerRefused, match="names no ledger") as raised:
+        ledgerAt(LedgerSettings(url=url), here)
+    assert "hunter2" not in str(raised.value)
+
+
 def test_noLedger(postgresUrl: str, said: Say, here: Path) -> None:
     """Where there is no ledger, and of what is no connection string, it is status 2."""
     (here / "list.csv").write_text("reference,login,amount\n")
@@ -155,7 +187,7 @@ def test_noLedger(postgresUrl: str, said: Say, here: Path) -> None:
         status, _, err = said(*words, "--ledger", postgresUrl)
         assert (status, "there is no ledger at" in err) == (2, True)
         status, _, err = said(*words, "--ledger", "postgresql://x/y?nonsense=1")
-        assert (status, "is no connection string" in err) == (2, True)
+        assert (status, "the connection string is none of PostgreSQL" in err) == (2, True)
     assert said("copy", "--from", postgresUrl, "--to", "sqlite:x")[0] == 2
     assert said("copy", "--from", "sqlite:x", "--to", postgresUrl)[0] == 2
     assert said("copy", "--from", "memory:", "--to", postgresUrl)[0] == 2

@@ -89,6 +89,8 @@ def test_longestIsTheLongest() -> None:
         (b"PROXY TCP4 ::1 ::1 1 1\r\n", "no good addresses"),
         (b"PROXY TCP6 1.2.3.4 1.2.3.4 1 1\r\n", "no good addresses"),
         (b"PROXY TCP6 fe80::1%eth0%0 ::1 1 1\r\n", "no good addresses"),
+        (b"PROXY TCP6 fe80::1%\x1b[31m\nforged ::1 1 1\r\n", "no good addresses"),
+        (b"PROXY TCP6 ::1 fe80::1%eth0 1 1\r\n", "no good addresses"),
         (b"PROXY TCP4 01.2.3.4 1.2.3.4 1 1\r\n", "no good addresses"),
         (b"PROXY TCP4 1.2.3.\xb24 1.2.3.4 1 1\r\n", "no good addresses"),
         (b"PROXY TCP4 1.2.3.4 1.2.3.4 65536 1\r\n", "no good addresses"),

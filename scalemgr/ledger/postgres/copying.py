@@ -151,7 +151,10 @@ class ServerTarget(_Server):
     def begin(self, epoch: str, createdMs: int) -> None:
         """An empty log."""
         with self._saying():
-            self._connection.execute("INSERT INTO ledger VALUES (1, %s, %s, 1, false)", [epoch, createdMs])
+            self._connection.execute(
+                "INSERT INTO ledger (id, epoch, created_ms, next_order, whole) VALUES (1, %s, %s, 1, false)",
+                [epoch, createdMs],
+            )
         self.epoch = epoch
 
     def add(self, rows: Sequence[Row]) -> None:
@@ -161,8 +164,9 @@ class ServerTarget(_Server):
             self._saying(),
             self._connection.transaction(),
             self._connection.cursor() as cursor,
-            cursor.copy("COPY page (last, first, entries, stamp) FROM STDIN") as copy,
+            cursor.copy("COPY page (last, first, entries, stamp) FROM STDIN (FORMAT BINARY)") as copy,
         ):
+            copy.set_types(["int8", "int8", "text", "text"])
             for row in rows:
                 copy.write_row(row if row[3] else (*row[:3], stamp))
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TypeVar
 from uuid import uuid4
@@ -24,13 +24,13 @@ from zope.interface import implementer
 
 from ...finance.masks import Sight
 from ...finance.questions import Bounds, Statement, StatementQuery, Table, TableQuery
-from ...finance.records import Entry
+from ...finance.records import Entry, FinanceTrade
 from ...finance.requests import KeyName, Request
 from ...finance.settle import Outcome
 from ...interfaces import ILedger, ITicket, Storage
 from ...wire.errors import LedgerFailed
 from ..errors import LedgerRefused
-from ..finding import UNREADABLE, Views
+from ..finding import Partly, Views
 from ..pages import pack
 from ..projector import Projector
 from ..settings import LedgerSettings
@@ -111,7 +111,17 @@ class PostgresLedger(ViewedLedger):
         self._saidAhead = False
         self._diverged: _Diverged | None = None
         self._blockEnd = 0
-        self._suspected = False
+        self._suspected = self._hasLostReplica = False
+        # Why the views could not be reached when they were last asked; and did that hold up a commit?
+        self._viewsAway = ""
+        self._needsViews = False
+        # When the latest entry of another gateway was made.
+        self._othersMs = 0
+        # What others have renounced, and is not known to those who have it under way; up to which number all of it was
+        # seen, and what was of the rest.
+        self._renounced: set[KeyName] = set()
+        self._renouncedTo = 0
+        self._renouncedSeen: set[int] = set()
         self._savedSeq = 0
         self._readers = threading.local()
         self._opened: list[PostgresLog] = []
@@ -154,7 +164,8 @@ class PostgresLedger(ViewedLedger):
         self._savedSeq = told = self.book.seq
         head = self._file.head()
         while True:
-            tail = self._file.tail(self.book.seq)
+            tail = self._file.tail(self.book.seq, 0, self._name)
+            self._renouncedSeen |= tail.renounced.keys()
             self._take(tail)
             if len(tail.pages) < PAGES_MAX:
                 break
@@ -190,7 +201,8 @@ class PostgresLedger(ViewedLedger):
 
     def close(self, nextOrder: int | None) -> None:
         self._listener.stop()
-        self._projector.stop()
+        # What is not in the views yet, others put there, or the next start.
+        self._projector.stop(finish=False)
         self._asked.close()
         if self._diverged is None:
             try:
@@ -246,14 +258,24 @@ class PostgresLedger(ViewedLedger):
             self._opened.append(reader)
         return reader
 
-    def _keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
+    def renounce(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
+        return self._unforgotten(self._keyed(names, renounced=names))
+
+    def takeRenounced(self) -> Collection[KeyName]:
+        names, self._renounced = self._renounced, set()
+        return names
+
+    def _keyed(self, names: Collection[KeyName], renounced: Collection[KeyName] = ()) -> dict[KeyName, Entry]:
         """
         For who is to be told that there is none: what others have committed and this one has not read yet counts, and
         so does what they are committing now.
         """
         # First: what comes in meanwhile is then found in either.
         known = self._recent.last
-        late = {(entry.principal, entry.key): entry for entry in self._reader().settled(known)}
+        late = {
+            (entry.principal, entry.key): entry
+            for entry in self._reader().settled(known, renounced, self._name, self._channel)
+        }
         found = super()._keyed(names)
         # What is in both is the same; or it was forgotten, and done again under the name that was free.
         return {**found, **{name: late[name] for name in names if name in late}}
@@ -268,6 +290,8 @@ class PostgresLedger(ViewedLedger):
         return question(views)
 
     def _suspect(self, why: Exception) -> None:
+        if isinstance(why, LedgerRefused) or isAway(why):
+            self._viewsAway = whyOf(why)
         if not self._suspected:
             self._log.warn("the views at {shown} cannot be read: {why}", shown=self._asked.shown, why=whyOf(why))
         self._suspected = True
@@ -276,6 +300,18 @@ class PostgresLedger(ViewedLedger):
 
     def _found(self) -> None:
         self._suspected = False
+
+    def trade(self, order: int) -> tuple[FinanceTrade, str] | None:
+        # What others were answered may not have been read here yet.
+        if self._head() <= self._recent.last:
+            return super().trade(order)
+        return self._askNow(lambda views: views.trade(order))
+
+    def _head(self) -> int:
+        """The last entry, whoever wrote it."""
+        head = max(self.book.seq, self._reader().head())
+        self._projector.wake(head)
+        return head
 
     def table(self, query: TableQuery, sight: Sight, bounds: Bounds, ticket: ITicket | None = None) -> Table:
         if not self._asked.hasReplica:
@@ -290,19 +326,27 @@ class PostgresLedger(ViewedLedger):
             return super().statement(query, sight, bounds, ticket)
         return self._askReplica(lambda views: views.statement(query, sight, bounds, ticket), ticket)
 
-    def _askReplica(self, question: Callable[[PostgresViews], _Answer], ticket: ITicket | None) -> _Answer:
-        """Ask views that may be a moment old."""
+    def _askReplica(self, question: Callable[[Views], _Answer], ticket: ITicket | None) -> _Answer:
+        """Ask views that may be a moment old; if they cannot be asked, those that are kept up."""
         if ticket is not None:
             ticket.check(0)
         try:
-            return question(self._asked.replica())
+            answer = question(self._asked.replica())
         except self._unread as e:
-            self._log.warn("the replica of the views cannot be read: {why}", why=whyOf(e))
-            raise LedgerFailed(UNREADABLE) from e
+            if not self._hasLostReplica:
+                self._log.warn("the replica cannot be read ({why}); the views themselves are asked", why=whyOf(e))
+            self._hasLostReplica = True
+            return self._askNow(question, ticket)
+        if self._hasLostReplica:
+            self._log.info("the replica can be read again")
+        self._hasLostReplica = False
+        return answer
 
     # -- the commit -------------------------------------------------------------------------------------
 
-    def commit(self, requests: Sequence[Request], nowMs: int) -> list[Outcome]:
+    def commit(
+        self, requests: Sequence[Request], nowMs: int, isOver: Callable[[int], bool] | None = None
+    ) -> list[Outcome]:
         if self._diverged is not None:
             raise LedgerFailed(str(self._diverged), outcome="void")
         self._writing = bool(requests)
@@ -312,7 +356,7 @@ class PostgresLedger(ViewedLedger):
             tries += 1
             try:
                 self._connect()
-                outcomes = super().commit(requests, nowMs)
+                outcomes = super().commit(requests, nowMs, isOver)
                 # Replays alone leave nothing to commit.
                 self._file.leave()
             except (psycopg.Error, LedgerRefused) as e:
@@ -381,6 +425,8 @@ class PostgresLedger(ViewedLedger):
     def _refresh(self) -> list[Entry]:
         """What is folded in is to be told at once, whatever becomes of the rest: so nothing is left to be returned."""
         self._awaitProjector()
+        if self._needsViews:
+            self._tryViews()
         if self._failed or self._doubt is not None:
             # A batch of nothing then finds out whether it can be written again. And of a commit that was given up while
             # it waited for a standby, what others can see of it may be lost with the server until this is not.
@@ -388,7 +434,9 @@ class PostgresLedger(ViewedLedger):
         takesLock = self._writing or self._doubt is not None
         isNear = takesLock
         for _ in range(_READS_MAX):
-            tail = self._file.begin(self.book.seq) if isNear else self._file.tail(self.book.seq)
+            look = self._file.begin if isNear else self._file.tail
+            tail = look(self.book.seq, self._renouncedTo, self._name)
+            self._letGo(tail.renounced, isAll=isNear)
             isWhole = len(tail.pages) < PAGES_MAX
             if not isWhole:
                 # Nobody else should have to wait while one reads on that is far behind.
@@ -402,6 +450,49 @@ class PostgresLedger(ViewedLedger):
         self._file.leave()
         self._away(_BEHIND)
         raise LedgerFailed(_BEHIND, outcome="void")
+
+    def _known(self, names: Collection[KeyName]) -> Mapping[KeyName, Entry]:
+        self._viewsAway = ""
+        found = super()._known(names)
+        if isinstance(found, Partly) and self._viewsAway:
+            # Nothing that has a key could be booked. So it is as if the server itself were away, until they are there.
+            self._needsViews = True
+            self._away(f"the views cannot be read: {self._viewsAway}")
+            raise LedgerFailed(next(iter(found.lost.values())), outcome="void")
+        return found
+
+    def _tryViews(self) -> None:
+        """Deposits could not be booked without them: are they there again?"""
+        try:
+            self._asked.views().seq()
+        except self._unread as e:
+            self._away(f"the views cannot be read: {whyOf(e)}")
+            raise LedgerFailed(self.away, outcome="void") from e
+        self._needsViews = False
+
+    def _settle(self, requests: Sequence[Request], nowMs: int) -> list[Outcome]:
+        # Of a clock that is a little behind another gateway's, or of a commit that had to wait for that one's.
+        isBehind = nowMs < self._othersMs <= nowMs + _AHEAD_MS
+        return super()._settle(requests, self._othersMs if isBehind else nowMs)
+
+    def _letGo(self, renounced: dict[int, KeyName], *, isAll: bool) -> None:
+        """
+        What others have renounced.
+
+        @param isAll: nobody can be about to renounce more, with a lower number.
+        """
+        self._renounced |= {name for n, name in renounced.items() if n not in self._renouncedSeen}
+        if isAll:
+            self._renouncedTo = max(renounced, default=self._renouncedTo)
+            self._renouncedSeen.clear()
+        else:
+            self._renouncedSeen |= renounced.keys()
+
+    def _dropped(self, requests: Sequence[Request], isOver: Callable[[int], bool] | None) -> Collection[int]:
+        # Nobody else commits now, or is about to be told that there is nothing: who asks for that has to wait.
+        names = self._renounced
+        over = set() if isOver is None else {i for i in range(len(requests)) if isOver(i)}
+        return over if not names else over | {i for i, r in enumerate(requests) if r.cause.name in names}
 
     def _take(self, tail: Tail) -> list[Entry]:
         """Fold what the log has and the book does not."""
@@ -430,7 +521,8 @@ class PostgresLedger(ViewedLedger):
         if entries:
             self._untold += entries
             self._appended(entries)
-            self._compareClocks(entries[-1].time_ms)
+            self._othersMs = entries[-1].time_ms
+            self._compareClocks(self._othersMs)
 
     def _compareClocks(self, timeMs: int) -> None:
         isAhead = timeMs - self._nowMs > _AHEAD_MS

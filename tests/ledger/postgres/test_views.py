@@ -218,6 +218,8 @@ def test_as_of_one_moment(views: PostgresViews, postgresUrl: str, monkeypatch: p
         patch.setattr(asking.PostgresAsked, "one", slow)
         Tenure(views._connection).clear("epoch")
         views.project(entries[:5])
+        # They are others than those that it was once told of.
+        views.demand(0)
         statement = views.statement(StatementQuery(login=1001), Sight(), Bounds())
         assert statement is not None
         assert (statement.seq, statement.count, statement.closing) == (5, 3, (3.0, 0.0))
@@ -313,3 +315,29 @@ def test_whatever_the_server_prefers(views: PostgresViews, postgresUrl: str) -> 
     assert ask(views) == [[1, 3333333333333.33]]
     groups = TableQuery(table="group", columns=("group",))
     assert ask(views, groups) == [["B"], ["a"], ["b"], ["É"]]
+
+
+@pytest.mark.parametrize(
+    ("condition", "matches"),
+    [
+        (["magic", "=", 2.0**53], False),
+        (["magic", ">", 2.0**53], True),
+        (["magic", "<", 2.0**53 + 2], True),
+        (["magic", "=", 2**53 + 1], True),
+        (["magic", "<", 1e300], True),
+        (["login", "=", 1001.0], True),
+        (["login", ">", 1000.5], True),
+        (["login", "=", 1000.5], False),
+        (["balance", "=", 3], True),
+        (["balance", "<", 2**63 - 1], True),
+    ],
+)
+def test_comparisons_are_exact(views: PostgresViews, condition: list[Any], matches: bool) -> None:
+    """A number is compared as it is, whether it or what it is compared with is whole or not, and however large."""
+    scribe = Scribe()
+    scribe.group()
+    scribe.user(magic=2**53 + 1)
+    scribe.trade(1, 300)
+    views.project(scribe.entries)
+    query = TableQuery(table="account", columns=("login",), filter=Filter(where=[condition]))
+    assert ask(views, query) == ([[1001]] if matches else [])

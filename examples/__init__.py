@@ -1,0 +1,1 @@
+"""What is done with scalemgr, to read and to run."""
