@@ -429,6 +429,10 @@ class ILedger(Interface):
         "Why what it is kept in cannot be reached now; empty: it can be. Any thread may ask, and need not wait"
     )
 
+    lost: str = Attribute(
+        "Why nothing more can be done with it before it is opened anew; empty: something can be. Goes with C{away}"
+    )
+
     def open(nowMs: int) -> None:
         """
         Take possession, and fold what is there.
@@ -439,8 +443,8 @@ class ILedger(Interface):
 
     def follow(wake: Callable[[], None]) -> None:
         """
-        From now on, until it is closed, call this when the log may have entries that others wrote, or C{away} has
-        changed: from any thread, and also once too often. A batch of nothing then catches up. It is open.
+        From now on, until it is closed, call this when the log may have entries that others wrote, or C{away} or
+        C{lost} has changed: from any thread, and also once too often. A batch of nothing then catches up. It is open.
 
         @param wake: is quick and does not raise.
         """

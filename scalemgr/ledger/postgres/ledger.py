@@ -579,6 +579,8 @@ class PostgresLedger(ViewedLedger):
                 self._say(e)
                 if time.monotonic() >= until:
                     self._failed = True
+                    # Whatever the server says: it is of no use until that is known.
+                    self._away(whyOf(error))
                     raise LedgerFailed(f"the ledger failed in its commit: {whyOf(error)}", outcome="pending") from error
             time.sleep(_AGAIN_S)
 
