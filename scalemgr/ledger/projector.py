@@ -216,7 +216,7 @@ class ThreadProjector(Projector):
             suspected, self._suspected = self._suspected, False
             anew, self._anew = self._anew, False
         begun = time.monotonic()
-        made = self._follower.made
+        before, made = self.reached, self._follower.made
         done = self._follower.step(suspected, anew)
         with self._state:
             if self._follower.made != made:
@@ -228,6 +228,9 @@ class ThreadProjector(Projector):
         with self._state:
             if not done:
                 return not self._state.wait_for(lambda: self._stopping, RETRY_SECONDS)
+            if self._stopping and self.reached == before:
+                # The log does not go as far as was said, and never will.
+                return False
             if self._follower.isStandingBy:
                 # To look more often brings nobody's entries in any sooner; and at the end, it is the others' to finish.
                 pause = STANDBY_SECONDS if self._wanted > self.reached else PAUSE_SECONDS
