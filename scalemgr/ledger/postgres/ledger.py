@@ -108,6 +108,9 @@ class PostgresLedger(ViewedLedger):
         # Did the last batch fail, and is the next one not empty?
         self._failed = self._writing = False
         self._nowMs = 0
+        # When the last batch was begun, on this machine's steady clock; and the time of the last entry of others.
+        self._begun = 0.0
+        self._lastMs = 0
         self._saidAhead = False
         self._diverged: _Diverged | None = None
         self._blockEnd = 0
@@ -350,7 +353,7 @@ class PostgresLedger(ViewedLedger):
         if self._diverged is not None:
             raise LedgerFailed(str(self._diverged), outcome="void")
         self._writing = bool(requests)
-        self._nowMs = nowMs
+        self._nowMs, self._begun = nowMs, time.monotonic()
         tries = 0
         while True:
             tries += 1
@@ -494,6 +497,17 @@ class PostgresLedger(ViewedLedger):
         over = set() if isOver is None else {i for i in range(len(requests)) if isOver(i)}
         return over if not names else over | {i for i, r in enumerate(requests) if r.cause.name in names}
 
+    def _settle(self, requests: Sequence[Request], nowMs: int) -> list[Outcome]:
+        # While this one waited for its turn others have booked, at a later time. What follows theirs is not earlier, or
+        # the statement of a day and that of the next would have some of it twice.
+        if 0 < self._lastMs - nowMs <= self._aheadMs():
+            nowMs = self._lastMs
+        return super()._settle(requests, nowMs)
+
+    def _aheadMs(self) -> int:
+        """By so much may be later what others have booked meanwhile, if all clocks are right."""
+        return _AHEAD_MS + int(1000 * (time.monotonic() - self._begun))
+
     def _take(self, tail: Tail) -> list[Entry]:
         """Fold what the log has and the book does not."""
         if tail.epoch != self.epoch:
@@ -511,7 +525,7 @@ class PostgresLedger(ViewedLedger):
         self._broken = True
         for entry in entries:
             self.book.apply(entry)
-        self._stamp = pages[-1].stamp
+        self._stamp, self._lastMs = pages[-1].stamp, entries[-1].time_ms
         self._broken = False
         return entries
 
@@ -525,7 +539,7 @@ class PostgresLedger(ViewedLedger):
             self._compareClocks(self._othersMs)
 
     def _compareClocks(self, timeMs: int) -> None:
-        isAhead = timeMs - self._nowMs > _AHEAD_MS
+        isAhead = timeMs - self._nowMs > self._aheadMs()
         if isAhead and not self._saidAhead:
             self._log.warn(
                 "another gateway's clock is {seconds:.1f} s ahead of this one's: one of them is wrong",
