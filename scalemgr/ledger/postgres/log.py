@@ -139,7 +139,7 @@ class PostgresLog:
         renews: bool = False,
     ) -> None:
         self._server = server
-        self._renewing = (lambda: server.connect(purpose, readOnly=readOnly)) if renews else None
+        self._purpose, self._readOnly, self._renews = purpose, readOnly, renews
         try:
             self.connection = server.connect(purpose, readOnly=readOnly)
         except psycopg.Error as e:
@@ -192,11 +192,12 @@ class PostgresLog:
             try:
                 return question()
             except psycopg.Error as e:
-                if self._renewing is None or not (isAway(e, self.connection) or isMixedUp(e)):
+                if not self._renews or not (isAway(e, self.connection) or isMixedUp(e)):
                     raise
             # It may have been cut while nothing was asked.
             self.connection.close()
-            self.connection = self._renewing()
+            self.connection = self._server.connect(self._purpose, readOnly=self._readOnly)
+            self.connection.execute(_OPEN.encode())
             return question()
         except (psycopg.Error, LedgerRefused) as e:
             raise LedgerFailed(f"the log cannot be read now: {why(e)}") from e

@@ -147,7 +147,7 @@ def test_farBehind(postgresUrl: str, truth: Truth, monkeypatch: pytest.MonkeyPat
     and does not keep the lock while it reads. Some turns later it works as before.
     """
     monkeypatch.setattr(module, "PAGES_MAX", 4)
-    monkeypatch.setattr(log, "_TAIL", log._TAIL.replace(f"LIMIT {log.PAGES_MAX}", "LIMIT 4"))
+    monkeypatch.setattr(log, "_OPEN", log._OPEN.replace(f"LIMIT {log.PAGES_MAX}", "LIMIT 4"))
     monkeypatch.setattr(module, "_READS_MAX", 3)
     held = "SELECT count(*) FROM pg_locks WHERE objid = 'ledger'::regclass AND mode = 'ExclusiveLock'"
     with gateway(postgresUrl) as one, gateway(postgresUrl) as other:
