@@ -28,7 +28,7 @@ from ..pages import pack
 from ..settings import LedgerSettings
 from ..viewed import ViewedLedger
 from .asked import Asked
-from .log import PAGES_MAX, Page, PostgresLog, Tail, entriesOf
+from .commits import PAGES_MAX, CommitLog, Page, Tail, entriesOf
 from .renounced import Renounced
 from .server import Server, isAway, isMixedUp, isWorthRepeating
 from .server import why as whyOf
@@ -68,7 +68,7 @@ class Committing(ViewedLedger):
 
     _log = Logger()
     unreadable = (psycopg.Error,)
-    _file: PostgresLog
+    _file: CommitLog
     _asked: Asked
 
     def __init__(self, settings: LedgerSettings, queryS: float) -> None:
@@ -148,7 +148,7 @@ class Committing(ViewedLedger):
 
     def _connect(self) -> None:
         if self._file.closed:
-            file = PostgresLog(self._server, "commits")
+            file = CommitLog(self._server, "commits")
             try:
                 file.share()
             except BaseException:

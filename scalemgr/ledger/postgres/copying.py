@@ -205,7 +205,8 @@ def renew(settings: LedgerSettings, skippedOrders: int) -> tuple[str, int, int]:
                     f"a gateway is at work on the ledger at {shown}, or it is a standby; stop all first"
                 )
             # First: what is skipped for nothing is no harm.
-            order = log.reserveOrders(skippedOrders) + skippedOrders
+            log.connection.execute("UPDATE ledger SET next_order = next_order + %s", [skippedOrders])
+            order = log.nextOrder()
             log.renew()
             return log.epoch, log.head(), order
     except LedgerFailed as e:

@@ -26,9 +26,10 @@ from ..projector import Projector
 from ..settings import LedgerSettings
 from ..snapshot import dumpSnapshot, readSnapshot
 from .asked import Asked
+from .commits import PAGES_MAX, CommitLog
 from .committing import Committing, Diverged
 from .listening import Listener
-from .log import PAGES_MAX, PostgresLog
+from .log import PostgresLog
 from .server import isAway
 from .server import why as whyOf
 from .views import PostgresViews
@@ -73,7 +74,7 @@ class PostgresLedger(Committing):
 
     def open(self, nowMs: int) -> None:
         with ExitStack() as undo:
-            self._file = PostgresLog(self._server, "commits", nowMs=nowMs)
+            self._file = CommitLog(self._server, "commits", nowMs=nowMs)
             undo.callback(self._file.close)
             if not self._file.isWhole:
                 raise LedgerRefused(f"a ledger is being copied to {self._server.shown}, and is not there to its end")

@@ -9,53 +9,37 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from uuid import uuid4
 
 import psycopg
-from msgspec import Struct
 
 from ...finance.records import Entry
 from ...finance.requests import KeyName
 from ...wire.errors import LedgerFailed
 from ..errors import LedgerMissing, LedgerRefused, LedgerUnreachable
-from ..pages import chosen, pack, unpack
+from ..pages import chosen, unpack
 from .migrating import migrate
-from .patience import patient
+from .patience import PatientConnection, patient
 from .server import Server, isAway, isMixedUp, why
 
-__all__ = ["EXCLUDE", "PAGES_MAX", "Page", "PostgresLog", "Tail", "entriesOf"]
+__all__ = ["EXCLUDE", "LOCK", "PostgresLog", "lastOf"]
 
-#: So many pages are read at once.
-PAGES_MAX = 500
 _READ = 500
 _READ_BYTES = 16 * 1024 * 1024
 # So many entries are looked through for a key that this gateway has not read yet, and no more.
 _LATE = 100_000
 # How long the book may take, which can be large, and for which nobody waits, in seconds.
 _BOOK_S = 120
-# So many orders are skipped where a server takes over: more than were handed out, as far as anybody can still have
-# them, by one that is lost with what it had not yet told this one.
-_SKIPPED = 100_000
-_TIMELINE = "left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
-
 # "scal". The other half of the lock's key is the table, which is the same for all who use it, and no other ledger's.
 _KEY = "1935892844, 'ledger'::regclass::oid::integer"
-_LOCK = f"SELECT pg_advisory_xact_lock({_KEY})"
+#: Nobody else commits from here on, until the transaction ends.
+LOCK = f"SELECT pg_advisory_xact_lock({_KEY})"
 _SHARE = f"SELECT pg_advisory_xact_lock_shared({_KEY})"
 # "scag": held by each gateway that is at work.
 _GATEWAYS = "1935892839, 'ledger'::regclass::oid::integer"
 #: See to it that there is none, unless there is one.
 EXCLUDE = f"SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE pg_try_advisory_lock({_GATEWAYS}) END"
-# Asked in each commit, so the server need not read and plan it each time.
-_TAIL = f"""
-PREPARE tail (bigint) AS
-SELECT epoch, first, last, stamp, CASE WHEN last > $1 THEN entries ELSE '' END FROM ledger LEFT JOIN
-(SELECT * FROM page WHERE last >= $1 ORDER BY last LIMIT {PAGES_MAX}) AS those ON true WHERE id = 1 ORDER BY last
-"""
-_RENOUNCED = """
-PREPARE renounced (bigint, text) AS SELECT n, principal, key FROM renounced WHERE n > $1 AND gateway <> $2 ORDER BY n
-"""
 # For so long something that was asked for before may be on its way: an end is put to it long before.
 _RENOUNCE = (
     "WITH old AS (DELETE FROM renounced WHERE at < now() - interval '10 minutes')"
@@ -64,8 +48,7 @@ _RENOUNCE = (
 )
 # All that is asked of pages goes by their numbers. The server knows that only once it has looked at how many there are,
 # and until then would read them all, at each commit.
-_OPEN = f"""
-{_TAIL}; {_RENOUNCED}; PREPARE lock AS {_LOCK};
+_OPEN = """
 SELECT epoch, whole, set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
 set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_generic_plan', false) FROM ledger
 """
@@ -83,37 +66,7 @@ _THESE = (
     "SELECT DISTINCT ON (last) first, last, entries FROM unnest(%s::bigint[]) AS wanted (seq) CROSS JOIN LATERAL"
     " (SELECT * FROM page WHERE last >= seq ORDER BY last LIMIT 1) AS those ORDER BY last"
 )
-# In binary: as text, each quote in a page would be looked for and escaped, which takes longer than all else together.
-_INSERT = (
-    "INSERT INTO page (last, first, stamp, entries)"
-    " SELECT last, first, %s, entries"
-    " FROM unnest(%b::bigint[], %b::bigint[], %b::text[]) AS those (last, first, entries)"
-)
-
 _Answer = TypeVar("_Answer")
-
-
-class Page(Struct, frozen=True):
-    """Entries of one commit, the last of which is C{last}."""
-
-    first: int
-    last: int
-    stamp: str
-    entries: str
-
-
-class Tail(Struct, frozen=True):
-    """
-    How the log ends.
-
-    @ivar epoch: the name that it has.
-    @ivar pages: from the one with the entry that was asked for, at most L{PAGES_MAX}.
-    @ivar renounced: what other gateways have renounced, by number.
-    """
-
-    epoch: str
-    pages: list[Page]
-    renounced: dict[int, KeyName]
 
 
 class PostgresLog:
@@ -126,8 +79,11 @@ class PostgresLog:
     @ivar epoch: the name of the log.
     @ivar isWhole: C{False}: it is being copied here, and not at its end.
     @ivar pid: the process that serves it there.
+    @cvar prepared: what is prepared on the server for it.
     @raise LedgerRefused: if there is no log to be used.
     """
+
+    prepared: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -140,8 +96,10 @@ class PostgresLog:
     ) -> None:
         self._server = server
         self._purpose, self._readOnly, self._renews = purpose, readOnly, renews
+        # What the server has warned of since this was last emptied.
+        self._warnings: list[str] = []
         try:
-            self.connection = server.connect(purpose, readOnly=readOnly)
+            self.connection = self._connected()
         except psycopg.Error as e:
             raise LedgerUnreachable(f"{server.shown} cannot be reached: {why(e)}") from e
         try:
@@ -152,7 +110,7 @@ class PostgresLog:
                     " ON CONFLICT DO NOTHING",
                     [uuid4().hex, nowMs],
                 )
-            row = _last(self.connection.execute(_OPEN.encode())).fetchone()
+            row = self._opened().fetchone()
         except psycopg.errors.UndefinedTable:
             self.connection.close()
             raise LedgerMissing(f"there is no ledger at {server.shown} yet; start a daemon once to make it") from None
@@ -168,9 +126,16 @@ class PostgresLog:
         self.epoch: str = row[0]
         self.isWhole: bool = row[1]
         self.pid = self.connection.info.backend_pid
-        # What the server has warned of since this was last emptied.
-        self._warnings: list[str] = []
-        self.connection.add_notice_handler(self._noticed)
+
+    def _connected(self) -> PatientConnection:
+        connection = self._server.connect(self._purpose, readOnly=self._readOnly)
+        # What is asked in each commit is prepared here. Psycopg would have the server forget that at each rollback.
+        connection.prepare_threshold = None
+        connection.add_notice_handler(self._noticed)
+        return connection
+
+    def _opened(self) -> psycopg.Cursor[Any]:
+        return lastOf(self.connection.execute(f"{self.prepared} {_OPEN}".encode()))
 
     def _noticed(self, notice: psycopg.errors.Diagnostic) -> None:
         if notice.severity_nonlocalized == "WARNING":
@@ -196,8 +161,8 @@ class PostgresLog:
                     raise
             # It may have been cut while nothing was asked.
             self.connection.close()
-            self.connection = self._server.connect(self._purpose, readOnly=self._readOnly)
-            self.connection.execute(_OPEN.encode())
+            self.connection = self._connected()
+            self._opened()
             return question()
         except (psycopg.Error, LedgerRefused) as e:
             raise LedgerFailed(f"the log cannot be read now: {why(e)}") from e
@@ -277,12 +242,11 @@ class PostgresLog:
             self._warnings.clear()
             with self.connection.transaction():
                 with self.connection.pipeline():
-                    self.connection.execute(_SHARE.encode(), prepare=False)
-                    # As for a COMMIT.
-                    cursor = self.connection.execute(_AFTER.encode(), {"after": after, "limit": _LATE}, prepare=False)
+                    self.connection.execute(_SHARE.encode())
+                    cursor = self.connection.execute(_AFTER.encode(), {"after": after, "limit": _LATE})
                     if renounced:
                         names = [list(each) for each in zip(*renounced, strict=True)]
-                        self.connection.execute(_RENOUNCE.encode(), [gateway, *names], prepare=False)
+                        self.connection.execute(_RENOUNCE.encode(), [gateway, *names])
                         if channel:
                             self.connection.execute(f"NOTIFY {channel}".encode())
                 rows = cursor.fetchall()
@@ -294,59 +258,6 @@ class PostgresLog:
             raise LedgerFailed("this gateway is far behind the log; ask again later", outcome="void")
         return entries
 
-    def tail(self, cursor: int, renounced: int, gateway: str) -> Tail:
-        """
-        How the log ends, from the page with the entry C{cursor} on; without what is on that one, if it ends there.
-
-        @param renounced: the last number up to which all that was renounced is known.
-        @param gateway: what is of itself it knows.
-        @raise psycopg.Error: if the server cannot be asked.
-        """
-        return self._tail("", cursor, renounced, gateway)
-
-    # -- a commit ---------------------------------------------------------------------------------------
-
-    def begin(self, cursor: int, renounced: int, gateway: str) -> Tail:
-        """
-        Begin a commit: nobody else commits until L{commit} or L{leave}. One round trip.
-
-        @raise psycopg.Error: if that takes too long, or cannot be.
-        """
-        return self._tail("BEGIN; EXECUTE lock;", cursor, renounced, gateway)
-
-    def _tail(self, before: str, cursor: int, renounced: int, gateway: str) -> Tail:
-        # All in one message, where each sees what was committed before it began: the last one sees all that there was
-        # before the lock was had. A pipeline would do the same with a message, and a turn of psycopg, for each.
-        sql = f"{before} EXECUTE renounced ({renounced:d}, '{gateway}'); EXECUTE tail ({cursor:d})"
-        answers = self.connection.execute(sql.encode(), prepare=False)
-        while answers.description is None or answers.description[0].name != "n":
-            answers.nextset()
-        known = {n: (principal, key) for n, principal, key in answers}
-        rows = _last(answers).fetchall()
-        if not rows:
-            raise LedgerRefused(f"there is no ledger at {self._server.shown} any more")
-        return Tail(rows[0][0], [Page(*row[1:]) for row in rows if row[1] is not None], known)
-
-    def write(self, pages: Sequence[tuple[int, int, str]], stamp: str, channel: str) -> None:
-        """
-        Append, and end the commit. One round trip.
-
-        @param pages: as L{pack} makes them.
-        @param channel: who is to be told; empty: nobody is.
-        @raise psycopg.Error: if it failed. If the connection is gone then, or the error has no C{sqlstate}, it is not
-            known whether it did.
-        """
-        connection = self.connection
-        lasts, firsts, texts = map(list, zip(*pages, strict=True))
-        self._warnings.clear()
-        with connection.pipeline():
-            # Told without a payload: it is only to wake.
-            sql = f"WITH those AS ({_INSERT}) SELECT pg_notify('{channel}', '')" if channel else _INSERT
-            connection.execute(sql.encode(), [stamp, lasts, firsts, texts])
-            # Not prepared: if the one before it fails the server passes it over, and psycopg takes it for prepared.
-            connection.execute("COMMIT", prepare=False)
-        self._checkDurable()
-
     def _checkDurable(self) -> None:
         """
         A COMMIT that was interrupted while it waited for a standby says that it succeeded, and warns: it is on the disk
@@ -354,62 +265,6 @@ class PostgresLog:
         """
         if self._warnings:
             raise psycopg.OperationalError(self._warnings[-1])
-
-    def append(self, entries: Sequence[Entry], stamp: str | None = None) -> None:
-        """
-        Add entries where the log ends, durably, all or none: for scripts and copies.
-
-        @raise ValueError: if one of them cannot be kept, or the log does not end before them; nothing was done.
-        """
-        pages = pack(entries)
-        connection = self.connection
-        with connection.transaction():
-            connection.execute(_LOCK.encode())
-            head = self.head()
-            if entries[0].seq != head + 1:
-                raise ValueError(f"the log ends at entry {head}, not before entry {entries[0].seq}")
-            lasts, firsts, texts = map(list, zip(*pages, strict=True))
-            connection.execute(_INSERT.encode(), [stamp or uuid4().hex, lasts, firsts, texts])
-
-    def leave(self) -> None:
-        """End a commit that comes to nothing, if one is under way."""
-        if not self.closed and self.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-            self.connection.execute("ROLLBACK")
-
-    def stampOf(self, last: int) -> str | None:
-        """
-        The stamp of the page that ends with an entry, once no commit is under way any more, as far as it is as durable
-        as anything is here: for it writes something itself, after it.
-
-        @raise psycopg.Error: if it cannot be found out.
-        """
-        self._warnings.clear()
-        with self.connection.transaction():
-            self.connection.execute(_LOCK.encode())
-            self.touch()
-            stamp = self.stampAt(last)
-        self._checkDurable()
-        return stamp
-
-    def confirm(self) -> None:
-        """See that it can be written, and that all there is by now, of commits that were given up too, is durable."""
-        self.stampOf(0)
-
-    @property
-    def isRefused(self) -> bool:
-        """After L{write} failed: is it certain that nothing was committed?"""
-        return self.connection.info.transaction_status == psycopg.pq.TransactionStatus.INERROR
-
-    def stampAt(self, last: int) -> str | None:
-        """The stamp of the page that ends with an entry."""
-        row = self.connection.execute("SELECT stamp FROM page WHERE last = %s", [last]).fetchone()
-        return None if row is None else str(row[0])
-
-    def channel(self) -> str:
-        """On which commits are told."""
-        row = self.connection.execute("SELECT 'scalemgr_' || 'ledger'::regclass::oid").fetchone()
-        assert row is not None
-        return str(row[0])
 
     def share(self) -> None:
         """
@@ -440,27 +295,7 @@ class PostgresLog:
         """The first and the last entry of each of the pages that end after an entry, in order."""
         return self._rows("SELECT first, last FROM page WHERE last > %s ORDER BY last LIMIT %s", [after, limit])
 
-    def touch(self) -> None:
-        """Write something, durably, that means nothing: an order is skipped."""
-        self.connection.execute("UPDATE ledger SET next_order = next_order + 1")
-
     # -- what is beside the entries ---------------------------------------------------------------------
-
-    def reserveOrders(self, count: int) -> int:
-        """Set orders aside, durably."""
-        self._warnings.clear()
-        row = self.connection.execute(
-            f"UPDATE ledger SET timeline = {_TIMELINE}, next_order = next_order + %s"
-            f" + CASE timeline WHEN {_TIMELINE} THEN 0 ELSE {_SKIPPED} END RETURNING next_order - %s".encode(),
-            [count, count],
-        ).fetchone()
-        assert row is not None
-        self._checkDurable()
-        return int(row[0])
-
-    def returnOrders(self, nextOrder: int, end: int) -> None:
-        """Take back the reserved orders from C{nextOrder} to before C{end}, unless others were reserved after them."""
-        self.connection.execute("UPDATE ledger SET next_order = %s WHERE next_order = %s", [nextOrder, end])
 
     def renew(self) -> None:
         """From here on it is another log than the one whose numbers others know, unless it is already."""
@@ -469,21 +304,16 @@ class PostgresLog:
         assert row is not None
         self.epoch = row[0]
 
+    def stampAt(self, last: int) -> str | None:
+        """The stamp of the page that ends with an entry."""
+        row = self.connection.execute("SELECT stamp FROM page WHERE last = %s", [last]).fetchone()
+        return None if row is None else str(row[0])
+
     def saved(self) -> tuple[int, str, bytes] | None:
         """The book as it was written down last: at which entry, the stamp of that page, and the book."""
         with self._long():
             row = self.connection.execute("SELECT last, stamp, body FROM book").fetchone()
         return None if row is None else (row[0], row[1], bytes(row[2]))
-
-    def save(self, last: int, stamp: str, body: bytes) -> None:
-        """Write the book down, unless one is there that is later."""
-        with self._long():
-            self.connection.execute(
-                "INSERT INTO book VALUES (1, %s, %s, %s) ON CONFLICT (id) DO UPDATE"
-                " SET last = excluded.last, stamp = excluded.stamp, body = excluded.body"
-                " WHERE book.last < excluded.last OR book.stamp NOT IN (SELECT stamp FROM page WHERE last = book.last)",
-                [last, stamp, body],
-            )
 
     @contextmanager
     def _long(self) -> Iterator[None]:
@@ -501,7 +331,7 @@ class PostgresLog:
         return {name: int(size) for name, size in rows}
 
 
-def _last(answers: psycopg.Cursor[Any]) -> psycopg.Cursor[Any]:
+def lastOf(answers: psycopg.Cursor[Any]) -> psycopg.Cursor[Any]:
     """To the last of the answers of several statements."""
     while answers.nextset():
         pass
@@ -514,14 +344,3 @@ def _joined(rows: Sequence[tuple[Any, ...]]) -> bytes:
 
 def _unpack(rows: Sequence[tuple[Any, ...]]) -> list[Entry]:
     return unpack([row[:2] for row in rows], _joined(rows)) if rows else []
-
-
-def entriesOf(pages: Sequence[Page], after: int) -> list[Entry]:
-    """
-    The entries of some pages that follow the entry C{after}.
-
-    @raise ValueError: if a page is damaged.
-    """
-    text = f"[{','.join(page.entries for page in pages)}]".encode()
-    entries = unpack([(page.first, page.last) for page in pages], text)
-    return [entry for entry in entries if entry.seq > after]

@@ -19,6 +19,7 @@ from scalemgr.finance.records import Entry
 from scalemgr.ledger import process
 from scalemgr.ledger.errors import LedgerRefused
 from scalemgr.ledger.postgres import following, tenure
+from scalemgr.ledger.postgres.commits import CommitLog
 from scalemgr.ledger.postgres.following import PostgresFollower, Servers
 from scalemgr.ledger.postgres.log import PostgresLog
 from scalemgr.ledger.postgres.server import Server
@@ -44,7 +45,7 @@ class Place:
 
     def __init__(self, url: str, viewsUrl: str) -> None:
         self.settings = LedgerSettings(url=url, views_url=viewsUrl, statement_seconds=20, lock_seconds=10)
-        self.log = PostgresLog(Server(url, self.settings), "tests", nowMs=1)
+        self.log = CommitLog(Server(url, self.settings), "tests", nowMs=1)
         self._viewsUrl = viewsUrl or url
         self.other = psycopg.connect(self._viewsUrl, autocommit=True)
         self.scribe = Scribe()
@@ -56,7 +57,7 @@ class Place:
     def reconnect(self) -> None:
         """The servers were started again."""
         self.close()
-        self.log = PostgresLog(Server(self.settings.url, self.settings), "tests")
+        self.log = CommitLog(Server(self.settings.url, self.settings), "tests")
         self.other = psycopg.connect(self._viewsUrl, autocommit=True)
 
     def write(self, *cents: int) -> int:

@@ -13,8 +13,8 @@ import pytest
 
 from scalemgr.finance.records import Entry
 from scalemgr.finance.settle import Replay
+from scalemgr.ledger.postgres import commits
 from scalemgr.ledger.postgres import committing as module
-from scalemgr.ledger.postgres import log
 from scalemgr.ledger.postgres.ledger import PostgresLedger
 from scalemgr.wire.errors import LedgerFailed
 
@@ -147,7 +147,8 @@ def test_farBehind(postgresUrl: str, truth: Truth, monkeypatch: pytest.MonkeyPat
     and does not keep the lock while it reads. Some turns later it works as before.
     """
     monkeypatch.setattr(module, "PAGES_MAX", 4)
-    monkeypatch.setattr(log, "_OPEN", log._OPEN.replace(f"LIMIT {log.PAGES_MAX}", "LIMIT 4"))
+    few = commits.CommitLog.prepared.replace(f"LIMIT {commits.PAGES_MAX}", "LIMIT 4")
+    monkeypatch.setattr(commits.CommitLog, "prepared", few)
     monkeypatch.setattr(module, "_READS_MAX", 3)
     held = "SELECT count(*) FROM pg_locks WHERE objid = 'ledger'::regclass AND mode = 'ExclusiveLock'"
     with gateway(postgresUrl) as one, gateway(postgresUrl) as other:
