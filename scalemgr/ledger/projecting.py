@@ -71,7 +71,8 @@ def _source(kind: str, words: Any) -> ISource:
 
 def _follow(line: Line) -> None:
     begin = line.hear()
-    if begin is None:
+    if begin is None or begin[0] != "begin":
+        # The daemon's start came to nothing.
         return
     globalLogBeginner.beginLoggingTo([_Told(line)], redirectStandardIO=False)
 
