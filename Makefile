@@ -19,11 +19,12 @@ cluster-demo: $(VENV)/.run
 test: $(VENV)/.test
 	$(RUN) -m pytest
 
-# The promises, at length: half an hour.
+# The promises, at length: the better part of an hour.
 torture: $(VENV)/.test
 	SCALEMGR_MODEL_EXAMPLES=3000 $(RUN) -m pytest -q tests/model
 	$(RUN) -m tests.torture --kills 200
 	$(RUN) -m tests.torture --kills 100 --ledger postgresql
+	$(RUN) -m tests.torture --kills 20 --ledger postgresql-standby
 	$(RUN) -m tests.torture.outbox
 
 # How fast it is: two minutes, a table; BENCH=--help tells more.

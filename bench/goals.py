@@ -60,9 +60,17 @@ def _lone(medians: Mapping[str, float]) -> float:
 
 _HALF = "scalemgr at half of the top rate"
 _TOP = "scalemgr 50x16"
+_ONE, _TWO = "cluster: one gateway", "cluster: two gateways"
+_SERVER = "cluster: PostgreSQL"
 _BEHIND = "sustained: views behind at most"
 
-#: In the order in which they were set.
+#: In the order in which they were set. On those of a cluster:
+#:
+#:   - A batch costs the server what a few transactions do, so one gateway should be bound by its own work. Half of what
+#:     is asked of the ledger in a folder, for server and projectors take their part of the same cores.
+#:   - Gateways take turns at the log, and each folds what the others have booked. So where one has a core already, two
+#:     are for who wants one to be left if the other goes; what they may not do is make it slower.
+#:   - A lone deposit has three round trips and a flush, where pgbench has five and a flush; the rest is Python's.
 GOALS = (
     Goal("scalemgr ÷ no-op, 50x1", _ratio("scalemgr 50x1", "noop 50x1"), True, 0.45),
     Goal("scalemgr ÷ no-op, 1000x1", _ratio("scalemgr 1000x1", "noop 1000x1"), True, 0.6),
@@ -70,6 +78,10 @@ GOALS = (
     Goal("lone deposit, p50 ÷ (no-op round trip + fdatasync)", _lone, False, 1.6),
     Goal("scalemgr ÷ PostgreSQL, three statements, 50x16", _ratio(_TOP, "PostgreSQL, three statements"), True, 8),
     Goal("scalemgr ÷ PostgreSQL, one CTE, 50x16", _ratio(_TOP, "PostgreSQL, one CTE"), True, 5),
+    Goal("one gateway ÷ its PostgreSQL, 50x16", _ratio(f"{_ONE}, 50x16", f"{_SERVER}, three statements"), True, 4),
+    Goal("two gateways ÷ one, 50x16 each", _ratio(f"{_TWO}, 50x16 each", f"{_ONE}, 50x16"), True, 0.9),
+    Goal("lone deposit ÷ a transaction of one client", _ratio(f"{_ONE}, 1x1, p50", f"{_SERVER}, one client"), False, 2),
+    Goal("requests a round trip, one gateway, 50x16", _figure(f"{_ONE}, requests a round trip"), True, 100),
     Goal("scalemgr ÷ Redis, 50x16", _ratio(_TOP, "Redis 50x16"), True, 0.6),
     Goal("big ledger ÷ empty ledger, 50x16", _ratio("big: scalemgr 50x16", _TOP), True, 0.9, long=True),
     Goal("p99 ÷ p50 at half of the top rate", _ratio(f"{_HALF}, p99", f"{_HALF}, p50"), False, 5),

@@ -354,7 +354,8 @@ class IContext(Interface):
 
     def caughtUp() -> Deferred[None]:
         """
-        When L{head} is at least where the log is now, whoever wrote that.
+        When L{head} is at least where the log is now, whoever wrote that. Until the caller has said where it goes on
+        from (C{subscribe}), or this has failed, its session is sent no events.
 
         @return: a Deferred that fails with L{ManagerError} if that cannot be found out now, or not in time.
         """
@@ -428,6 +429,10 @@ class ILedger(Interface):
         "Why what it is kept in cannot be reached now; empty: it can be. Any thread may ask, and need not wait"
     )
 
+    lost: str = Attribute(
+        "Why nothing more can be done with it before it is opened anew; empty: something can be. Goes with C{away}"
+    )
+
     def open(nowMs: int) -> None:
         """
         Take possession, and fold what is there.
@@ -438,8 +443,8 @@ class ILedger(Interface):
 
     def follow(wake: Callable[[], None]) -> None:
         """
-        From now on, until it is closed, call this when the log may have entries that others wrote, or C{away} has
-        changed: from any thread, and also once too often. A batch of nothing then catches up. It is open.
+        From now on, until it is closed, call this when the log may have entries that others wrote, or C{away} or
+        C{lost} has changed: from any thread, and also once too often. A batch of nothing then catches up. It is open.
 
         @param wake: is quick and does not raise.
         """
@@ -452,12 +457,14 @@ class ILedger(Interface):
         @raise LedgerFailed: if that cannot be made durable.
         """
 
-    def commit(requests: Sequence[Request], nowMs: int) -> list[Outcome]:
+    def commit(requests: Sequence[Request], nowMs: int, isOver: Callable[[int], bool] | None = None) -> list[Outcome]:
         """
         Settle a batch and make the entries durable, all or none, each with its idempotency key. A batch of
         nothing catches up with the log; and if the last one failed, it tries whether the log can be written again.
 
         @param nowMs: the time of the batch, in milliseconds since 1970.
+        @param isOver: says of a request, by its number in the batch, whether nobody waits for it any more: where others
+            may have been asked for the same meanwhile, nothing comes of it then. It is asked in the ledger's thread.
         @return: one outcome a request.
         @raise LedgerFailed: if they could not be made durable. The book is as it was; C{outcome} in its
             details says C{"void"} if nothing was kept, C{"pending"} if that is not known.
@@ -485,6 +492,20 @@ class ILedger(Interface):
         Those of the idempotency keys that were used and are not forgotten, each with its entry.
 
         @raise LedgerFailed: if they cannot be looked up.
+        """
+
+    def renounce(names: Collection[KeyName]) -> dict[KeyName, Entry]:
+        """
+        As C{keyed}; and with those that have none, nobody books anything that was asked for before now: whoever else
+        writes in the log has to let go of it. What is under way here is for the caller to know.
+
+        @raise LedgerFailed: if that cannot be made sure of.
+        """
+
+    def takeRenounced() -> Collection[KeyName]:
+        """
+        The keys that others have renounced, as far as that was seen since this was last asked: nothing may come of what
+        was submitted with them before now.
         """
 
     def forgettable(beforeMs: int, limit: int) -> int:

@@ -225,11 +225,13 @@ class WatchedLedger(MemoryLedger):
         self.clock: Clock | None = None
         self.times: list[float] = []
 
-    def commit(self, requests: Sequence[Request], nowMs: int) -> list[Outcome]:
+    def commit(
+        self, requests: Sequence[Request], nowMs: int, isOver: Callable[[int], bool] | None = None
+    ) -> list[Outcome]:
         self.batches.append(list(requests))
         if self.clock is not None:
             self.times.append(self.clock.seconds())
-        return super().commit(requests, nowMs)
+        return super().commit(requests, nowMs, isOver)
 
     def reserveOrders(self, count: int) -> int:
         if self.reserveFailures:

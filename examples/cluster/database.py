@@ -64,8 +64,8 @@ def _own() -> Iterator[str]:
         cluster = Cluster()
     except ClusterFailed as e:
         raise Missing(
-            f"there is no PostgreSQL here: none answers on 127.0.0.1:5432 to user postgres, and {e}; on Debian: "
-            f"apt-get install postgresql; or name one in {_NAMED}"
+            f"there is no PostgreSQL here: none on 127.0.0.1:5432 lets user postgres in, and none can be started, "
+            f"for {e}; install one, or name one in {_NAMED}"
         ) from None
     with cluster:
         yield cluster.url()

@@ -7,8 +7,10 @@ from typing import Any
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
@@ -76,6 +78,8 @@ class Rooms:
     @ivar eyes: what an operator looks with; C{None} if nobody is to look.
     """
 
+    _log = Logger()
+
     def __init__(
         self,
         reactor: Any,
@@ -91,6 +95,7 @@ class Rooms:
     ) -> None:
         self._reactor = reactor
         self._ledger = ledger
+        self._isEnding = False
         limits = settings.limits
         # The ledger's own thread; one for short questions; one for replays; two for the rest that blocks; and two for
         # tables and statements, which may take long: nothing that a commit or a time-out waits for is behind them.
@@ -170,11 +175,23 @@ class Rooms:
         for thread in self.threads:
             thread.start()
         self.runtime.start(firstOrder)
-        self._ledger.follow(Waker(self._reactor, self.runtime.wake))
+        self._ledger.follow(Waker(self._reactor, self._called))
         if self.forgetting is not None:
             self.forgetting.start()
         if self.eyes is not None:
             self.eyes.start()
+
+    def _called(self) -> None:
+        """The ledger calls."""
+        self.runtime.wake()
+        if self._ledger.lost and not self._isEnding:
+            self._isEnding = True
+            self._log.critical("the daemon ends, for it must be started again: {why}", why=self._ledger.lost)
+            try:
+                self._reactor.stop()
+            except ReactorNotRunning:
+                # It ends already.
+                pass
 
     def prepare(self, settings: Settings) -> Apply:
         """Let everything that has a bound have another one: C{IReloadable}."""

@@ -9,6 +9,7 @@ from ..finance.book import Book
 from ..finance.records import Entry, FinanceTrade
 from ..finance.requests import KeyName, Request
 from ..finance.settle import Outcome, settleBatch
+from ..wire.codes import RetCode
 from ..wire.errors import LedgerFailed
 
 __all__ = ["BaseLedger"]
@@ -39,10 +40,19 @@ class BaseLedger:
         entries, self._untold = self._untold, []
         return entries
 
-    def commit(self, requests: Sequence[Request], nowMs: int) -> list[Outcome]:
+    def commit(
+        self, requests: Sequence[Request], nowMs: int, isOver: Callable[[int], bool] | None = None
+    ) -> list[Outcome]:
         if self._broken:
             raise LedgerFailed(_BROKEN, outcome="void")
         self._untold += self._refresh()
+        dropped = self._dropped(requests, isOver)
+        if not dropped:
+            return self._settle(requests, nowMs)
+        settled = iter(self._settle([r for i, r in enumerate(requests) if i not in dropped], nowMs))
+        return [_renounced() if i in dropped else next(settled) for i in range(len(requests))]
+
+    def _settle(self, requests: Sequence[Request], nowMs: int) -> list[Outcome]:
         orders = {order for r in requests if (order := r.existing)}
         trades = self._named(orders) if orders else {}
         names = {name for r in requests if (name := r.cause.name) is not None}
@@ -64,8 +74,21 @@ class BaseLedger:
     def keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
         if self._broken:
             raise LedgerFailed(_BROKEN)
-        found = self._keyed(names)
+        return self._unforgotten(self._keyed(names))
+
+    def _unforgotten(self, found: Mapping[KeyName, Entry]) -> dict[KeyName, Entry]:
         return {name: entry for name, entry in found.items() if entry.seq > self.book.forgotten}
+
+    def renounce(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
+        # Nobody else writes.
+        return self.keyed(names)
+
+    def takeRenounced(self) -> Collection[KeyName]:
+        return ()
+
+    def _dropped(self, requests: Sequence[Request], isOver: Callable[[int], bool] | None) -> Collection[int]:
+        """The numbers of those of which nothing may come: it is this ledger's turn to write."""
+        return ()
 
     def _keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
         """The entries of these keys, forgotten or not; raise L{LedgerFailed} if they cannot be looked up."""
@@ -97,3 +120,11 @@ class BaseLedger:
     def _appended(self, entries: list[Entry]) -> None:
         """They are durable, and in the book."""
         raise NotImplementedError
+
+
+def _renounced() -> LedgerFailed:
+    return LedgerFailed(
+        "this was given up: its time was up, or another gateway has told that it was not booked; nothing was done",
+        RetCode.RET_ERR_CANCEL,
+        outcome="void",
+    )

@@ -4,9 +4,9 @@ Outside the daemon's interpreter and on another core it takes nothing from depos
 started again, and questions wait meanwhile. L{projecting} is what runs there.
 
 Between the two is a pair of sockets that carries one JSON array a packet. To it: C{["begin", made, kind, source]}
-first; C{["wake", head]}; C{["want", seq]}; C{["suspect", seen, anew]}; C{["stop", head]}. From it: C{["state",
-reached, made, failing]}; C{["log", level, text, traceback]}; C{["refused", why]}, then it ends. However the daemon
-ends, the system closes its socket, and the other end ends, too.
+first; C{["wake", head]}; C{["want", seq]}; C{["suspect", seen, anew]}; C{["stop", head]}, or no head: not
+to finish. From it: C{["state", reached, made, failing]}; C{["log", level, text, traceback]}; C{["refused", why]}, then
+it ends. However the daemon ends, the system closes its socket, and the other end ends, too.
 
 What is to be followed goes over that line, and not where other users of the machine can read it: it may have passwords.
 """
@@ -162,10 +162,10 @@ class ProcessProjector(Projector):
     def _want(self, seq: int) -> None:
         self._send("want", seq)
 
-    def stop(self) -> None:
+    def stop(self, finish: bool = True) -> None:
         with self._state:
             self._stopping = True
-            self._send("stop", self._head)
+            self._send("stop", self._head if finish else None)
             self._state.notify_all()
         if self._thread.ident is None:
             self._hangUp()

@@ -69,6 +69,12 @@ def _source(kind: str, words: Any) -> ISource:
     return convert(words, Servers)
 
 
+def _next(line: Line) -> list[Any] | None:
+    """What the daemon says next; C{None} if it is gone, or wants no more."""
+    message = line.hear()
+    return None if message == ["stop", None] else message
+
+
 def _follow(line: Line) -> None:
     begin = line.hear()
     if begin is None or begin[0] != "begin":
@@ -88,7 +94,7 @@ def _follow(line: Line) -> None:
         return
     tell()
     finish = False
-    while not finish and (message := line.hear()) is not None:
+    while not finish and (message := _next(line)) is not None:
         match message:
             case ["wake", head]:
                 projector.wake(head)

@@ -106,8 +106,12 @@ class Projector:
         """
         raise NotImplementedError
 
-    def stop(self) -> None:
-        """Finish what is committed, as far as possible, and end."""
+    def stop(self, finish: bool = True) -> None:
+        """
+        End.
+
+        @param finish: what is committed, as far as possible; else only what is begun.
+        """
         raise NotImplementedError
 
     def waitFor(self, seq: int, seconds: float) -> bool:
@@ -215,7 +219,7 @@ class ThreadProjector(Projector):
                 return False
             suspected, self._suspected = self._suspected, False
             anew, self._anew = self._anew, False
-        begun = time.monotonic()
+        begun, before = time.monotonic(), self.reached
         made = self._follower.made
         done = self._follower.step(suspected, anew)
         with self._state:
@@ -226,6 +230,9 @@ class ThreadProjector(Projector):
         if isNew:
             self._tell()
         with self._state:
+            if self._finishing and self.reached == before and not suspected:
+                # What was said to be there is not: a server has taken over that lacks it.
+                return False
             if not done:
                 return not self._state.wait_for(lambda: self._stopping, RETRY_SECONDS)
             if self._follower.isStandingBy:

@@ -117,11 +117,15 @@ class ViewedLedger(BaseLedger):
     ) -> Statement | None:
         return self._askNow(lambda views: views.statement(query, sight, bounds, ticket), ticket)
 
+    def _head(self) -> int:
+        """The last entry."""
+        return self.book.seq
+
     def _askNow(self, question: Callable[[Views], _Answer], ticket: ITicket | None = None) -> _Answer:
         """Ask the views once they have all that the log has now."""
         if ticket is not None:
             ticket.check(0)
-        wanted = self.book.seq
+        wanted = self._head()
         if not self._projector.waitFor(wanted, self._queryS):
             raise LedgerFailed(
                 "the views are behind the log and do not catch up in time; ask again later",

@@ -39,19 +39,24 @@ class Lookups:
         self._inReader = inReader
         self._next: _Waiting = {}
         self._asked: _Waiting = {}
+        # Those of the next ones that nothing is to come of, if they have nothing.
+        self._renounced: set[KeyName] = set()
         self._asking = False
         self._timer: IDelayedCall | None = None
 
-    def find(self, name: KeyName) -> Deferred[Entry | None]:
+    def find(self, name: KeyName, *, renounced: bool = False) -> Deferred[Entry | None]:
         """
         The entry of a key, or C{None} if it has none. What is under way meanwhile is the caller's to know.
 
+        @param renounced: if it has none, nobody else books anything that was asked for with it before now.
         @return: a Deferred that fails if it cannot be looked up now.
         """
         if self._asking and self._timer is None:
             return fail(_cannot())
         found: Deferred[Entry | None] = Deferred()
         self._next.setdefault(name, []).append(found)
+        if renounced:
+            self._renounced.add(name)
         if not self._asking:
             self._ask()
         return found
@@ -60,7 +65,14 @@ class Lookups:
         self._asked, self._next = self._next, {}
         self._asking = True
         self._timer = self._clock.callLater(LOOKUP_S, self._late)
-        self._inReader(self._ledger.keyed, list(self._asked)).addCallbacks(self._found, self._failed)
+        renounced, self._renounced = self._renounced, set()
+        self._inReader(self._look, [*self._asked], renounced).addCallbacks(self._found, self._failed)
+
+    def _look(self, names: list[KeyName], renounced: set[KeyName]) -> dict[KeyName, Entry]:
+        """In the reader's thread."""
+        found = self._ledger.renounce(renounced) if renounced else {}
+        others = [name for name in names if name not in renounced]
+        return {**found, **self._ledger.keyed(others)} if others else found
 
     def _late(self) -> None:
         """It hangs. Until it comes back, nobody need ask."""
@@ -95,7 +107,7 @@ class Lookups:
 
     def _failAll(self, error: Exception) -> None:
         tables = self._asked, self._next
-        self._asked, self._next = {}, {}
+        self._asked, self._next, self._renounced = {}, {}, set()
         for table in tables:
             for waiting in table.values():
                 for each in waiting:

@@ -31,6 +31,7 @@ from ..finance.records import Entry
 from ..finance.requests import Request
 from ..finance.settle import Outcome
 from ..interfaces import ILedger, ISubmission
+from ..wire.codes import RetCode
 from ..wire.errors import LedgerFailed, NoService, Overloaded, ShuttingDown
 from .catching import CatchingUp
 from .eventlog import EventLog
@@ -47,6 +48,9 @@ from .waiters import Waiters
 __all__ = ["TradingRuntime"]
 
 _BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+_RENOUNCED = "another gateway has told that this was not booked, and never will be; nothing was done"
 
 
 class TradingRuntime:
@@ -238,7 +242,8 @@ class TradingRuntime:
         nowMs = int(self._clock.seconds() * 1000)
         self._batch = batch
         self.commits.begin(len(batch))
-        committed = maybeDeferred(self._inLedger, self._ledger.commit, [work.request for work in batch], nowMs)
+        requests = [work.request for work in batch]
+        committed = maybeDeferred(self._inLedger, self._ledger.commit, requests, nowMs, self._queue.over(batch))
         committed.addBoth(Watch(self._clock, self._slow).end)
         committed.addCallbacks(self._tell, self._tellFailed, callbackArgs=(batch,), errbackArgs=(batch,))
         return committed.addErrback(self._survive)
@@ -263,6 +268,7 @@ class TradingRuntime:
         self._underWay.known()
         self._batch = []
         self._telling.settled(batch, outcomes, entries)
+        self._letGo()
         self._catchingUp.end()
         # It cannot be taken at its word then, and is not to be asked without end.
         return self._rest(_BACKOFF_S[-1]) if self._ledger.away and not self._stopping else None
@@ -290,12 +296,18 @@ class TradingRuntime:
         self._batch = []
         if not refused:
             self._queue.putBack(batch)
+        self._letGo()
         for work in refused:
             self._telling.refuse(work, error)
         self._catchingUp.end(NoService() if self._ledger.away else error)
         pause = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
         self._failures += 1
         return None if self._stopping else self._rest(pause)
+
+    def _letGo(self) -> None:
+        """Another gateway has told that there is nothing of these, and never will be."""
+        for work in self._queue.named(self._ledger.takeRenounced()):
+            self._telling.refuse(work, LedgerFailed(_RENOUNCED, RetCode.RET_ERR_CANCEL, outcome="void"))
 
     def _sayFailed(self, count: int, why: str) -> None:
         """Nothing unforeseen: one line, not a traceback, and not again for each new try."""

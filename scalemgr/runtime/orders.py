@@ -68,6 +68,9 @@ class Orders:
 
     def unused(self) -> int | None:
         """The first number from which on none was taken, if the blocks at hand are the last ones."""
+        if self._fetching:
+            # It may be set aside by now, after a block of another gateway, which was not this one's to return.
+            return None
         if self._spare is None:
             return self._next or None
         return self._next if self._end == self._spare else None

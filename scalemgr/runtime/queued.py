@@ -9,8 +9,9 @@ booked; and then nothing may be booked here long after.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
+from ..finance.requests import KeyName
 from .underway import Work
 
 __all__ = ["Queued"]
@@ -52,6 +53,22 @@ class Queued:
             if (work.askers or not self._isOver(work)) and work.take():
                 batch.append(work)
         return batch
+
+    def named(self, names: Collection[KeyName]) -> list[Work]:
+        """Those with one of these keys, for a batch of their own: they are in the queue no more."""
+        if not names:
+            return []
+        found = [work for work in self._works if work.name in names and work.take()]
+        if found:
+            self._works = deque([work for work in self._works if work.state == "queued"])
+        return found
+
+    def over(self, batch: Sequence[Work]) -> Callable[[int], bool]:
+        """
+        Says of each in a batch, by its number, and in any thread: nobody asks for it any more, and its time is up. So
+        whoever asked was told at most that nobody knows.
+        """
+        return lambda number: not batch[number].askers and batch[number].end <= self._now()
 
     def sift(self) -> None:
         """Drop what will never be taken."""

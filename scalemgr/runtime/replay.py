@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from ..finance.channels import Interest
 from ..interfaces import IEventReader
+from ..wire.errors import LedgerFailed
 from .eventlog import EventLog
 
 __all__ = ["PAGE", "Replay"]
@@ -136,6 +137,11 @@ class Replay:
     def _cannot(self, failure: Failure) -> None:
         self._reading = False
         if not self._stopped:
-            self._log.failure("a replay from entry {seq} failed", failure, seq=self._seq)
+            if failure.check(LedgerFailed):
+                # Nothing unforeseen: a server may be away.
+                why = failure.getErrorMessage()
+                self._log.error("a replay from entry {seq} failed: {why}", seq=self._seq, why=why)
+            else:
+                self._log.failure("a replay from entry {seq} failed", failure, seq=self._seq)
             self.stop()
             self._failed()

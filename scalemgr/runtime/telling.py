@@ -64,6 +64,10 @@ class Telling:
             work.fail(error)
             self._answer(work)
             return
+        if not work.askers:
+            # Nothing need be found out.
+            work.fail(error)
+            return
         if error.details.get("outcome") != "void":
             work.fail(_about(error, work, "pending"))
             self._answer(work)

@@ -295,12 +295,15 @@ class UnderWay:
 
         if name in self._doubtful:
             return succeed(_PENDING)
-        return self._search(name, found).addErrback(lambda _: _PENDING)
+        return self._search(name, found, renounced=True).addErrback(lambda _: _PENDING)
 
-    def _search(self, name: KeyName, found: Callable[[Entry | None, list[Work]], _Said]) -> Deferred[_Said]:
+    def _search(
+        self, name: KeyName, found: Callable[[Entry | None, list[Work]], _Said], *, renounced: bool = False
+    ) -> Deferred[_Said]:
         """
         Ask the log for a key.
 
+        @param renounced: if it has none, no other gateway is to book what it was asked for.
         @param found: given what the log had, or has by now, and what was under way with this key at any time since
             it was asked.
         """
@@ -320,4 +323,4 @@ class UnderWay:
             # What the log said may be older than what was booked since.
             return found(entry or next((work.entry for work in works if work.entry is not None), None), works)
 
-        return self._lookups.find(name).addBoth(end).addCallback(said)
+        return self._lookups.find(name, renounced=renounced).addBoth(end).addCallback(said)

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-__all__ = ["Block", "Walk", "blocks"]
+__all__ = ["ROOT", "Block", "Walk", "follow"]
 
 ROOT = Path(__file__).parent.parent.parent
 #: How long one block may take, in seconds.
@@ -161,6 +161,26 @@ class Walk:
         self._shell.wait(PATIENCE_S)
         assert self._shell.stdout is not None
         self._shell.stdout.close()
+
+
+def follow(document: Path, walk: Walk) -> None:
+    """
+    Follow a document to its end, where the walk ends, too.
+
+    @raise AssertionError: if a command fails, or prints something else than the document shows.
+    """
+    try:
+        printed = ""
+        for block in blocks(document):
+            if block.name is not None:
+                walk.save(block)
+            elif block.kind == "sh":
+                printed = walk.paste(block)
+            elif block.kind == "text" and block.follows:
+                wanted = walk.here(block.text)
+                assert matches(printed, wanted), f"line {block.line}: it printed\n{printed}\n-- and not\n{wanted}"
+    finally:
+        walk.end()
 
 
 def matches(printed: str, wanted: str) -> bool:

@@ -84,6 +84,17 @@ async def test_othersAndAway(ledger: SharedLedger, connect: Callable[..., Deferr
     assert (await crm.call("d", "BalanceInSync", login=1001, amount=5.0)).status == 200
 
 
+@pytest_twisted.ensureDeferred
+async def test_lost(ledger: SharedLedger, service: ManagerService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger with which nothing more can be done ends the daemon, once: who looks after that starts it again."""
+    ended: Deferred[None] = Deferred()
+    monkeypatch.setattr(reactor, "stop", lambda: ended.callback(None))
+    ledger.lost = "it is another one"
+    elsewhere(ledger.goAway)
+    elsewhere(ledger.goAway)
+    await ended.addTimeout(PATIENCE_S, reactor)
+
+
 @pytest.mark.parametrize(
     ("method", "error"),
     [("open", LedgerRefused("no server is there")), ("reserveOrders", LedgerFailed("no server is there"))],

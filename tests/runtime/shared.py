@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from scalemgr.finance.masks import EVERYTHING
@@ -28,6 +28,7 @@ class SharedLedger(WatchedLedger):
     @ivar gone: nothing can be done with it; C{away} says so, for so long or from the next call on.
     @ivar calls: how often it was asked to commit something, or nothing.
     @ivar wake: what it was given to call.
+    @ivar renounced: the keys of which this one has told that there is nothing.
     """
 
     def __init__(self) -> None:
@@ -35,7 +36,10 @@ class SharedLedger(WatchedLedger):
         self.gone = False
         self.calls = 0
         self.wake: Callable[[], None] = lambda: None
+        self.renounced: list[KeyName] = []
         self._byOthers: list[Request] = []
+        self._othersRenounce: set[KeyName] = set()
+        self._seen: set[KeyName] = set()
         self._read = 0
 
     def follow(self, wake: Callable[[], None]) -> None:
@@ -66,9 +70,27 @@ class SharedLedger(WatchedLedger):
         self._byOthers.append(MoveMoney(cause, TradeCommand.OP_BALANCE_IN, 1001, readAmount(cents / 100), order))
         return order
 
+    def othersRenounce(self, key: str) -> None:
+        """Somebody else tells that there is nothing with this key of C{crm}'s. It does not call."""
+        self._othersRenounce.add(("crm", key))
+
+    def renounce(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
+        found = self.keyed(names)
+        self.renounced += sorted(names)
+        return found
+
+    def takeRenounced(self) -> Collection[KeyName]:
+        seen, self._seen = self._seen, set()
+        return seen
+
+    def _dropped(self, requests: Sequence[Request], isOver: Callable[[int], bool] | None) -> Collection[int]:
+        return {i for i, r in enumerate(requests) if (isOver and isOver(i)) or r.cause.name in self._seen}
+
     def _refresh(self) -> list[Entry]:
         self.calls += 1
         self._check()
+        self._seen |= self._othersRenounce
+        self._othersRenounce.clear()
         fresh = self._byOthers[self._read :]
         self._read = len(self._byOthers)
         if not fresh:

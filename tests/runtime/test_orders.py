@@ -159,6 +159,18 @@ def test_unusedOfBlocksApart() -> None:
     assert made.unused() == 106
 
 
+def test_unusedWhileOneIsFetched() -> None:
+    """Nothing is returned while a block is being set aside: what another has between them would be handed out again."""
+    made, _, thread = orders(10)
+    thread.held = True
+    for _ in range(6):
+        made.take()
+    assert thread.waiting() == 1
+    assert made.unused() is None
+    thread.release()
+    assert made.unused() == 7
+
+
 def test_unusedBeforeAny() -> None:
     """Without any block there is nothing to give back."""
     assert Orders(MemoryLedger(), Threads(), 4).unused() is None

@@ -92,7 +92,9 @@ def _kind(command: str, status: int, data: _Data, looksUp: bool) -> Kind:
     if status in (429, 503):
         return Kind.BUSY
     if command == "GetRequest":
-        # It may fail when the ledger does; then it has said nothing.
+        # It may fail when the ledger does; then it has said nothing. That is no bug of the daemon.
+        if data.error == "RET_ERROR":
+            return Kind.ODD
         return {200: Kind.STATE, 500: Kind.BUSY, 504: Kind.BUSY}.get(status, Kind.ODD)
     if status in (500, 504) and data.outcome in ("void", "pending"):
         return Kind(data.outcome)

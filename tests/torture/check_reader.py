@@ -74,8 +74,9 @@ class _Reading:
         self.done = False
         self._floor = 0
         self._failed = False
-        status = ujson.loads(record.line)["status"]
-        if status != 200 and not (self._mayBeAway and status == 503):
+        answer = ujson.loads(record.line)
+        isAway = answer["status"] == 503 or answer["data"].get("error") in ("RET_ERR_DISK", "RET_ERR_TIMEOUT")
+        if answer["status"] != 200 and not (self._mayBeAway and isAway):
             self.wrong.append(f"it could not read on from {record.from_seq}: {record.line}")
         if record.from_seq != self._last:
             self.wrong.append(f"it read on from {record.from_seq}, and had come to {self._last}")

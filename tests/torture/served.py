@@ -63,7 +63,7 @@ class _Served(Ground):
     """One database, for any number of daemons."""
 
     # What could not be read while the server was away; whoever asked was told.
-    foreseen = ("LedgerFailed: the log cannot be read", "LedgerUnreachable: ")
+    foreseen = ("LedgerFailed: the log cannot be read",)
     mayBeAway = True
 
     def __init__(self, servers: Servers, disk: Disk) -> None:

@@ -123,8 +123,8 @@ class Subscriber:
         for i, message in enumerate(messages):
             if isinstance(message, Reply) and message.extID == "subscribe":
                 self._journal.note(Subscribed(self._last, self._settings.epoch, message.line))
-                if message.status == 503:
-                    # Nothing was done: later it will be.
+                if message.status in (500, 503):
+                    # Nothing was done: perhaps later it will be.
                     time.sleep(0.1)
                     raise ConnectionError(message.line)
                 if message.status != 200:

@@ -67,6 +67,7 @@ def test_tornRecordIsForgotten(tmp_path: Path, cut: int) -> None:
         ("BalanceIn", 503, '{"error":"RET_ERR_SHUTDOWN"}', Kind.BUSY),
         ("GetRequest", 200, '{"state":"done","order":5,"data":{"order": 5}}', Kind.STATE),
         ("GetRequest", 500, '{"error":"RET_ERR_DISK","outcome":"void"}', Kind.BUSY),
+        ("GetRequest", 500, '{"error":"RET_ERROR","reference":"E1-1"}', Kind.ODD),
         ("GetRequest", 404, '{"error":"RET_INVALID_METHOD"}', Kind.ODD),
     ],
 )

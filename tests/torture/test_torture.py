@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ..cluster import ClusterFailed, binaries
+from ..postgres import absent
 from .asked import NAMES, OFFICE
 from .campaign import Campaign, run
 from .havoc import Plan
@@ -24,4 +26,18 @@ def test_promisesAreKept(tmp_path: Path, mount: bool) -> None:
     # Accounts and groups come and go too seldom to be sure of them in so short a time.
     kinds = [name for kind, name in NAMES.items() if kind not in OFFICE]
     for name in (*kinds, "requests", "retries", "replays", "refusals", "duplicates", "events"):
+        assert verdict.counts[name], verdict
+
+
+def test_promisesAreKeptByTwoGateways(tmp_path: Path) -> None:
+    """The same, of two gateways that share a ledger, whatever is done to them and to the server that has it."""
+    try:
+        binaries()
+    except ClusterFailed as e:
+        absent(str(e))
+    plan = Plan(kills=2, terms=1, holds=1, crashes=1, serverKills=1, cuts=1, crowds=1, cancels=1, stopS=7)
+    verdict = run(Campaign(tmp_path, plan, clients=3, seed=1, ledger="postgresql", gateways=2))
+    assert verdict.wrong == [], f"{verdict}\nwhat everybody noted is in {tmp_path}"
+    assert verdict.counts["kills"] >= plan.kills
+    for name in ("requests", "retries", "replays", "events", "cuts", "crashes", "server kills", "crowds", "cancels"):
         assert verdict.counts[name], verdict

@@ -42,21 +42,21 @@ class Asked:
 
         @raise LedgerRefused: if they cannot be reached.
         """
-        return self._of("views", self._server)
+        return self._of("views", self._server, isReplica=False)
 
     def replica(self) -> PostgresViews:
         """Those that may be behind; raises as L{views}."""
         assert self._replica is not None
-        return self._of("replica", self._replica)
+        return self._of("replica", self._replica, isReplica=True)
 
-    def _of(self, name: str, server: Server) -> PostgresViews:
+    def _of(self, name: str, server: Server, *, isReplica: bool) -> PostgresViews:
         views: PostgresViews | None = getattr(self._threads, name, None)
         if views is not None and not views.closed:
             return views
         if views is not None:
             self._opened.discard(views)
         try:
-            views = PostgresViews(server.connect("questions", readOnly=True), self._epoch, readOnly=True)
+            views = PostgresViews(server.connect("questions", readOnly=isReplica), self._epoch, readOnly=True)
         except psycopg.Error as e:
             raise LedgerRefused(f"the views at {server.shown} cannot be reached: {why(e)}") from e
         setattr(self._threads, name, views)

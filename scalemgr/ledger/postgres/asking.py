@@ -113,8 +113,9 @@ def snapshot(connection: Connection[Any], seconds: float) -> Iterator[Any]:
     @param seconds: that a statement may take; 0: as long as it does.
     """
     with patient(connection, seconds):
-        cursor = connection.execute(_BEGIN.format(int(1000 * seconds)).encode())
         try:
+            # It may have begun when what follows fails.
+            cursor = connection.execute(_BEGIN.format(int(1000 * seconds)).encode())
             while cursor.nextset():
                 pass
             yield cursor.fetchone()

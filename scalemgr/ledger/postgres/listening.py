@@ -20,6 +20,8 @@ __all__ = ["Listener"]
 # How soon it is seen that it is time to stop.
 _LOOK_S = 0.25
 _AGAIN_S = 1.0
+# So long the end waits for it; it may be just connecting to a server that does not answer.
+_END_S = 2.0
 
 
 class Listener:
@@ -44,10 +46,10 @@ class Listener:
         self._thread.start()
 
     def stop(self) -> None:
-        """End. Blocks until then."""
+        """End. Nothing is heard any more, or hardly: of what may still be, somebody who has ended takes no notice."""
         self._stopping.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(_END_S)
 
     def _run(self) -> None:
         if not self._channel:
@@ -61,7 +63,8 @@ class Listener:
                     self._listen(connection)
             except (psycopg.Error, LedgerRefused):
                 # That the server is away is found, and said, where something is asked of it.
-                self._heard(0)
+                if not self._stopping.is_set():
+                    self._heard(0)
                 self._stopping.wait(min(_AGAIN_S, self._seconds))
 
     def _listen(self, connection: Connection[object]) -> None:

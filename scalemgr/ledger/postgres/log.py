@@ -16,12 +16,13 @@ import psycopg
 from msgspec import Struct
 
 from ...finance.records import Entry
+from ...finance.requests import KeyName
 from ...wire.errors import LedgerFailed
 from ..errors import LedgerMissing, LedgerRefused, LedgerUnreachable
 from ..pages import chosen, pack, unpack
 from .migrating import migrate
 from .patience import patient
-from .server import Server, isAway, why
+from .server import Server, isAway, isMixedUp, why
 
 __all__ = ["EXCLUDE", "PAGES_MAX", "Page", "PostgresLog", "Tail", "entriesOf"]
 
@@ -40,21 +41,33 @@ _TIMELINE = "left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
 
 # "scal". The other half of the lock's key is the table, which is the same for all who use it, and no other ledger's.
 _KEY = "1935892844, 'ledger'::regclass::oid::integer"
-# All that is asked of pages goes by their numbers. The server knows that only once it has looked at how many there are,
-# and until then would read them all, at each commit.
-_OPEN = (
-    "SELECT epoch, whole, set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),"
-    " set_config('jit', 'off', false) FROM ledger"
-)
 _LOCK = f"SELECT pg_advisory_xact_lock({_KEY})"
 _SHARE = f"SELECT pg_advisory_xact_lock_shared({_KEY})"
 # "scag": held by each gateway that is at work.
 _GATEWAYS = "1935892839, 'ledger'::regclass::oid::integer"
 #: See to it that there is none, unless there is one.
 EXCLUDE = f"SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE pg_try_advisory_lock({_GATEWAYS}) END"
+# Asked in each commit, so the server need not read and plan it each time.
 _TAIL = f"""
-SELECT epoch, first, last, stamp, entries FROM ledger LEFT JOIN
-(SELECT * FROM page WHERE last >= {{:d}} ORDER BY last LIMIT {PAGES_MAX}) AS those ON true WHERE id = 1 ORDER BY last
+PREPARE tail (bigint) AS
+SELECT epoch, first, last, stamp, CASE WHEN last > $1 THEN entries ELSE '' END FROM ledger LEFT JOIN
+(SELECT * FROM page WHERE last >= $1 ORDER BY last LIMIT {PAGES_MAX}) AS those ON true WHERE id = 1 ORDER BY last
+"""
+_RENOUNCED = """
+PREPARE renounced (bigint, text) AS SELECT n, principal, key FROM renounced WHERE n > $1 AND gateway <> $2 ORDER BY n
+"""
+# For so long something that was asked for before may be on its way: an end is put to it long before.
+_RENOUNCE = (
+    "WITH old AS (DELETE FROM renounced WHERE at < now() - interval '10 minutes')"
+    " INSERT INTO renounced (gateway, principal, key)"
+    " SELECT %s, principal, key FROM unnest(%s::text[], %s::text[]) AS those (principal, key)"
+)
+# All that is asked of pages goes by their numbers. The server knows that only once it has looked at how many there are,
+# and until then would read them all, at each commit.
+_OPEN = f"""
+{_TAIL}; {_RENOUNCED}; PREPARE lock AS {_LOCK};
+SELECT epoch, whole, set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
+set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_generic_plan', false) FROM ledger
 """
 # From the page with the next entry to the one with the last that is wanted, or, if there is a gap, the one after it.
 _AFTER = (
@@ -95,10 +108,12 @@ class Tail(Struct, frozen=True):
 
     @ivar epoch: the name that it has.
     @ivar pages: from the one with the entry that was asked for, at most L{PAGES_MAX}.
+    @ivar renounced: what other gateways have renounced, by number.
     """
 
     epoch: str
     pages: list[Page]
+    renounced: dict[int, KeyName]
 
 
 class PostgresLog:
@@ -124,7 +139,7 @@ class PostgresLog:
         renews: bool = False,
     ) -> None:
         self._server = server
-        self._renewing = (lambda: server.connect(purpose, readOnly=readOnly)) if renews else None
+        self._purpose, self._readOnly, self._renews = purpose, readOnly, renews
         try:
             self.connection = server.connect(purpose, readOnly=readOnly)
         except psycopg.Error as e:
@@ -137,7 +152,7 @@ class PostgresLog:
                     " ON CONFLICT DO NOTHING",
                     [uuid4().hex, nowMs],
                 )
-            row = self.connection.execute(_OPEN.encode()).fetchone()
+            row = _last(self.connection.execute(_OPEN.encode())).fetchone()
         except psycopg.errors.UndefinedTable:
             self.connection.close()
             raise LedgerMissing(f"there is no ledger at {server.shown} yet; start a daemon once to make it") from None
@@ -177,11 +192,12 @@ class PostgresLog:
             try:
                 return question()
             except psycopg.Error as e:
-                if self._renewing is None or not isAway(e, self.connection):
+                if not self._renews or not (isAway(e, self.connection) or isMixedUp(e)):
                     raise
             # It may have been cut while nothing was asked.
             self.connection.close()
-            self.connection = self._renewing()
+            self.connection = self._server.connect(self._purpose, readOnly=self._readOnly)
+            self.connection.execute(_OPEN.encode())
             return question()
         except (psycopg.Error, LedgerRefused) as e:
             raise LedgerFailed(f"the log cannot be read now: {why(e)}") from e
@@ -237,10 +253,14 @@ class PostgresLog:
             yield page
             after = page[-1].seq
 
-    def settled(self, after: int) -> list[Entry]:
+    def settled(
+        self, after: int, renounced: Collection[KeyName] = (), gateway: str = "", channel: str = ""
+    ) -> list[Entry]:
         """
         The entries that follow an entry, with those of a commit that is under way: it is waited for.
 
+        @param renounced: whoever commits after that is told to book none of these for what it was asked for before.
+        @param gateway: who tells; C{channel} is where that is told.
         @raise LedgerFailed: if it cannot be asked, or there are too many.
         """
 
@@ -254,11 +274,19 @@ class PostgresLog:
                 raise
 
         def look() -> list[Entry]:
+            self._warnings.clear()
             with self.connection.transaction():
                 with self.connection.pipeline():
-                    self.connection.execute(_SHARE.encode())
-                    cursor = self.connection.execute(_AFTER.encode(), {"after": after, "limit": _LATE})
+                    self.connection.execute(_SHARE.encode(), prepare=False)
+                    # As for a COMMIT.
+                    cursor = self.connection.execute(_AFTER.encode(), {"after": after, "limit": _LATE}, prepare=False)
+                    if renounced:
+                        names = [list(each) for each in zip(*renounced, strict=True)]
+                        self.connection.execute(_RENOUNCE.encode(), [gateway, *names], prepare=False)
+                        if channel:
+                            self.connection.execute(f"NOTIFY {channel}".encode())
                 rows = cursor.fetchall()
+            self._checkDurable()
             return _unpack(rows)
 
         entries = self._ask(ask)
@@ -266,34 +294,38 @@ class PostgresLog:
             raise LedgerFailed("this gateway is far behind the log; ask again later", outcome="void")
         return entries
 
-    def tail(self, cursor: int) -> Tail:
+    def tail(self, cursor: int, renounced: int, gateway: str) -> Tail:
         """
-        How the log ends, from the page with the entry C{cursor} on.
+        How the log ends, from the page with the entry C{cursor} on; without what is on that one, if it ends there.
 
+        @param renounced: the last number up to which all that was renounced is known.
+        @param gateway: what is of itself it knows.
         @raise psycopg.Error: if the server cannot be asked.
         """
-        return self._tail("", cursor)
+        return self._tail("", cursor, renounced, gateway)
 
     # -- a commit ---------------------------------------------------------------------------------------
 
-    def begin(self, cursor: int) -> Tail:
+    def begin(self, cursor: int, renounced: int, gateway: str) -> Tail:
         """
         Begin a commit: nobody else commits until L{commit} or L{leave}. One round trip.
 
         @raise psycopg.Error: if that takes too long, or cannot be.
         """
-        return self._tail(f"BEGIN; {_LOCK};", cursor)
+        return self._tail("BEGIN; EXECUTE lock;", cursor, renounced, gateway)
 
-    def _tail(self, before: str, cursor: int) -> Tail:
+    def _tail(self, before: str, cursor: int, renounced: int, gateway: str) -> Tail:
         # All in one message, where each sees what was committed before it began: the last one sees all that there was
         # before the lock was had. A pipeline would do the same with a message, and a turn of psycopg, for each.
-        answers = self.connection.execute((before + _TAIL.format(cursor)).encode(), prepare=False)
-        while answers.nextset():
-            pass
-        rows = answers.fetchall()
+        sql = f"{before} EXECUTE renounced ({renounced:d}, '{gateway}'); EXECUTE tail ({cursor:d})"
+        answers = self.connection.execute(sql.encode(), prepare=False)
+        while answers.description is None or answers.description[0].name != "n":
+            answers.nextset()
+        known = {n: (principal, key) for n, principal, key in answers}
+        rows = _last(answers).fetchall()
         if not rows:
             raise LedgerRefused(f"there is no ledger at {self._server.shown} any more")
-        return Tail(rows[0][0], [Page(*row[1:]) for row in rows if row[1] is not None])
+        return Tail(rows[0][0], [Page(*row[1:]) for row in rows if row[1] is not None], known)
 
     def write(self, pages: Sequence[tuple[int, int, str]], stamp: str, channel: str) -> None:
         """
@@ -311,7 +343,8 @@ class PostgresLog:
             # Told without a payload: it is only to wake.
             sql = f"WITH those AS ({_INSERT}) SELECT pg_notify('{channel}', '')" if channel else _INSERT
             connection.execute(sql.encode(), [stamp, lasts, firsts, texts])
-            connection.execute("COMMIT")
+            # Not prepared: if the one before it fails the server passes it over, and psycopg takes it for prepared.
+            connection.execute("COMMIT", prepare=False)
         self._checkDurable()
 
     def _checkDurable(self) -> None:
@@ -466,6 +499,13 @@ class PostgresLog:
             None,
         )
         return {name: int(size) for name, size in rows}
+
+
+def _last(answers: psycopg.Cursor[Any]) -> psycopg.Cursor[Any]:
+    """To the last of the answers of several statements."""
+    while answers.nextset():
+        pass
+    return answers
 
 
 def _joined(rows: Sequence[tuple[Any, ...]]) -> bytes:

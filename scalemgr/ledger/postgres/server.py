@@ -22,7 +22,7 @@ from ..errors import LedgerRefused
 from ..settings import LedgerSettings
 from .patience import LOST_S, PatientConnection
 
-__all__ = ["Server", "isAway", "isCut", "isWorthRepeating", "shown", "why"]
+__all__ = ["Server", "isAway", "isCut", "isMixedUp", "isWorthRepeating", "shown", "why"]
 
 _VERSION = 130000
 
@@ -143,6 +143,11 @@ def isCut(connection: Connection[Any]) -> bool:
     except (psycopg.Error, OSError):
         connection.close()
     return connection.closed
+
+
+def isMixedUp(error: BaseException) -> bool:
+    """Have we, or has psycopg, another idea of what was prepared over a connection than the server?"""
+    return isinstance(error, (errors.InvalidSqlStatementName, errors.DuplicatePreparedStatement))
 
 
 def isWorthRepeating(error: BaseException) -> bool:

@@ -137,7 +137,9 @@ def test_cutAnywhere(
             pytest.fail("there is no end to a batch")
     # There and back, twice at least.
     assert len(said) > 4
-    assert set(said) == ({"pending", "void", "done"} if isDoubtful else {"done"})
+    # What was passed on before it was cut may have been answered, and then the COMMIT is on its way.
+    surely = {"pending", "done"} if what == "cut" else {"pending", "void", "done"}
+    assert (surely <= set(said)) if isDoubtful else (set(said) == {"done"}), said
 
 
 def test_noAnswer(postgresUrl: str, proxy: Proxy, truth: Truth, monkeypatch: pytest.MonkeyPatch) -> None:

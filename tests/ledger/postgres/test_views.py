@@ -218,6 +218,8 @@ def test_as_of_one_moment(views: PostgresViews, postgresUrl: str, monkeypatch: p
         patch.setattr(asking.PostgresAsked, "one", slow)
         Tenure(views._connection).clear("epoch")
         views.project(entries[:5])
+        # They are others than those that it was once told of.
+        views.demand(0)
         statement = views.statement(StatementQuery(login=1001), Sight(), Bounds())
         assert statement is not None
         assert (statement.seq, statement.count, statement.closing) == (5, 3, (3.0, 0.0))

@@ -30,6 +30,16 @@ EXCEPTION WHEN feature_not_supported OR syntax_error THEN
 END
 $$;
 
+-- What a gateway has told somebody that it was not booked, and never will be: no other may book it after that, of what
+-- it was asked for before. A row is of use for as long as a request may be on its way, which is minutes.
+CREATE TABLE renounced (
+    n          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at         timestamptz NOT NULL DEFAULT now(),
+    gateway    text NOT NULL,     -- which one has told
+    principal  text NOT NULL,     -- who asked
+    key        text NOT NULL      -- the idempotency key
+);
+
 -- At most one row: the book at some entry, so that a start is quick. It can be deleted.
 CREATE TABLE book (
     id     integer PRIMARY KEY CHECK (id = 1),
