@@ -42,6 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     @raise SystemExit: with status 2 and a usage line on standard error, if the words make no sense.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
+    if sys.stdout is None:
+        sys.stdout = _unwritable()
+    if sys.stderr is None:
+        sys.stderr = _unwritable()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What a terminal has no letters for is told as its escape: a deposit that is booked must not end as a failure.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -62,6 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         return _flushed(Status.UNKNOWN)
     return status
+
+
+def _unwritable() -> io.TextIOWrapper:
+    """
+    What stands for an output that was closed before we began (C{>&-}): to write there fails, as on a full disk. It has
+    the descriptor that is free, so that no file gets that, to be written into.
+    """
+    # Without a buffer, so that nothing is left in it that would fail again when the interpreter ends.
+    return io.TextIOWrapper(io.FileIO(os.open(os.devnull, os.O_RDONLY), "w"), write_through=True)
 
 
 def _say(sentence: str) -> None:

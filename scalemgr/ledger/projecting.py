@@ -77,7 +77,8 @@ def _next(line: Line) -> list[Any] | None:
 
 def _follow(line: Line) -> None:
     begin = line.hear()
-    if begin is None:
+    if begin is None or begin[0] != "begin":
+        # The daemon's start came to nothing.
         return
     globalLogBeginner.beginLoggingTo([_Told(line)], redirectStandardIO=False)
 

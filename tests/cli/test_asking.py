@@ -48,6 +48,10 @@ def balance(said: Say, login: str) -> float:
         (["--text", "--comment", "für Ann", "--key", "letters"], "", 0),
         (["--key", "nobody", "--server", "127.0.0.1:1", "--timeout", "0.1"], "> /dev/full", 4),
         ([], "2> /dev/full", 1),
+        (["--key", "closed"], ">&-", 141),
+        (["--key", "silent"], ">&- 2>&-", 141),
+        (["--key", "no one", "--server", "127.0.0.1:1", "--timeout", "0.1"], ">&- 2>&-", 4),
+        ([], "2>&-", 1),
     ],
 )
 def test_cannotBeTold(server: str, words: list[str], redirected: str, expected: int) -> None:

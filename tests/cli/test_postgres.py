@@ -180,6 +180,15 @@ def test_misspelt(url: str, said: Say, here: Path) -> None:
     assert "hunter2" not in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["views_url", "read_url"])
+def test_otherUrls(name: str, here: Path) -> None:
+    """That another URL is none of PostgreSQL is found before anything is opened, and says which."""
+    settings = LedgerSettings(**{"url": "postgresql://x/y", name: "postgresql://u:hunter2@x/y?nonsense=1"})
+    with pytest.raises(LedgerRefused, match=rf"^ledger\.{name}: the connection string is none of PostgreSQL") as raised:
+        ledgerAt(settings, here)
+    assert "hunter2" not in str(raised.value)
+
+
 def test_noLedger(postgresUrl: str, said: Say, here: Path) -> None:
     """Where there is no ledger, and of what is no connection string, it is status 2."""
     (here / "list.csv").write_text("reference,login,amount\n")

@@ -264,6 +264,14 @@ def test_refused(folder: Path) -> None:
         assert profits(ledger, *orders) == [10]
 
 
+def test_neverBegun(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Where a start comes to nothing before the views are begun, their process ends as it should, and says nothing."""
+    made(folder, 10)
+    projector = ProcessProjector(Files(str(folder / "log.db"), str(folder / "views.db")))
+    projector.stop()
+    assert (projector._process.wait(), capfd.readouterr().err) == (0, "")
+
+
 def test_no_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no process can be started the ledger is refused, and says why."""
     with monkeypatch.context() as patch:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ..errors import LedgerRefused
 from ..process import ProcessProjector
 from ..settings import LedgerSettings
 from .following import Servers
 from .ledger import PostgresLedger
+from .server import Server
 
 __all__ = ["ledgerOf"]
 
@@ -16,4 +18,11 @@ def ledgerOf(settings: LedgerSettings) -> PostgresLedger:
 
     @raise LedgerRefused: if what is set is no connection string.
     """
+    # Now, and not when somebody asks the first question.
+    for name, url in (("views_url", settings.views_url), ("read_url", settings.read_url)):
+        try:
+            if url:
+                Server(url, settings)
+        except LedgerRefused as e:
+            raise LedgerRefused(f"ledger.{name}: {e}") from None
     return PostgresLedger(settings, follow=lambda settings: ProcessProjector(Servers(settings)))
