@@ -354,7 +354,8 @@ class IContext(Interface):
 
     def caughtUp() -> Deferred[None]:
         """
-        When L{head} is at least where the log is now, whoever wrote that.
+        When L{head} is at least where the log is now, whoever wrote that. Until the caller has said where it goes on
+        from (C{subscribe}), or this has failed, its session is sent no events.
 
         @return: a Deferred that fails with L{ManagerError} if that cannot be found out now, or not in time.
         """

@@ -52,6 +52,12 @@ class ISubscriber(Hashable, Protocol):
     def subscribe(self, channels: Channels, after: int | None) -> None:
         """Choose; and, once the request under way is answered, go back to an entry of the log, if one is given."""
 
+    def hold(self) -> None:
+        """Send no events until it is known where to go back to."""
+
+    def goOn(self) -> None:
+        """It does not go back: send what it was not sent meanwhile."""
+
 
 class House(Struct, frozen=True):
     """
@@ -193,14 +199,27 @@ class Context(Struct, eq=False):
 
     def subscribe(self, after: int | None, epoch: str | None = None, channels: Channels | None = None) -> None:
         current, head = self.head()
+        try:
+            self._checkKnown(after, epoch, current, head)
+        except ResyncRequired:
+            self._session.goOn()
+            raise
+        self._session.subscribe(self.channels if channels is None else channels, after)
+
+    def _checkKnown(self, after: int | None, epoch: str | None, current: str, head: int) -> None:
         if epoch not in (None, current):
             raise ResyncRequired("this is another log than the one you know", current, head)
         if after is not None and after > head:
             raise ResyncRequired(f"the log has {head} entries, and you know {after}", current, head)
-        self._session.subscribe(self.channels if channels is None else channels, after)
 
     def caughtUp(self) -> Deferred[None]:
-        return self._inTime(self._house.runtime.catchUp(), None)
+        def failed(failure: Failure) -> Failure:
+            self._session.goOn()
+            return failure
+
+        # What is read meanwhile it may have already.
+        self._session.hold()
+        return self._inTime(self._house.runtime.catchUp(), None).addErrback(failed)
 
     def trade(self, order: int, timeoutMs: int | None = None) -> Deferred[FinanceTrade | None]:
         def seen(found: tuple[FinanceTrade, str] | None) -> FinanceTrade | None:

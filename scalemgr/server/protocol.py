@@ -264,6 +264,14 @@ class ManagerProtocol(LineReceiver):
         """Choose; and, once this is answered, go back to an entry of the log: C{ISession} of dispatch."""
         self._stream.subscribe(channels, after)
 
+    def hold(self) -> None:
+        """Send no events until it is known where to go back to: C{ISubscriber} of its context."""
+        self._stream.hold()
+
+    def goOn(self) -> None:
+        """It does not go back: C{ISubscriber} of its context."""
+        self._stream.goOn()
+
     # -- in ---------------------------------------------------------------------------------------------
 
     def dataReceived(self, data: bytes) -> None:

@@ -69,6 +69,8 @@ class Stream:
         # Is the session waiting for the mark at the end of its replay?
         self._marking = False
         self._peerReads = True
+        # Is it being found out where it is to go on from?
+        self._isHeld = False
         self.seq = events.head
         self.channels = Channels()
 
@@ -82,7 +84,7 @@ class Stream:
             self._begun = self._marking = False
             return
         self._setInterest()
-        if self._isStreaming:
+        if self._isStreaming or self._isHeld:
             return
         if not self._begun:
             self._begun = True
@@ -114,11 +116,24 @@ class Stream:
             return
         if after is not None:
             self._stop()
-            self._begun = True
+            self._begun, self._isHeld = True, False
             self.seq = after
             self._marking = True
         self.channels = channels
         self._setInterest()
+
+    def hold(self) -> None:
+        """Send no live events until L{subscribe} says where to go back to, or L{goOn}: from here, then."""
+        self._isHeld = True
+        if self._live:
+            self._leave()
+
+    def goOn(self) -> None:
+        """It does not go back."""
+        if self._isHeld:
+            self._isHeld = False
+            if self._begun and self._principal is not None and not self._isStreaming and not self._closed:
+                self._begin()
 
     def _setInterest(self) -> None:
         """See that it is sent what it has chosen and its principal may see, from where it stands."""

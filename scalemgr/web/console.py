@@ -187,6 +187,12 @@ class _Visit:
     def subscribe(self, channels: Channels, after: int | None) -> None:
         """It is sent no events: it asks for a statement and nothing else."""
 
+    def hold(self) -> None:
+        """As L{subscribe}."""
+
+    def goOn(self) -> None:
+        """As L{subscribe}."""
+
     def isOpen(self) -> bool:
         return self._open
 

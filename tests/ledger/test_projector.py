@@ -106,6 +106,39 @@ def test_damaged_while_running(
     rightViews(folder, [old, new], [15, 20])
 
 
+class _Short:
+    """Follows a log that has five entries."""
+
+    kind = "short"
+    idleSeconds = 1.0
+    reached = made = turns = 0
+    failing = ""
+    isStandingBy = False
+
+    def follower(self, made: int) -> _Short:
+        return self
+
+    def step(self, suspected: bool = False, anew: bool = False) -> bool:
+        self.reached = 5
+        self.turns += 1
+        return True
+
+    def close(self) -> None:
+        pass
+
+
+def test_endsWhereTheLogDoes() -> None:
+    """Told to finish up to an entry that the log has lost, it ends where the log does, and does not try for ever."""
+    log = _Short()
+    made = projector.ThreadProjector(log)
+    made.wake(9)
+    made.begin()
+    assert made.waitFor(5, 30)
+    made.stop(seconds=30)
+    assert not made._thread.is_alive()
+    assert made.reached == 5
+
+
 def test_gathers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is committed gathers for a while, to be worth a turn; a question, and the end, do not wait for that."""
     monkeypatch.setattr(projector, "PAUSE_SECONDS", 600.0)

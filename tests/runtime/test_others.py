@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from scalemgr.runtime.waiters import Awaited
@@ -15,7 +17,11 @@ from .shared import shared
 
 
 def seqs(session: Session) -> list[int]:
-    return [line["seq"] for line in session.lines() if "event" in line]
+    return seqsOf(session.lines())
+
+
+def seqsOf(lines: list[dict[str, Any]]) -> list[int]:
+    return [line["seq"] for line in lines if "event" in line]
 
 
 def test_wakeTellsWhatOthersWrote() -> None:
@@ -164,11 +170,9 @@ def test_subscribeBeyondTheHead(after: int) -> None:
         # It knew no more than was told here already.
         ledger.wake()
         daemon.settle()
-    lines = session.lines()
-    # What came before the answer comes again after it.
-    [at] = [n for n, line in enumerate(lines) if "extID" in line]
-    assert lines[at]["status"] == 200
-    assert [line["seq"] for line in lines[at + 1 :] if "seq" in line] == list(range(after + 1, 10))
+    answer, *lines = session.lines()
+    assert answer["status"] == 200
+    assert [line["seq"] for line in lines if "seq" in line] == list(range(after + 1, 10))
 
 
 def test_subscribeBeyondTheLog() -> None:
@@ -178,8 +182,15 @@ def test_subscribeBeyondTheLog() -> None:
     session = daemon.connect(token())
     subscribe(session, 8)
     daemon.settle()
-    [answer] = session.answers()
+    lines = session.lines()
+    [answer] = [line for line in lines if "extID" in line]
     assert (answer["status"], answer["data"]["seq"]) == (410, 7)
+    # It goes on as if it had not asked.
+    assert seqsOf(lines) == [6, 7]
+    ledger.byOthers(1000)
+    ledger.wake()
+    daemon.settle()
+    assert seqs(session) == [8, 9]
 
 
 @pytest.mark.parametrize("said", [True, False], ids=["known", "found out"])
@@ -191,8 +202,11 @@ def test_subscribeBeyondTheHeadWhileAway(said: bool) -> None:
     subscribe(session, 8)
     daemon.settle()
     assert [answer["status"] for answer in session.answers()] == [503]
+    ledger.byOthers(1000)
     ledger.comeBack()
     daemon.clock.pump([0.1] * 20)
+    # It goes on as if it had not asked.
+    assert seqs(session) == [6, 7]
 
 
 def test_subscribeBeyondTheHeadDuringACommit() -> None:

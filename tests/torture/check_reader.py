@@ -75,7 +75,7 @@ class _Reading:
         self._floor = 0
         self._failed = False
         answer = ujson.loads(record.line)
-        isAway = answer["status"] == 503 or answer["data"].get("error") == "RET_ERR_DISK"
+        isAway = answer["status"] == 503 or answer["data"].get("error") in ("RET_ERR_DISK", "RET_ERR_TIMEOUT")
         if answer["status"] != 200 and not (self._mayBeAway and isAway):
             self.wrong.append(f"it could not read on from {record.from_seq}: {record.line}")
         if record.from_seq != self._last:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from scalemgr.finance.records import Entry
-from scalemgr.ledger.postgres import ledger as module
+from scalemgr.ledger.postgres import committing as module
 from scalemgr.ledger.postgres.following import Servers
 from scalemgr.ledger.postgres.ledger import PostgresLedger
 from scalemgr.ledger.postgres.log import PostgresLog

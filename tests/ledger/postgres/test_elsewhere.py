@@ -12,7 +12,6 @@ from scalemgr.finance.questions import TRADES, Bounds, StatementQuery, TableQuer
 from scalemgr.ledger.postgres.ledger import PostgresLedger
 from scalemgr.wire.errors import LedgerFailed
 
-from ..conftest import Logged
 from ..helpers import NOW_MS, commit, deposit, populate
 from ..keys import A, keyed
 from .gateways import gateway
@@ -45,24 +44,6 @@ def test_read_elsewhere(two: Two) -> None:
         assert (statement.seq, statement.count) == (one.book.seq, n)
     assert other.book.seq < one.book.seq
     assert other.trade(6) is None
-
-
-def test_times_go_forward(two: Two, logged: Logged) -> None:
-    """An entry is not before those that it follows, though another gateway's clock is a little ahead."""
-    one, other = two
-    [first] = one.commit([deposit(1)], NOW_MS + 3000)
-    [second] = other.commit([deposit(2)], NOW_MS)
-    assert (first.time_ms, second.time_ms) == (NOW_MS + 3000, NOW_MS + 3000)
-    assert not logged.has("clock")
-
-
-def test_clock_that_is_far_ahead(two: Two, logged: Logged) -> None:
-    """A clock that is far ahead does not take the others with it; each that sees it says so once."""
-    one, other = two
-    one.commit([deposit(1)], NOW_MS + 3_600_000)
-    times = [other.commit([deposit(n)], NOW_MS + n)[0].time_ms for n in (2, 3)]
-    assert times == [NOW_MS + 2, NOW_MS + 3]
-    assert len([line for line in logged.lines() if "clock" in line]) == 1
 
 
 def test_views_away(postgresUrl: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from scalemgr.finance.records import Entry
 from scalemgr.finance.settle import Replay
-from scalemgr.ledger.postgres import ledger as module
+from scalemgr.ledger.postgres import committing as module
 from scalemgr.ledger.postgres import log
 from scalemgr.ledger.postgres.ledger import PostgresLedger
 from scalemgr.wire.errors import LedgerFailed
