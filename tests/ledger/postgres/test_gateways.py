@@ -240,6 +240,8 @@ class TestLost:
     ) -> None:
         """Who has seen more books nothing on that, however far the log has come again; it says so, once."""
         one, other = ledgers
+        called: list[str] = []
+        one.follow(lambda: called.append(one.lost))
         order = other.reserveOrders(100)
         for n in range(grown):
             other.commit([deposit(order + n)], NOW_MS)
@@ -249,6 +251,8 @@ class TestLost:
             with pytest.raises(LedgerFailed) as failed:
                 one.commit(requests, NOW_MS)
             assert outcomeOf(failed.value) == "void"
+        # Whoever follows it is called once that can be seen.
+        assert called == [one.lost]
         assert one.lost
         assert one.away
         assert len(truth.entries()) == head

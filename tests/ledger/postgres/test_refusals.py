@@ -18,7 +18,7 @@ from scalemgr.wire.errors import LedgerFailed
 from ..conftest import Logged
 from ..helpers import NOW_MS, populate
 from ..keys import keyed
-from .gateways import Truth, gateway, outcomeOf
+from .gateways import Truth, gateway, outcomeOf, quick
 
 _LOCK = "SELECT pg_advisory_lock(1935892844, 'ledger'::regclass::oid::integer)"
 
@@ -233,7 +233,7 @@ def test_notDurable(ledger: PostgresLedger, truth: Truth, monkeypatch: pytest.Mo
     follows it warns, too.
     """
     order = ledger.reserveOrders(10)
-    monkeypatch.setattr("scalemgr.ledger.postgres.ledger._DOUBT_S", 0.2)
+    quick(monkeypatch, 0.2)
     warning = "RAISE WARNING 'canceling the wait for synchronous replication';"
     truth.sql(f"CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {warning} RETURN NEW; END $$")
     for table, event in (("page", "INSERT"), ("ledger", "UPDATE")):
