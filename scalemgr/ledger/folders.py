@@ -17,6 +17,7 @@ from .backup import demandEmpty
 from .copying import Row
 from .database import connect, transaction
 from .errors import LedgerMissing, LedgerRefused
+from .pages import WITHOUT_GAP
 from .sqlite import PARTIAL, FolderLock
 
 __all__ = ["FolderOrigin", "FolderTarget", "renew"]
@@ -162,6 +163,9 @@ class FolderTarget(_Folder):
     def finish(self, nextOrder: int) -> None:
         """Put all of it into one file, and give that its name."""
         with _saying(self._path):
+            (isAll,) = self._connection.execute(WITHOUT_GAP).fetchone()
+            if not isAll:
+                raise LedgerRefused(f"pages are missing among those in {self._path}; remove it, and copy it anew")
             self._connection.execute("UPDATE ledger SET next_order = ?", (nextOrder,))
             # What is written beside it goes into it, and is gone.
             (mode,) = self._connection.execute("PRAGMA journal_mode=DELETE").fetchone()

@@ -18,11 +18,14 @@ from msgspec.structs import astuple
 from ..finance.records import Entry
 from ..wire.messages import Json
 
-__all__ = ["ENTRIES_MAX", "Bounds", "chosen", "pack", "unpack"]
+__all__ = ["ENTRIES_MAX", "WITHOUT_GAP", "Bounds", "chosen", "pack", "unpack"]
 
 #: Entries a page. With fewer, to append costs more (with 8 half again as much); with more it is hardly cheaper, but to
 #: find one of them takes longer, and of a page that is damaged all is. Pages of any length are read.
 ENTRIES_MAX = 32
+
+#: Asks whether there is each entry from the first to the last, once.
+WITHOUT_GAP = "SELECT coalesce(sum(last - first + 1), 0) = coalesce(max(last), 0) FROM page"
 
 #: The first and the last entry of each of some pages.
 Bounds = Iterable[tuple[int, int]]

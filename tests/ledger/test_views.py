@@ -141,7 +141,7 @@ def test_page_by_page(folder: Path, logged: Logged, monkeypatch: pytest.MonkeyPa
     """Views that are far behind catch up in pages, and say how far they are."""
     orders = made(folder, 10, 20, 30)
     (folder / "views.db").unlink()
-    for name in ("_PAGE", "_TURN"):
+    for name in ("PAGE", "_TURN"):
         monkeypatch.setattr(following, name, 3)
     rightViews(folder, orders, [10, 20, 30])
     for line in ("views: 3 of 10 entries are in", "views: 6 of 10 entries are in", "views: 9 of 10 entries are in"):

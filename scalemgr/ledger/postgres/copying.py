@@ -15,6 +15,7 @@ import psycopg
 from ...wire.errors import LedgerFailed
 from ..copying import Row
 from ..errors import LedgerRefused, LedgerUnreachable
+from ..pages import WITHOUT_GAP
 from ..settings import LedgerSettings
 from .auditing import readable
 from .log import EXCLUDE, PostgresLog
@@ -173,6 +174,9 @@ class ServerTarget(_Server):
     def finish(self, nextOrder: int) -> None:
         """From here on a gateway may open it."""
         with self._saying():
+            ((isAll,),) = self._connection.execute(WITHOUT_GAP).fetchall()
+            if not isAll:
+                raise LedgerRefused(f"pages are missing among those at {self.shown}; empty it, and copy it anew")
             self._connection.execute("UPDATE ledger SET next_order = %s, whole = true", [nextOrder])
         self.isWhole = True
 

@@ -36,6 +36,8 @@ from .views import PostgresViews
 
 __all__ = ["PostgresLedger"]
 
+# So many orders are skipped where entries were lost, some of which may have told of orders.
+_SKIPPED = 100_000
 # After folding so many entries, the book is written down, so that the next start need not.
 _SNAPSHOT_AFTER = 10_000
 _TELL_EACH = 100_000
@@ -122,18 +124,41 @@ class PostgresLedger(Committing):
 
     def _load(self) -> None:
         """Begin with the book that was written down, if there is one of this log."""
+        # Before the log, for both grow.
+        views, saved = self._asked.row(), self._saved()
+        known = [(views.seq, views.stamp)] if views.epoch == self.epoch else []
+        book = None if saved is None else readSnapshot(saved[2], self.epoch)
+        if saved is not None and book is not None:
+            known.append(saved[:2])
+        lost = [seq for seq, stamp in known if stamp and self._file.stampOn(seq) != stamp]
+        if lost:
+            self._renew(max(lost))
+        elif saved is not None and book is not None and book.seq == saved[0]:
+            self.book, self._stamp = book, saved[1]
+
+    def _renew(self, known: int) -> None:
+        """What views, or the book, have seen of the log is not there any more: it is another log from here on."""
+        self._log.critical(
+            "the log at {shown} ends at entry {head}, and what it had up to entry {known} is not there: some was lost. "
+            "Was an older one put back, or has a server taken over that lacked it? It gets a new epoch, so that those "
+            "who go on from a number that is used again are told, and {skipped:,} order numbers are skipped",
+            shown=self._server.shown,
+            head=self._file.head(),
+            known=known,
+            skipped=_SKIPPED,
+        )
+        self._file.reserveOrders(_SKIPPED)
+        self._file.renew()
+        self.epoch = self._asked.epoch = self._file.epoch
+
+    def _saved(self) -> tuple[int, str, bytes] | None:
         try:
-            saved = self._file.saved()
+            return self._file.saved()
         except psycopg.Error as e:
             if self._file.closed:
                 raise
             self._log.warn("book: the snapshot cannot be read ({why}); the whole log is folded", why=whyOf(e))
-            return
-        if saved is not None:
-            last, stamp, body = saved
-            book = readSnapshot(body, self.epoch)
-            if book is not None and book.seq == last and self._file.stampAt(last) == stamp:
-                self.book, self._stamp = book, stamp
+            return None
 
     def _save(self) -> None:
         """Write the book down, if that spares a start much."""

@@ -304,6 +304,11 @@ class PostgresLog:
         assert row is not None
         self.epoch = row[0]
 
+    def stampOn(self, seq: int) -> str | None:
+        """The stamp of the page that an entry is on."""
+        row = self.connection.execute("SELECT stamp FROM page WHERE last >= %s ORDER BY last LIMIT 1", [seq]).fetchone()
+        return None if row is None else str(row[0])
+
     def stampAt(self, last: int) -> str | None:
         """The stamp of the page that ends with an entry."""
         row = self.connection.execute("SELECT stamp FROM page WHERE last = %s", [last]).fetchone()

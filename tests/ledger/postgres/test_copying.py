@@ -181,6 +181,21 @@ def test_wholeIsNotAddedTo(ends: Ends) -> None:
 
 
 @eitherWay
+def test_holeIsNotWhole(ends: Ends) -> None:
+    """A copy in which pages are missing is never whole."""
+    made(ends[0], 1, 2, 3)
+    with opened(ends[0]):
+        assert copied(ends).why
+    if ends[1].startswith("sqlite:"):
+        sql(Path(ends[1].removeprefix("sqlite:")) / PARTIAL, "DELETE FROM page WHERE last = 4")
+    else:
+        with psycopg.connect(ends[1]) as connection:
+            connection.execute("DELETE FROM page WHERE last = 4")
+    with pytest.raises(LedgerRefused, match="pages are missing"):
+        copied(ends)
+
+
+@eitherWay
 def test_notToItself(ends: Ends) -> None:
     """A ledger is not copied to where it is, whatever it is called."""
     made(ends[0], 10)

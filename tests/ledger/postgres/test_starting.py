@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from scalemgr.ledger.postgres import ledger as module
+from scalemgr.ledger.postgres.commits import CommitLog
 from scalemgr.ledger.postgres.ledger import PostgresLedger
-from scalemgr.ledger.postgres.log import PostgresLog
 
 from ..conftest import Logged
 from ..helpers import NOW_MS, depositEach, folded, populate, state
@@ -70,13 +70,13 @@ class TestBook:
     def folds(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         """From where on the log is read at each start."""
         seen: list[int] = []
-        real = PostgresLog.tail
+        real = CommitLog.tail
 
-        def tail(log: PostgresLog, cursor: int, *more: Any) -> object:
+        def tail(log: CommitLog, cursor: int, *more: Any) -> object:
             seen.append(cursor)
             return real(log, cursor, *more)
 
-        monkeypatch.setattr(PostgresLog, "tail", tail)
+        monkeypatch.setattr(CommitLog, "tail", tail)
         return seen
 
     def startAgain(self, postgresUrl: str, truth: Truth) -> PostgresLedger:
@@ -131,3 +131,55 @@ class TestBook:
             later = truth.sql("SELECT last FROM book")
             one._savedSeq, seq = 0, one.book.seq
         assert truth.sql("SELECT last FROM book") == [(seq,)] >= later
+
+
+class TestLost:
+    """A log that has lost entries while no gateway was at work is another log from the next start on."""
+
+    @pytest.mark.parametrize("knows", ["views", "book"])
+    @pytest.mark.parametrize("regrown", [False, True])
+    def test_renewed(
+        self,
+        postgresUrl: str,
+        truth: Truth,
+        logged: Logged,
+        monkeypatch: pytest.MonkeyPatch,
+        knows: str,
+        regrown: bool,
+    ) -> None:
+        """Whoever goes on from a number that is used again is told; no order that was told is given again."""
+        monkeypatch.setattr(module, "_SNAPSHOT_AFTER", 1 if knows == "book" else 10_000)
+        with gateway(postgresUrl) as ledger:
+            depositEach(populate(ledger), 1, 2, 3)
+            kept = ledger.book.seq
+            last = depositEach(ledger, 4, 5)[-1]
+            assert ledger._projector.waitFor(ledger.book.seq, 30)
+        truth.sql(f"DELETE FROM page WHERE last > {kept}")
+        if knows == "book":
+            truth.sql("TRUNCATE view")
+        if regrown:
+            # By a server that never knew.
+            truth.sql("CREATE TABLE aside AS SELECT * FROM book; TRUNCATE book; ALTER TABLE view RENAME TO hidden")
+            truth.sql("CREATE TABLE view (LIKE hidden INCLUDING ALL)")
+            with gateway(postgresUrl) as ledger:
+                depositEach(ledger, 6, 7, 8, 9)
+            truth.sql("DROP TABLE view; ALTER TABLE hidden RENAME TO view")
+            truth.sql("TRUNCATE book; INSERT INTO book SELECT * FROM aside")
+        with gateway(postgresUrl) as again:
+            assert again.epoch != ledger.epoch
+            assert logged.has("some was lost", "new epoch")
+            assert state(again.book) == folded(truth.entries())
+            assert again.reserveOrders(1) > last + 100_000 - 1
+            assert again._projector.waitFor(again.book.seq, 30)
+        with gateway(postgresUrl) as once:
+            assert once.epoch == again.epoch
+
+    def test_nothingIsLost(self, postgresUrl: str, truth: Truth, logged: Logged) -> None:
+        """A start that finds all of it changes nothing, be the views behind or gone."""
+        with gateway(postgresUrl) as ledger:
+            depositEach(populate(ledger), 1, 2, 3)
+        for harm in ("UPDATE view SET seq = seq", "TRUNCATE view", "TRUNCATE book"):
+            truth.sql(harm)
+            with gateway(postgresUrl) as again:
+                assert again.epoch == ledger.epoch
+        assert not logged.has("lost")
