@@ -1,5 +1,6 @@
--- The views: the log arranged for questions. Everything here can be deleted and is then made again. One gateway at a
--- time writes them, any number of them ask; they may be on another server than the log.
+-- The views: the log arranged for questions. All of them together can be deleted (TRUNCATE view is enough) and are then
+-- made again; a part must not, for nobody sees that it is missing. One gateway at a time writes them, any number of
+-- them ask; they may be on another server than the log.
 -- Text compares by its bytes, whatever the database does by itself, so that every engine answers alike. JSON is text,
 -- for its bytes are to stay as they are.
 
