@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
-from itertools import chain
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ from ..finance.records import Entry
 from .database import connect, transaction
 from .errors import LedgerRefused
 from .pages import chosen, pack, unpack
+from .readon import ReadOn
 
 __all__ = ["SqliteLog"]
 
@@ -43,15 +43,11 @@ _IN_ONE = (
 )
 _AFTER_IN_ONE, _THESE_IN_ONE = _IN_ONE.format(_AFTER), _IN_ONE.format(_THESE)
 _AFTER_EACH = f"SELECT first, last, CAST('[' || entries || ']' AS BLOB) FROM ({_AFTER})"  # noqa: S608
-# So many entries are read at once where all are. What is made of more leaves the CPU's caches, and takes up to twice as
-# long.
-_READ = 500
-_READ_BYTES = 16 * 1024 * 1024
 
 _NUMBERS = msgspec.json.Decoder(list[int]).decode
 
 
-class SqliteLog:
+class SqliteLog(ReadOn):
     """
     One connection to a log.
 
@@ -154,28 +150,6 @@ class SqliteLog:
         if pages is None:
             return []
         return chosen(seqs, zip(_NUMBERS(firsts), _NUMBERS(lasts), strict=True), pages)
-
-    def olderThan(self, beforeMs: int, after: int, limit: int) -> int:
-        """
-        How far, from the entry C{after} on and for at most C{limit} keys, all entries with a key are older than this.
-
-        @return: the last of those entries; C{after} if there is none.
-        """
-        upTo = after
-        for entry in chain.from_iterable(self.pages(after)):
-            if entry.key is None:
-                continue
-            if entry.time_ms >= beforeMs or not limit:
-                break
-            upTo = entry.seq
-            limit -= 1
-        return upTo
-
-    def pages(self, after: int) -> Iterator[list[Entry]]:
-        """All entries that follow the entry C{after}, many at a time."""
-        while page := self.read(after, _READ, _READ_BYTES):
-            yield page
-            after = page[-1].seq
 
     def checkpointAt(self, pages: int) -> None:
         """From which length of the write-ahead log on, in pages, a commit moves it into the file; else it is 1000."""

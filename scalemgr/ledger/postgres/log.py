@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from typing import Any, ClassVar, TypeVar
 from uuid import uuid4
 
@@ -19,14 +18,13 @@ from ...finance.requests import KeyName
 from ...wire.errors import LedgerFailed
 from ..errors import LedgerMissing, LedgerRefused, LedgerUnreachable
 from ..pages import chosen, unpack
+from ..readon import ReadOn
 from .migrating import migrate
 from .patience import PatientConnection, patient
 from .server import Server, isAway, isMixedUp, why
 
 __all__ = ["EXCLUDE", "LOCK", "PostgresLog", "lastOf"]
 
-_READ = 500
-_READ_BYTES = 16 * 1024 * 1024
 # So many entries are looked through for a key that this gateway has not read yet, and no more.
 _LATE = 100_000
 # How long the book may take, which can be large, and for which nobody waits, in seconds.
@@ -69,7 +67,7 @@ _THESE = (
 _Answer = TypeVar("_Answer")
 
 
-class PostgresLog:
+class PostgresLog(ReadOn):
     """
     One connection, used by one thread at a time.
 
@@ -195,28 +193,6 @@ class PostgresLog:
         """These entries, as far as they exist, in order; raises as L{read}."""
         rows = self._rows(_THESE, [list(seqs)])
         return chosen(seqs, [row[:2] for row in rows], _joined(rows)) if rows else []
-
-    def olderThan(self, beforeMs: int, after: int, limit: int) -> int:
-        """
-        How far, from the entry C{after} on and for at most C{limit} keys, all entries with a key are older than this.
-
-        @return: the last of those entries; C{after} if there is none.
-        """
-        upTo = after
-        for entry in chain.from_iterable(self.pages(after)):
-            if entry.key is None:
-                continue
-            if entry.time_ms >= beforeMs or not limit:
-                break
-            upTo = entry.seq
-            limit -= 1
-        return upTo
-
-    def pages(self, after: int) -> Iterator[list[Entry]]:
-        """All entries that follow the entry C{after}, many at a time."""
-        while page := self.read(after, _READ, _READ_BYTES):
-            yield page
-            after = page[-1].seq
 
     def settled(
         self, after: int, renounced: Collection[KeyName] = (), gateway: str = "", channel: str = ""
