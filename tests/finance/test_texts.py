@@ -163,7 +163,7 @@ class Record(Struct):
     said: str
 
 
-NO_JSON = [Decimal(5), b"x", datetime.now(UTC), UUID(int=1), {1}, Record(1, "")]
+NO_JSON = [Decimal(5), b"x", datetime(2026, 11, 26, tzinfo=UTC), UUID(int=1), {1}, Record(1, "")]
 
 
 @pytest.mark.parametrize("value", NO_JSON, ids=repr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import jwt
@@ -73,6 +74,8 @@ HS, RS = Keys("HS256", [SECRET], revoked=frozenset({"stolen"})), Keys("RS256", [
         (HS, "x", "it is no JWT"),
         (HS, forged({"alg": "HS256"}, SECRET, [1]), "it is no JWT that could be read"),
     ],
+    # Not the token, which is another one each time.
+    ids=count(),
 )
 def test_reason(keys: Keys, text: str, why: str) -> None:
     """Whatever is wrong with a token, the peer is told the same, and the log what it is, with whose it is if known."""
