@@ -19,7 +19,7 @@ __all__ = ["declare", "declareRestore"]
 
 _TOOLS = (
     "a ledger on PostgreSQL is backed up by PostgreSQL: pg_basebackup with an archive of the WAL, or pg_dump; see "
-    "docs/scaling.md. `scalemgr copy --from postgresql://... --to sqlite:FOLDER` makes a copy that needs no server"
+    "docs/operating.md. `scalemgr copy --from postgresql://... --to sqlite:FOLDER` makes a copy that needs no server"
 )
 
 
@@ -71,7 +71,7 @@ def _restore(options: argparse.Namespace) -> int:
         raise Stop(
             "a backup is restored into a folder; `scalemgr copy --from sqlite:FOLDER --to postgresql://...` moves it "
             "to PostgreSQL then. What pg_basebackup or pg_dump made is put back with PostgreSQL's own tools: see "
-            "docs/scaling.md, and `scalemgr renew` after it",
+            "docs/operating.md, and `scalemgr renew` after it",
             Status.WORDS,
         )
     if not options.backup.is_file():

@@ -211,5 +211,5 @@ def test_backupAndRestore(postgresUrl: str, said: Say, here: Path) -> None:
         status, out, err = said(*words)
         assert (status, out) == (2, "")
         assert "pg_basebackup" in err
-        assert "docs/scaling.md" in err
+        assert "docs/operating.md" in err
         assert "scalemgr copy --from" in err
