@@ -22,7 +22,7 @@ from ...finance.records import Entry
 from ...finance.requests import KeyName, Request
 from ...finance.settle import Outcome
 from ...wire.errors import LedgerFailed
-from ..errors import LedgerRefused
+from ..errors import LedgerRefused, LedgerUnreachable
 from ..finding import Partly
 from ..pages import pack
 from ..settings import LedgerSettings
@@ -168,7 +168,8 @@ class Committing(ViewedLedger):
         if isinstance(error, LedgerRefused) or isAway(error, self._file.connection):
             # It may be one that cannot be written to any more, where another can.
             self._file.close()
-            self._away(whyOf(error))
+            # Where it is the operator knows.
+            self._away(whyOf(error.__cause__ if isinstance(error, LedgerUnreachable) and error.__cause__ else error))
 
     def _away(self, why: str) -> None:
         if why != self.away:

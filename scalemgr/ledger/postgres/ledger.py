@@ -29,7 +29,7 @@ from .asked import Asked
 from .commits import PAGES_MAX, CommitLog
 from .committing import Committing, Diverged
 from .listening import Listener
-from .log import PostgresLog
+from .log import UNREAD, PostgresLog
 from .server import isAway
 from .server import why as whyOf
 from .views import PostgresViews
@@ -225,7 +225,7 @@ class PostgresLedger(Committing):
             try:
                 reader = self._readers.log = PostgresLog(self._server, "questions", renews=True)
             except LedgerRefused as e:
-                raise LedgerFailed(f"the log cannot be read now: {e}") from e
+                raise LedgerFailed(UNREAD) from e
             self._opened.append(reader)
         return reader
 

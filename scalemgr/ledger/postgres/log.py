@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 from uuid import uuid4
 
 import psycopg
+from twisted.logger import Logger
 
 from ...finance.records import Entry
 from ...finance.requests import KeyName
@@ -23,7 +24,7 @@ from .migrating import migrate
 from .patience import PatientConnection, patient
 from .server import Server, isAway, isMixedUp, why
 
-__all__ = ["EXCLUDE", "LOCK", "PostgresLog", "lastOf"]
+__all__ = ["EXCLUDE", "LOCK", "UNREAD", "PostgresLog", "lastOf"]
 
 # So many entries are looked through for a key that this gateway has not read yet, and no more.
 _LATE = 100_000
@@ -65,6 +66,8 @@ _THESE = (
     " (SELECT * FROM page WHERE last >= seq ORDER BY last LIMIT 1) AS those ORDER BY last"
 )
 _Answer = TypeVar("_Answer")
+#: What one is told who asked for what is in the log. Why, and where that is, is for the operator.
+UNREAD = "the log cannot be read now; ask again later"
 
 
 class PostgresLog(ReadOn):
@@ -81,6 +84,7 @@ class PostgresLog(ReadOn):
     @raise LedgerRefused: if there is no log to be used.
     """
 
+    _log = Logger()
     prepared: ClassVar[str] = ""
 
     def __init__(
@@ -96,6 +100,7 @@ class PostgresLog(ReadOn):
         self._purpose, self._readOnly, self._renews = purpose, readOnly, renews
         # What the server has warned of since this was last emptied.
         self._warnings: list[str] = []
+        self._isUnread = False
         try:
             self.connection = self._connected()
         except psycopg.Error as e:
@@ -152,18 +157,27 @@ class PostgresLog(ReadOn):
 
     def _ask(self, question: Callable[[], _Answer]) -> _Answer:
         try:
-            try:
-                return question()
-            except psycopg.Error as e:
-                if not self._renews or not (isAway(e, self.connection) or isMixedUp(e)):
-                    raise
-            # It may have been cut while nothing was asked.
-            self.connection.close()
-            self.connection = self._connected()
-            self._opened()
-            return question()
+            answer = self._askAgain(question)
         except (psycopg.Error, LedgerRefused) as e:
-            raise LedgerFailed(f"the log cannot be read now: {why(e)}") from e
+            if not self._isUnread:
+                # Once, however often it is asked.
+                self._log.warn("the log cannot be read: {why}", why=why(e))
+            self._isUnread = True
+            raise LedgerFailed(UNREAD) from e
+        self._isUnread = False
+        return answer
+
+    def _askAgain(self, question: Callable[[], _Answer]) -> _Answer:
+        try:
+            return question()
+        except psycopg.Error as e:
+            if not self._renews or not (isAway(e, self.connection) or isMixedUp(e)):
+                raise
+        # It may have been cut while nothing was asked.
+        self.connection.close()
+        self.connection = self._connected()
+        self._opened()
+        return question()
 
     def _rows(self, sql: str, values: Any) -> list[Any]:
         return self._ask(lambda: self.connection.execute(sql.encode(), values).fetchall())

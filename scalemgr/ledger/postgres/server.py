@@ -161,7 +161,7 @@ def why(error: BaseException) -> str:
     if isinstance(error, psycopg.Error) and error.diag.message_primary:
         # Without the statement, and where in it.
         said = ": ".join(filter(None, (error.diag.message_primary, error.diag.message_detail)))
-    return " ".join(said.split())[:500] or type(error).__name__
+    return " ".join(said.removeprefix("connection failed: ").split())[:500] or type(error).__name__
 
 
 def _words(url: str) -> str:
