@@ -214,8 +214,10 @@ class PostgresLedger(Committing):
     def storage(self) -> Storage:
         try:
             return Storage(self._server.shown, self._reader().sizes())
-        except (LedgerFailed, LedgerRefused) as e:
-            return Storage(self._server.shown, refusal=str(e))
+        except (LedgerFailed, LedgerRefused):
+            # How big it is cannot be read now; whether it can be written is told by C{away} and by the commits.
+            # A refusal here would stand until the next look, with everybody not ready when all goes on again.
+            return Storage(self._server.shown)
 
     # -- who reads --------------------------------------------------------------------------------------
 

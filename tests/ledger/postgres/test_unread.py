@@ -45,6 +45,22 @@ def cut(settings: LedgerSettings, purpose: str) -> None:
         )
 
 
+def test_sizesUnread(settings: LedgerSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it cannot be read how big the log is refuses nobody: a gateway that can write again is ready at once."""
+    ledger = gateway(settings)
+
+    def unread() -> PostgresLog:
+        raise LedgerFailed("the log cannot be read now")
+
+    assert ledger.storage().files
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger, "_reader", unread)
+        storage = ledger.storage()
+    assert (storage.refusal, storage.files) == ("", {})
+    assert storage.folder == Server(settings.url, settings).shown
+    ledger.close(None)
+
+
 def test_nothingIsSaid(settings: LedgerSettings) -> None:
     """Where a key could not be looked up, nothing is said of it: neither that it is there nor that it is not."""
     ledger = gateway(settings)
