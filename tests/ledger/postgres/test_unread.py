@@ -118,7 +118,7 @@ def test_theServerIsAwayForTheNext(settings: LedgerSettings, monkeypatch: pytest
     with monkeypatch.context() as patch:
         patch.setattr(Server, "connect", away)
         for _ in range(2):
-            with pytest.raises(LedgerFailed, match="away") as failed:
+            with pytest.raises(LedgerFailed, match="cannot be read") as failed:
                 ledger._reader().read(0, 1)
             assert failed.value.details == {}
     assert len(ledger._reader().read(0, 1)) == 1
