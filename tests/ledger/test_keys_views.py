@@ -106,7 +106,7 @@ def test_repeat_while_half_made_again(
     folder: Path, gate: Gate, failures: list[LogEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Views that are made again are not asked before they have all that they had, also of this very run."""
-    for name in ("_PAGE", "_TURN"):
+    for name in ("PAGE", "_TURN"):
         monkeypatch.setattr(following, name, 4)
     with opened(folder) as ledger:
         populate(ledger)

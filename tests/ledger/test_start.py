@@ -90,7 +90,7 @@ def test_seen_at_once(folder: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch)
     """What a turn folds in, page by page, is seen by others at its end and not before."""
     orders = made(folder, *range(1, 30))
     loseViews(folder)
-    monkeypatch.setattr(following, "_PAGE", 30)
+    monkeypatch.setattr(following, "PAGE", 30)
     with gate.shut():
         ledger = opening(folder)
         for _ in range(2):
