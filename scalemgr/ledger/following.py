@@ -114,7 +114,7 @@ def removeViews(path: Path) -> None:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
-def turn(log: Log, after: int, atATime: int = PAGE) -> Iterator[list[Entry]]:
+def turn(log: Log, after: int, atATime: int) -> Iterator[list[Entry]]:
     """The pages that are folded in together: those after an entry, as many as make one commit of the views."""
     until, most = time.monotonic() + _TURN_SECONDS, after + _TURN
     page = log.read(after, atATime, _PAGE_BYTES)
@@ -192,7 +192,7 @@ class SqliteFollower:
 
     def _turn(self, views: Views) -> None:
         page: list[Entry] = []
-        pages = turn(self._entries, self.reached)
+        pages = turn(self._entries, self.reached, PAGE)
         # That there is none is seen before the views are locked.
         if (first := next(pages, None)) is None:
             return
