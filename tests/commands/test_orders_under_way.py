@@ -58,7 +58,7 @@ def test_failedCommitNamesItsOrder() -> None:
     daemon.clock.pump([0.1] * 3)
 
 
-def _fail(requests: object, nowMs: int) -> None:
+def _fail(requests: object, nowMs: int, isOver: object) -> None:
     raise LedgerFailed("it failed in its commit", outcome="pending")
 
 
