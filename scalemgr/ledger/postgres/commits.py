@@ -15,13 +15,13 @@ from ..errors import LedgerRefused
 from ..pages import pack, unpack
 from .log import LOCK, PostgresLog, lastOf
 
-__all__ = ["PAGES_MAX", "CommitLog", "Page", "Tail", "entriesOf"]
+__all__ = ["PAGES_MAX", "SKIPPED", "CommitLog", "Page", "Tail", "entriesOf"]
 
 #: So many pages are read at once.
 PAGES_MAX = 500
-# So many orders are skipped where a server takes over: more than were handed out, as far as anybody can still have
+#: So many orders are skipped where a server takes over: more than were handed out, as far as anybody can still have
 # them, by one that is lost with what it had not yet told this one.
-_SKIPPED = 100_000
+SKIPPED = 100_000
 _TIMELINE = "left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
 
 # Asked in each commit, so the server need not read and plan it each time.
@@ -181,7 +181,7 @@ class CommitLog(PostgresLog):
         self._warnings.clear()
         row = self.connection.execute(
             f"UPDATE ledger SET timeline = {_TIMELINE}, next_order = next_order + %s"
-            f" + CASE timeline WHEN {_TIMELINE} THEN 0 ELSE {_SKIPPED} END RETURNING next_order - %s".encode(),
+            f" + CASE timeline WHEN {_TIMELINE} THEN 0 ELSE {SKIPPED} END RETURNING next_order - %s".encode(),
             [count, count],
         ).fetchone()
         assert row is not None

@@ -81,9 +81,9 @@ class Committing(ViewedLedger):
         # What each of its commits is stamped with begins like this.
         self._name = uuid4().hex
         self._commits = 0
-        # The page that the book ends with; and, of a commit of which nobody knows, the one that it would end with.
+        # Of the page that the book ends with. And is it unknown what became of the last commit?
         self._stamp = ""
-        self._doubt: tuple[int, str] | None = None
+        self._inDoubt = False
         # Did the last batch fail, and is the next one not empty?
         self._failed = self._writing = False
         self._nowMs = 0
@@ -181,11 +181,11 @@ class Committing(ViewedLedger):
         self._awaitProjector()
         if self._needsViews:
             self._tryViews()
-        if self._failed or self._doubt is not None:
+        if self._failed or self._inDoubt:
             # A batch of nothing then finds out whether it can be written again. And of a commit that was given up while
             # it waited for a standby, what others can see of it may be lost with the server until this is not.
             self._file.confirm()
-        takesLock = self._writing or self._doubt is not None
+        takesLock = self._writing or self._inDoubt
         isNear = takesLock
         for _ in range(_READS_MAX):
             look = self._file.begin if isNear else self._file.tail
@@ -197,7 +197,7 @@ class Committing(ViewedLedger):
                 self._file.leave()
             self._takeIn(tail)
             if isWhole and isNear == takesLock:
-                self._doubt = None
+                self._inDoubt = False
                 return []
             isNear = takesLock and isWhole
         # There may be no end to it, and what is told is still in memory.
@@ -312,14 +312,14 @@ class Committing(ViewedLedger):
 
     def _isKept(self, last: int, stamp: str, error: psycopg.Error) -> bool:
         """Find out what became of a commit."""
-        self._doubt = last, stamp
+        self._inDoubt = True
         until = time.monotonic() + _DOUBT_S
         while True:
             try:
                 self._leave()
                 self._connect()
                 found = self._file.stampOf(last)
-                self._doubt = None
+                self._inDoubt = False
                 return found == stamp
             except (psycopg.Error, LedgerRefused) as e:
                 self._say(e)

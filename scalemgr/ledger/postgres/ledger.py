@@ -26,7 +26,7 @@ from ..projector import Projector
 from ..settings import LedgerSettings
 from ..snapshot import dumpSnapshot, readSnapshot
 from .asked import Asked
-from .commits import PAGES_MAX, CommitLog
+from .commits import PAGES_MAX, SKIPPED, CommitLog
 from .committing import Committing, Diverged
 from .listening import Listener
 from .log import UNREAD, PostgresLog
@@ -36,8 +36,6 @@ from .views import PostgresViews
 
 __all__ = ["PostgresLedger"]
 
-# So many orders are skipped where entries were lost, some of which may have told of orders.
-_SKIPPED = 100_000
 # After folding so many entries, the book is written down, so that the next start need not.
 _SNAPSHOT_AFTER = 10_000
 _TELL_EACH = 100_000
@@ -145,9 +143,9 @@ class PostgresLedger(Committing):
             shown=self._server.shown,
             head=self._file.head(),
             known=known,
-            skipped=_SKIPPED,
+            skipped=SKIPPED,
         )
-        self._file.reserveOrders(_SKIPPED)
+        self._file.reserveOrders(SKIPPED)
         self._file.renew()
         self.epoch = self._asked.epoch = self._file.epoch
 
