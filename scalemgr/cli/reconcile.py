@@ -14,7 +14,8 @@ from contextlib import closing
 from pathlib import Path
 
 from ..ledger.errors import LedgerRefused
-from ..ledger.reading import ILog, logAt, logIn
+from ..ledger.finding import Log
+from ..ledger.reading import logAt, logIn
 from ..ledger.reconcile import FINDINGS, MATCHED, Finding, Payment, Reconciliation
 from ..ledger.settings import LedgerSettings
 from ..ledger.url import isPostgres, shown
@@ -74,7 +75,7 @@ def _reconcile(options: argparse.Namespace) -> int:
         raise Stop(f"{name} cannot be read, or there is no room for temporary files: {e}") from e
 
 
-def _opening(options: argparse.Namespace) -> tuple[Callable[[], ILog], str]:
+def _opening(options: argparse.Namespace) -> tuple[Callable[[], Log], str]:
     """How the log that was named is opened, and what it is called."""
     path: Path = options.backup
     if path is None:
@@ -87,7 +88,7 @@ def _opening(options: argparse.Namespace) -> tuple[Callable[[], ILog], str]:
     return lambda: logIn(path), str(path)
 
 
-def _reached(settings: LedgerSettings, base: Path) -> ILog:
+def _reached(settings: LedgerSettings, base: Path) -> Log:
     with reaching():
         return logAt(settings, base)
 

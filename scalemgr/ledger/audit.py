@@ -33,10 +33,11 @@ from ..finance.records import (
 )
 from ..finance.requests import KeyName
 from .errors import LedgerRefused
+from .finding import Log
 from .frozen import Frozen, condense
 from .log import SqliteLog
 from .projection import Change, read
-from .reading import ILog, logIn
+from .reading import logIn
 from .snapshot import loadSnapshot
 from .views import Views
 
@@ -150,7 +151,7 @@ def keptViews(frozen: Frozen, name: str) -> Kept:
     return Kept(frozen.seq, name, lambda fold: _checkViews(frozen, fold))
 
 
-def audit(log: ILog, kept: list[Kept], tell: Tell = nobody, name: str = "log.db") -> Audit:
+def audit(log: Log, kept: list[Kept], tell: Tell = nobody, name: str = "log.db") -> Audit:
     """
     Fold a log.
 
@@ -195,7 +196,7 @@ _TELL_EACH = 5_000
 class _Fold:
     """A book in the making, and what the views should keep of what it came by."""
 
-    def __init__(self, log: ILog) -> None:
+    def __init__(self, log: Log) -> None:
         self.book = Book()
         self.contents: dict[tuple[str, int | str], int] = {}
         self.gone: set[str] = set()

@@ -3,39 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
-from ..finance.records import Entry
 from .errors import LedgerRefused
+from .finding import Log
 from .log import SqliteLog
 from .settings import LedgerSettings
 from .url import folderOf, isPostgres, postgres
 
-__all__ = ["ILog", "logAt", "logIn"]
+__all__ = ["logAt", "logIn"]
 
 
-class ILog(Protocol):
-    """
-    What audits and comparisons read. (Not zope's: it stays inside this folder.)
-
-    @ivar epoch: the name of the log.
-    """
-
-    epoch: str
-
-    def head(self) -> int:
-        """The number of the last entry; 0 if there is none."""
-
-    def pages(self, after: int) -> Iterator[list[Entry]]:
-        """All entries that follow the entry C{after}, many at a time."""
-
-    def close(self) -> None:
-        """Let go of it."""
-
-
-def logAt(settings: LedgerSettings, base: Path) -> ILog:
+def logAt(settings: LedgerSettings, base: Path) -> Log:
     """
     The log of a ledger.
 
@@ -43,12 +22,12 @@ def logAt(settings: LedgerSettings, base: Path) -> ILog:
     @raise LedgerRefused: if there is none, or it cannot be read.
     """
     if isPostgres(settings.url):
-        log: ILog = postgres("auditing").readable(settings)
+        log: Log = postgres("auditing").readable(settings)
         return log
     return logIn(folderOf(settings.url, base) / "log.db")
 
 
-def logIn(path: Path) -> ILog:
+def logIn(path: Path) -> Log:
     """
     The log in a file.
 

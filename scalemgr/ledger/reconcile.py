@@ -26,7 +26,7 @@ from ..finance.records import ADDED, DELETED, REFUSAL, TRADE_EVENT, Entry
 from ..finance.requests import BALANCE
 from ..wire.codes import RetCode, TradeState
 from .audit import Tell, nobody
-from .reading import ILog
+from .finding import Log
 
 __all__ = [
     "DIFFERENT",
@@ -169,7 +169,7 @@ class Reconciliation:
         (count,) = self._kept.execute("SELECT count(*) FROM line").fetchone()
         return int(count)
 
-    def compare(self, log: ILog, extra: Callable[[int], bool] | None = None, tell: Tell = nobody) -> int:
+    def compare(self, log: Log, extra: Callable[[int], bool] | None = None, tell: Tell = nobody) -> int:
         """
         Read the log.
 

@@ -245,7 +245,7 @@ class PostgresLog(ReadOn):
 
         entries = self._ask(ask)
         if len(entries) >= _LATE:
-            raise LedgerFailed("this gateway is far behind the log; ask again later", outcome="void")
+            raise LedgerFailed("this gateway is far behind the log; ask again later")
         return entries
 
     def _checkDurable(self) -> None:
