@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import ClassVar
-from uuid import uuid4
 
 import psycopg
 from msgspec import Struct
@@ -12,7 +11,7 @@ from msgspec import Struct
 from ...finance.records import Entry
 from ...finance.requests import KeyName
 from ..errors import LedgerRefused
-from ..pages import pack, unpack
+from ..pages import unpack
 from .log import LOCK, PostgresLog, lastOf
 
 __all__ = ["PAGES_MAX", "SKIPPED", "CommitLog", "Page", "Tail", "entriesOf"]
@@ -118,22 +117,6 @@ class CommitLog(PostgresLog):
             connection.execute(sql.encode(), [stamp, lasts, firsts, texts])
             connection.execute("COMMIT")
         self._checkDurable()
-
-    def append(self, entries: Sequence[Entry], stamp: str | None = None) -> None:
-        """
-        Add entries where the log ends, durably, all or none: for scripts and copies.
-
-        @raise ValueError: if one of them cannot be kept, or the log does not end before them; nothing was done.
-        """
-        pages = pack(entries)
-        connection = self.connection
-        with connection.transaction():
-            connection.execute(LOCK.encode())
-            head = self.head()
-            if entries[0].seq != head + 1:
-                raise ValueError(f"the log ends at entry {head}, not before entry {entries[0].seq}")
-            lasts, firsts, texts = map(list, zip(*pages, strict=True))
-            connection.execute(_INSERT.encode(), [stamp or uuid4().hex, lasts, firsts, texts])
 
     def leave(self) -> None:
         """End a commit that comes to nothing, if one is under way."""

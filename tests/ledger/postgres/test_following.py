@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -18,6 +19,7 @@ from twisted.logger import LogEvent
 from scalemgr.finance.records import Entry
 from scalemgr.ledger import process
 from scalemgr.ledger.errors import LedgerRefused
+from scalemgr.ledger.pages import pack
 from scalemgr.ledger.postgres import following, tenure
 from scalemgr.ledger.postgres.commits import CommitLog
 from scalemgr.ledger.postgres.following import PostgresFollower, Servers
@@ -36,6 +38,12 @@ from ..test_process import gone, until
 ROOT = Path(__file__).parents[3]
 
 
+def append(log: CommitLog, entries: list[Entry]) -> None:
+    """Add entries, as a gateway would."""
+    log.begin(0, 0, "tests")
+    log.write(pack(entries), uuid4().hex, "")
+
+
 class Place:
     """
     A log and its views, each as good as on a server of its own.
@@ -51,7 +59,7 @@ class Place:
         self.scribe = Scribe()
         self.scribe.group()
         self.scribe.user()
-        self.log.append(self.scribe.entries)
+        append(self.log, self.scribe.entries)
         self._followers: list[PostgresFollower] = []
 
     def reconnect(self) -> None:
@@ -64,7 +72,7 @@ class Place:
         """Deposit these amounts; the last entry."""
         scribe = self.scribe
         first = scribe.book.seq + 1
-        self.log.append([scribe.trade(first + i, c) for i, c in enumerate(cents)])
+        append(self.log, [scribe.trade(first + i, c) for i, c in enumerate(cents)])
         return scribe.book.seq
 
     def follower(self, made: int = 0) -> PostgresFollower:
@@ -514,7 +522,7 @@ def test_madeAgainWhole(place: Place) -> None:
     place.write(10)
     assert maker.step()
     place.log.connection.execute("DELETE FROM page")
-    place.log.append(Scribe().story().entries[:1])
+    append(place.log, Scribe().story().entries[:1])
     eventually(lambda: maker.step() and maker.reached == 1)
     names = place.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()")
     assert {name for (name,) in names} == {table.strip('"') for table in tenure.TABLES} | {"scalemgr_schema"}
