@@ -17,7 +17,7 @@ cluster-demo: $(VENV)/.run
 	@$(RUN) -m examples.cluster
 
 test: $(VENV)/.test
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # The promises, at length: the better part of an hour.
 torture: $(VENV)/.test

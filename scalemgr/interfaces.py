@@ -425,6 +425,7 @@ class ILedger(Interface):
     epoch: str = Attribute("The name of the log")
     book: Book = Attribute("The log folded, as of the last commit. Not to be changed")
     progress: Progress = Attribute("How far the views are. Any thread may ask, and need not wait")
+    isShared: bool = Attribute("May others write to it, too? Then its log may have more than the book")
     away: str = Attribute(
         "Why what it is kept in cannot be reached now; empty: it can be. Any thread may ask, and need not wait"
     )

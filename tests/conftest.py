@@ -5,12 +5,28 @@ from __future__ import annotations
 import gc
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from twisted.internet import reactor
 from twisted.logger import LogEvent, globalLogPublisher
 
 from .postgres import ledgerUrl, shared
+
+
+# Where a few tests take long: with several processes one of them would be at work on these alone at the end.
+_LONG = ("torture", "model", "e2e", "bench", "docs", "client", "web", "cli")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, in this order."""
+    places = {name: place for place, name in enumerate(_LONG)}
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(Path(__file__).parent)
+        return places.get(path.parts[0], len(places))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -42,6 +58,8 @@ def nothingLost(failures: list[LogEvent]) -> Iterator[None]:
         if event.get("log_failure") is not None:
             failures.append(event)
 
+    # What is there already was looked through after the tests before this one.
+    gc.freeze()
     before = set(reactor.getDelayedCalls())
     globalLogPublisher.addObserver(observe)
     yield

@@ -21,10 +21,12 @@ class BaseLedger:
     """
     A ledger less its storage.
 
+    @ivar isShared: may others write to it, too? Never to what is our own.
     @ivar away: why that cannot be reached now; empty, as always where it is our own: it can be.
     @ivar lost: why nothing more can become of this one, whatever happens; empty: it goes on.
     """
 
+    isShared = False
     away = lost = ""
 
     def __init__(self) -> None:

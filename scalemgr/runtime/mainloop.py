@@ -182,6 +182,8 @@ class TradingRuntime:
         """
         if self._stopping or self._ledger.away:
             return fail(ShuttingDown() if self._stopping else NoService())
+        if not self._ledger.isShared:
+            return succeed(None)
         told = self._catchingUp.ask()
         self.wake()
         return told

@@ -120,7 +120,7 @@ def test_privateAuthority(make: Make, tmp_path: Path, authority: Authority, name
 def test_wrongName(make: Make, authority: Authority) -> None:
     """A certificate for somebody else is not believed, and nothing is said."""
     with peer(authority.certify("server", "other.example")) as other:
-        client = make(f"tls:127.0.0.1:{other.port}", ca=authority.file, deadline=PATIENCE_S)
+        client = make(f"tls:127.0.0.1:{other.port}", ca=authority.file, deadline=2)
         with pytest.raises(Unreachable) as unreachable:
             client.command("Ping")
         client.hangUp()

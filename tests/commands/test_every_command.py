@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 import ujson
+from argon2 import PasswordHasher
 from msgspec import Struct
 
+from scalemgr.commands import accounts
 from scalemgr.commands.answers import GroupSaid
 from scalemgr.commands.describe import parameters
 from scalemgr.commands.groups import AddGroup
@@ -23,6 +25,12 @@ COMMANDS = {command.name: command for command in builtIn()}
 EVERY = pytest.mark.parametrize("name", sorted(COMMANDS))
 #: Those that change something: they can be named.
 KEYED = sorted(n for n, c in COMMANDS.items() if "idempotency_key" in c.params.__struct_fields__ and n != "GetRequest")
+
+
+@pytest.fixture(autouse=True)
+def cheapHash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashing that is not slow on purpose."""
+    monkeypatch.setattr(accounts, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 def ask(daemon: Daemon, session: Session, name: str, data: dict[str, Any]) -> dict[str, Any]:

@@ -243,7 +243,7 @@ class History:
     def _restart(self, forget: bool) -> None:
         before = state(self.ledger.book)
         self.ledger.close(None)
-        if forget:
+        if forget and isinstance(self.ledger, SqliteLedger):
             (self.folder / "ledger" / "book.snapshot").unlink()
         self.ledger = self.engine.make(self.folder)
         self.ledger.open(NOW_MS)

@@ -196,7 +196,7 @@ def test_gap(folder: Path, ledger: SqliteLedger) -> None:
     commit(ledger, deposit(1, "a", 100))
     commit(ledger, deposit(2, "b", 100))
     # When this is answered the ledger's own views have read what is taken away here.
-    assert ledger.trade(2) is not None
+    assert ledger.account(1003) is not None
     sql(folder / "log.db", "DELETE FROM page WHERE last = 7")
     with pytest.raises(ValueError, match="entry 6 is missing"):
         found(folder, ("a", 1001, 1, 0))

@@ -25,11 +25,14 @@ class SharedLedger(WatchedLedger):
     """
     In memory. What others write is there at the next commit, before what that one adds.
 
+    @ivar isShared: it is.
     @ivar gone: nothing can be done with it; C{away} says so, for so long or from the next call on.
     @ivar calls: how often it was asked to commit something, or nothing.
     @ivar wake: what it was given to call.
     @ivar renounced: the keys of which this one has told that there is nothing.
     """
+
+    isShared = True
 
     def __init__(self) -> None:
         super().__init__()

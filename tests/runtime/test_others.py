@@ -11,7 +11,7 @@ from scalemgr.runtime.waking import Waker
 from scalemgr.wire.codes import EventRecordType
 from scalemgr.wire.errors import LedgerFailed, ShuttingDown
 
-from ..helpers import Session, inShort, ofDeposits, token
+from ..helpers import Daemon, Session, inShort, ofDeposits, token
 from .house import late, ok, told
 from .shared import shared
 
@@ -236,6 +236,19 @@ def test_subscribeBeyondTheHeadOfOneThatHangs() -> None:
     daemon.ledgerThread.release()
     daemon.settle()
     assert session.answers() == []
+
+
+def test_subscribeBeyondTheHeadOfOnesOwn() -> None:
+    """Nobody else writes to a ledger of one's own: what its log lacks is said at once, whatever becomes of a commit."""
+    daemon = Daemon()
+    session = daemon.connect(token())
+    daemon.ledgerThread.held = True
+    daemon.runtime.wake()
+    subscribe(session, 8)
+    [answer] = session.answers()
+    assert (answer["status"], answer["data"]["seq"]) == (410, daemon.ledger.book.seq)
+    daemon.ledgerThread.release()
+    daemon.settle()
 
 
 def test_subscribeBeyondTheHeadWhileItStops() -> None:

@@ -63,11 +63,13 @@ class Committing(ViewedLedger):
 
     @param settings: where it is, and how it is talked to.
     @param queryS: how long a question waits for the views to catch up, in seconds.
+    @ivar isShared: other gateways write to it, too.
     @ivar away: why the server cannot be reached now; empty: it can.
     """
 
     _log = Logger()
     unreadable = (psycopg.Error,)
+    isShared = True
     _file: CommitLog
     _asked: Asked
 

@@ -5,6 +5,8 @@ A wake-up that is lost costs time, and nothing else: the log is looked at anyway
 
 from __future__ import annotations
 
+import select
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -17,8 +19,6 @@ from .server import Server
 
 __all__ = ["Listener"]
 
-# How soon it is seen that it is time to stop.
-_LOOK_S = 0.25
 _AGAIN_S = 1.0
 # So long the end waits for it; it may be just connecting to a server that does not answer.
 _END_S = 2.0
@@ -39,6 +39,8 @@ class Listener:
         self._seconds = seconds
         self._heard = heard
         self._stopping = threading.Event()
+        # What waits for the server waits for this, too: one end is closed when it is time to stop.
+        self._stop, self._stopped = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="scalemgr listener", daemon=True)
 
     def start(self) -> None:
@@ -48,10 +50,17 @@ class Listener:
     def stop(self) -> None:
         """End. Nothing is heard any more, or hardly: of what may still be, somebody who has ended takes no notice."""
         self._stopping.set()
-        if self._thread.ident is not None:
+        self._stop.close()
+        if self._thread.ident is None:
+            self._stopped.close()
+        else:
             self._thread.join(_END_S)
 
     def _run(self) -> None:
+        with self._stopped:
+            self._hear()
+
+    def _hear(self) -> None:
         if not self._channel:
             while not self._stopping.wait(self._seconds):
                 self._heard(0)
@@ -70,10 +79,11 @@ class Listener:
     def _listen(self, connection: Connection[object]) -> None:
         # What was committed before it listened.
         self._heard(0)
-        looked = time.monotonic()
+        look = time.monotonic() + self._seconds
         while not self._stopping.is_set():
-            for notice in connection.notifies(timeout=min(_LOOK_S, self._seconds)):
+            select.select([connection, self._stopped], [], [], max(0.0, look - time.monotonic()))
+            for notice in connection.notifies(timeout=0):
                 self._heard(notice.pid)
-            if time.monotonic() - looked >= self._seconds:
-                looked = time.monotonic()
+            if time.monotonic() >= look:
+                look = time.monotonic() + self._seconds
                 self._heard(0)
