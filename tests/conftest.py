@@ -13,7 +13,6 @@ from twisted.logger import LogEvent, globalLogPublisher
 
 from .postgres import ledgerUrl, shared
 
-
 # Where a few tests take long: with several processes one of them would be at work on these alone at the end.
 _LONG = ("torture", "model", "e2e", "bench", "docs", "client", "web", "cli")
 
