@@ -81,7 +81,7 @@ class Listener:
         self._heard(0)
         look = time.monotonic() + self._seconds
         while not self._stopping.is_set():
-            select.select([connection, self._stopped], [], [], max(0.0, look - time.monotonic()))
+            select.select([connection.fileno(), self._stopped.fileno()], [], [], max(0.0, look - time.monotonic()))
             for notice in connection.notifies(timeout=0):
                 self._heard(notice.pid)
             if time.monotonic() >= look:
