@@ -1,8 +1,13 @@
-"""A process that takes part in a campaign, and finishes what it has to when its standard input ends."""
+"""A process that takes part in a campaign, and finishes what it has to when its standard input ends.
+
+That may take long, after a long campaign. So it says on its standard output how much there is to do yet, and may take its
+time for as long as that changes.
+"""
 
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +20,9 @@ from .daemon import environment, leashed
 
 __all__ = ["Actor", "acting"]
 
-_FINISH_S = 180.0
+# So long it may have nothing to say, and so often somebody looks.
+_SILENT_S = 180.0
+_LOOK_S = 1.0
 
 
 class Actor:
@@ -46,12 +53,22 @@ class Actor:
 
     def wait(self) -> str:
         """Until it has finished; what is wrong about that, or nothing."""
+        heard, until = "", time.monotonic() + _SILENT_S
+        while (code := self._ended()) is None:
+            if (said := self._last()) != heard:
+                heard, until = said, time.monotonic() + _SILENT_S
+            elif time.monotonic() > until:
+                return f"{self._name}: it has not come further in {_SILENT_S:g} s: {heard}"
+        return f"{self._name}: it ended with {code}: {self._last()}" if code else ""
+
+    def _ended(self) -> int | None:
         try:
-            code = self._process.wait(_FINISH_S)
+            return self._process.wait(_LOOK_S)
         except subprocess.TimeoutExpired:
-            return f"{self._name}: it could not finish in {_FINISH_S:g} s"
-        said = self._said.read_text().strip().rpartition("\n")[2]
-        return f"{self._name}: it ended with {code}: {said}" if code else ""
+            return None
+
+    def _last(self) -> str:
+        return self._said.read_text().strip().rpartition("\n")[2]
 
     def kill(self) -> None:
         """It is gone."""

@@ -1,7 +1,7 @@
 """A process that moves money, notes what it asks and hears, and asks again until each answer is certain.
 
 It has two sessions with several requests under way on each. When its standard input ends, it wants nothing
-new: it settles what is open, then asks for everything once more, and ends.
+new: it settles what is open, then asks for everything once more, and ends; meanwhile it says how much that is yet.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ __all__ = ["ClientSettings", "main"]
 
 _SESSIONS = 2
 _TURN_S = 0.02
+_SAY_S = 5.0
 
 
 class ClientSettings(Struct):
@@ -66,6 +67,7 @@ class Client:
         self._wishes: dict[int, Wish | None] = {}
         self._numbers = 0
         self._stopping = self._reviewing = False
+        self._saying = 0.0
         self._selector = selectors.DefaultSelector()
         self._selector.register(sys.stdin.buffer, selectors.EVENT_READ)
 
@@ -76,6 +78,7 @@ class Client:
             self._connect()
             self._send(self._choose())
             self._listen()
+            self._say()
         for session in self._sessions:
             session.close()
 
@@ -89,6 +92,12 @@ class Client:
                 wish.certain = False
                 wish.due = 0.0
         return not self._open
+
+    def _say(self) -> None:
+        if self._stopping and time.monotonic() >= self._saying:
+            self._saying = time.monotonic() + _SAY_S
+            more = "" if self._reviewing else f", then {len(self._settled)} once more"
+            print(f"{len(self._open)} to settle{more}", flush=True)
 
     # -- sessions ---------------------------------------------------------------------------------------
 

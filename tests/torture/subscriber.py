@@ -1,7 +1,7 @@
 """A process that reads every event of the log that it has chosen, across whatever happens to the daemon and to itself.
 
 The last event that it has is the last one in its journal; from there it reads on. When its standard input
-ends, it reads on once more until it is told that it has everything, and ends.
+ends, it reads on once more until it is told that it has everything, and ends; meanwhile it says how far it is.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ __all__ = ["CHANNELS", "SubscriberSettings", "main", "seqOf"]
 CHANNELS = ("trade:event", "user:event", "group:event", "balance:event")
 _PATIENCE_S = 9.0
 _REFUSALS_MAX = 20
+_SAY_S = 5.0
 
 
 class SubscriberSettings(Struct):
@@ -70,6 +71,7 @@ class Subscriber:
         self._last = last
         self._finishing = False
         self._refusals = 0
+        self._saying = 0.0
 
     def run(self) -> None:
         """Until it has everything there is, after the standard input has ended."""
@@ -145,6 +147,9 @@ class Subscriber:
             if isinstance(message, Event):
                 done = done or message.event == "replay:done"
                 self._last = max(self._last, message.seq or 0)
+        if self._finishing and time.monotonic() >= self._saying:
+            self._saying = time.monotonic() + _SAY_S
+            print(f"at entry {self._last}", flush=True)
         return done
 
 

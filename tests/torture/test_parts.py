@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from . import actor as acted
 from .actor import Actor, acting
 from .daemon import Daemon, freePort, python
 from .disk import disk
@@ -87,3 +90,16 @@ def test_actorThatFails(tmp_path: Path) -> None:
         pass
     (said,) = wrong
     assert said.startswith("reader: it ended with 1: FileNotFoundError")
+
+
+def test_actorThatDoesNotGetOn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An actor that is to finish, and has had nothing to say for long, is told of, and no process is left."""
+    monkeypatch.setattr(acted, "_SILENT_S", 0.5)
+    monkeypatch.setattr(acted, "_LOOK_S", 0.1)
+    settings = SubscriberSettings(str(tmp_path / "journal"), [freePort()], "", "", 0)
+    reader = Actor(f"{__package__}.subscriber", settings, tmp_path / "reader.json")
+    wrong: list[str] = []
+    with acting([reader], wrong):
+        pass
+    assert wrong == ["reader: it has not come further in 0.5 s: "]
+    assert reader._process.poll() is not None
