@@ -1,7 +1,7 @@
 """A process that takes part in a campaign, and finishes what it has to when its standard input ends.
 
-That may take long, after a long campaign. So it says on its standard output how much there is to do yet, and may take its
-time for as long as that changes.
+That may take long, after a long campaign. So it says on its standard error how much there is to do yet, and may take
+its time for as long as that changes.
 """
 
 from __future__ import annotations

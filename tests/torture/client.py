@@ -97,7 +97,7 @@ class Client:
         if self._stopping and time.monotonic() >= self._saying:
             self._saying = time.monotonic() + _SAY_S
             more = "" if self._reviewing else f", then {len(self._settled)} once more"
-            print(f"{len(self._open)} to settle{more}", flush=True)
+            sys.stderr.write(f"{len(self._open)} to settle{more}\n")
 
     # -- sessions ---------------------------------------------------------------------------------------
 

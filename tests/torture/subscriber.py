@@ -149,7 +149,7 @@ class Subscriber:
                 self._last = max(self._last, message.seq or 0)
         if self._finishing and time.monotonic() >= self._saying:
             self._saying = time.monotonic() + _SAY_S
-            print(f"at entry {self._last}", flush=True)
+            sys.stderr.write(f"at entry {self._last}\n")
         return done
 
 
