@@ -62,11 +62,13 @@ def opened(url: str, **more: str) -> Iterator[ILedger]:
 
 
 def made(url: str, *cents: int) -> None:
-    """A ledger with deposits, each of which has a key."""
+    """A ledger with deposits, each of which has a key; its views have them all."""
     with opened(url) as ledger:
         populate(ledger)
         for n, amount in enumerate(cents):
             use(ledger, ledger.reserveOrders(1), f"key-{n}", amount)
+        # Whoever closes does not wait for them. This does.
+        assert ledger.account(1001) is not None
 
 
 def copied(ends: Ends) -> Copied:
