@@ -52,6 +52,11 @@ class EventLog:
         """The name of the log."""
         return self._ledger.epoch
 
+    @property
+    def isShared(self) -> bool:
+        """May others write to the log, too?"""
+        return self._ledger.isShared
+
     def attach(self, reader: IEventReader) -> None:
         """From now on, send it events."""
         self._readers.setdefault(reader.interest, []).append(reader)

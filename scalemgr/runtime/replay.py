@@ -4,12 +4,15 @@ A page is read only when the one before has left for the peer, so a replay costs
 much there is to replay. Within a page of the end, what happens meanwhile is held back, so that the last page
 meets the live events without a gap and without a repeat, however fast the log grows. So does it if the reader's
 interest changes on the way: what is held back was held for the old one, so it is forgotten, and read from the log.
+
+Where a log that others share cannot be read, its server may be away: then the replay waits where it is until it can be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -23,6 +26,7 @@ __all__ = ["PAGE", "Replay"]
 
 #: Entries a page.
 PAGE = 500
+_AGAIN_S = 1.0
 
 
 @implementer(IEventReader)
@@ -32,6 +36,7 @@ class Replay:
 
     @param reader: who gets the pages; when the replay is over, it is attached to the log.
     @param after: the entry after which it begins.
+    @param clock: for the time until it tries again.
     @param heldMax: how many bytes of live events may be held back while the last page is read.
     @param reached: called with the entry after which the live events begin, before they do.
     @param failed: called if the log cannot be read.
@@ -44,18 +49,23 @@ class Replay:
         events: EventLog,
         reader: IEventReader,
         after: int,
+        clock: IReactorTime,
         heldMax: int,
         reached: Callable[[int], None],
         failed: Callable[[], None],
     ) -> None:
         self._events = events
         self._reader = reader
+        self._clock = clock
         self._heldMax = heldMax
         self._reached = reached
         self._failed = failed
         self.interest = reader.interest
         self._seq = after
         self._running = self._reading = self._stopped = False
+        # It could not be read, and is tried again then.
+        self._again: IDelayedCall | None = None
+        self._isWaiting = False
         # Where it meets the live events, and what has come since.
         self._end: int | None = None
         self._held: list[tuple[bytes, int]] = []
@@ -78,6 +88,9 @@ class Replay:
     def stop(self) -> None:
         """That was all."""
         self._stopped = True
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
         self._letGo()
 
     def deliver(self, lines: bytes, seq: int) -> None:
@@ -96,7 +109,7 @@ class Replay:
             self._end, self._held, self._heldBytes = None, [], 0
 
     def _goOn(self) -> None:
-        if self._reading or not self._running or self._stopped:
+        if self._reading or not self._running or self._stopped or self._again is not None:
             return
         head = self._events.head
         if self._end is None and head - self._seq <= PAGE:
@@ -111,7 +124,7 @@ class Replay:
         page.addCallback(self._got, self._seq + count).addErrback(self._cannot)
 
     def _got(self, lines: bytes, seq: int) -> None:
-        self._reading = False
+        self._reading = self._isWaiting = False
         if self._stopped:
             return
         self._seq = seq
@@ -136,12 +149,19 @@ class Replay:
 
     def _cannot(self, failure: Failure) -> None:
         self._reading = False
-        if not self._stopped:
-            if failure.check(LedgerFailed):
-                # Nothing unforeseen: a server may be away.
+        if self._stopped:
+            return
+        if self._events.isShared and failure.check(LedgerFailed):
+            if not self._isWaiting:
                 why = failure.getErrorMessage()
-                self._log.error("a replay from entry {seq} failed: {why}", seq=self._seq, why=why)
-            else:
-                self._log.failure("a replay from entry {seq} failed", failure, seq=self._seq)
-            self.stop()
-            self._failed()
+                self._log.warn("a replay waits at entry {seq}: {why}", seq=self._seq, why=why)
+            self._isWaiting = True
+            self._again = self._clock.callLater(_AGAIN_S, self._tryAgain)
+            return
+        self._log.failure("a replay from entry {seq} failed", failure, seq=self._seq)
+        self.stop()
+        self._failed()
+
+    def _tryAgain(self) -> None:
+        self._again = None
+        self._goOn()

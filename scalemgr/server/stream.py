@@ -191,7 +191,9 @@ class Stream:
         self._session.expired()
 
     def _begin(self) -> None:
-        self._replay = replay = Replay(self._events, self, self.seq, self._heldMax, self._reached, self._unreadable)
+        self._replay = replay = Replay(
+            self._events, self, self.seq, self._clock, self._heldMax, self._reached, self._unreadable
+        )
         if self._peerReads:
             replay.resume()
 

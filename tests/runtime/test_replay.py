@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 from zope.interface import implementer
 
@@ -19,6 +20,7 @@ from scalemgr.ledger.memory import MemoryLedger
 from scalemgr.runtime.eventlog import EventLog
 from scalemgr.runtime.replay import PAGE, Replay
 from scalemgr.wire.codes import TradeCommand
+from scalemgr.wire.errors import LedgerFailed
 
 from ..helpers import NOW_MS, SYSTEM, Threads, populate
 
@@ -52,6 +54,7 @@ class Stage:
         self.ledger = MemoryLedger()
         populate(self.ledger)
         self.thread = Threads()
+        self.clock = Clock()
         self.events = EventLog(self.ledger, self.thread)
         self.events.publish(self.ledger.takeCommitted())
         self.reader = Reader(mask, events)
@@ -79,7 +82,7 @@ class Stage:
         def failed() -> None:
             self.failed += 1
 
-        replay = Replay(self.events, self.reader, after, heldMax, self.reached.append, failed)
+        replay = Replay(self.events, self.reader, after, self.clock, heldMax, self.reached.append, failed)
         replay.resume()
         return replay
 
@@ -305,4 +308,66 @@ def test_unreadable(failures: list[LogEvent]) -> None:
     stage.ledger.entries = broken  # type: ignore[method-assign]
     stage.replay()
     assert (stage.reader.lines, stage.failed) == ([], 1)
+    failures.clear()
+
+
+def away(after: int, limit: int) -> Any:
+    """What a log says whose server is away."""
+    raise LedgerFailed("the log cannot be read now")
+
+
+def test_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay of a log that others share waits while that cannot be read, then goes on: no gap, no repeat."""
+    stage = Stage(3)
+    monkeypatch.setattr(stage.ledger, "isShared", True)
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.ledger, "entries", away)
+        replay = stage.replay()
+        stage.clock.pump([0.5] * 7)
+        stage.grow(PAGEFUL)
+        # Whether the peer reads changes nothing.
+        replay.pause()
+        replay.resume()
+        assert (stage.reader.lines, stage.failed, len(stage.clock.getDelayedCalls())) == ([], 0, 1)
+    stage.clock.advance(1)
+    assert stage.clock.getDelayedCalls() == []
+    assert stage.isWhole()
+
+
+def test_awayInTheMiddle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it does if the server goes away between two pages; and it does not go on for a peer that does not read."""
+    stage = Stage(3 * PAGEFUL)
+    monkeypatch.setattr(stage.ledger, "isShared", True)
+    stage.thread.held = True
+    replay = stage.replay()
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.ledger, "entries", away)
+        # The first page was asked for before.
+        stage.step()
+        stage.step()
+    replay.pause()
+    stage.thread.release()
+    stage.clock.advance(1)
+    assert stage.reader.seqs() == list(range(1, PAGE + 1))
+    replay.resume()
+    assert stage.isWhole()
+
+
+def test_stoppedWhileAway(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay that is stopped while it waits does not try again."""
+    stage = Stage(3)
+    monkeypatch.setattr(stage.ledger, "isShared", True)
+    monkeypatch.setattr(stage.ledger, "entries", away)
+    stage.replay().stop()
+    assert stage.clock.getDelayedCalls() == []
+    assert (stage.reader.lines, stage.failed) == ([], 0)
+
+
+def test_damageIsNotWaitedFor(monkeypatch: pytest.MonkeyPatch, failures: list[LogEvent]) -> None:
+    """A hole in a log that others share is no reason to wait: the reader hears that it cannot be replayed."""
+    stage = Stage(3)
+    monkeypatch.setattr(stage.ledger, "isShared", True)
+    del stage.ledger._entries[2]
+    stage.replay()
+    assert (stage.reader.lines, stage.failed, stage.clock.getDelayedCalls()) == ([], 1, [])
     failures.clear()

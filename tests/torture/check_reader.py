@@ -26,7 +26,7 @@ def checkReader(
     All that is wrong with what a reader noted.
 
     @param channels: the events that it has chosen.
-    @param mayBeAway: could it be that the log could not be read for a while? Then it may be told so, but nothing else.
+    @param mayBeAway: could it be that the log could not be read for a while? Then it may be told so when it asks.
     """
     expected = {entry.seq: lineOf(entry) for entry in log if entry.isBroadcast and entry.event in channels}
     reading = _Reading(expected, epoch, mayBeAway)
@@ -63,8 +63,6 @@ class _Reading:
         self._expected = expected
         self._epoch = epoch
         self._mayBeAway = mayBeAway
-        # Was it told that the replay failed? Then nothing comes any more.
-        self._failed = False
         self._seqs = sorted(expected)
         # The last event, and where the replay ended.
         self._last = self._floor = 0
@@ -73,7 +71,6 @@ class _Reading:
         """It asked to read on."""
         self.done = False
         self._floor = 0
-        self._failed = False
         answer = ujson.loads(record.line)
         isAway = answer["status"] == 503 or answer["data"].get("error") in ("RET_ERR_DISK", "RET_ERR_TIMEOUT")
         if answer["status"] != 200 and not (self._mayBeAway and isAway):
@@ -84,11 +81,7 @@ class _Reading:
     def heard(self, line: str) -> None:
         """It got a line."""
         message = ujson.loads(line)
-        if self._failed:
-            self.wrong.append(f"after a replay had failed, there came {line}")
-        if message["event"] == "replay:failed" and self._mayBeAway:
-            self._failed = True
-        elif message["event"] == "replay:done":
+        if message["event"] == "replay:done":
             self._replayed(message["data"])
         elif message["event"] != "lagged":
             self._event(message.get("seq"), line)
