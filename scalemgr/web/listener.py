@@ -18,6 +18,7 @@ from ..finance.channels import Interest
 from ..interfaces import IEventReader
 from ..runtime.eventlog import EventLog
 from ..runtime.replay import PAGE
+from ..wire.errors import LedgerFailed
 from ..wire.messages import Json, encode
 
 __all__ = ["EVENTS_A_TICK", "LOOK_BACK", "ROWS", "UNREAD_S_MAX", "Listener", "Wanted"]
@@ -156,7 +157,12 @@ class Listener:
             self._read(seq)
 
     def _cannot(self, failure: Failure, seq: int) -> None:
-        self._log.failure("the log cannot be read for the console from entry {seq} on", failure, seq=seq)
+        text = "the log cannot be read for the console from entry {seq} on"
+        if failure.check(LedgerFailed):
+            # Nothing unforeseen: a server may be away.
+            self._log.warn(f"{text}: {{why}}", seq=seq, why=failure.getErrorMessage())
+        else:
+            self._log.failure(text, failure, seq=seq)
         if not self._closed:
             self.say("gap", {"from": seq + 1, "to": self._end})
             self._caughtUp()

@@ -8,9 +8,10 @@ import pytest
 from msgspec.structs import replace
 from twisted.logger import LogEvent
 
-from scalemgr.finance.records import BROADCAST
+from scalemgr.finance.records import BROADCAST, Entry
 from scalemgr.web.listener import EVENTS_A_TICK, LOOK_BACK, ROWS, UNREAD_S_MAX, Wanted
 from scalemgr.web.stream import LISTENERS_MAX, TICK_S
+from scalemgr.wire.errors import LedgerFailed
 
 from ..helpers import NOW_MS, booked, token
 from .consoles import Listening, Message
@@ -183,6 +184,22 @@ def test_logThatCannotBeRead(house: Windowed, failures: list[LogEvent]) -> None:
     assert page.entries() == [6, 7]
     page.lose()
     assert "from entry 0 on" in str(failures.pop()["log_format"]).replace("{seq}", "0")
+
+
+def test_logThatIsAway(house: Windowed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the server that has the log is away, that is said without a traceback, and what comes is sent all the same."""
+
+    def away(after: int, limit: int) -> list[Entry]:
+        raise LedgerFailed("the log cannot be read now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.daemon.ledger, "entries", away)
+        page = Listening(house)
+        [gap] = named(page.heard(), "gap")
+        assert gap.data == {"from": 1, "to": 5}
+    deposits(house, 1)
+    assert page.entries() == [6, 7]
+    page.lose()
 
 
 @pytest.mark.parametrize("query", ["", "?login=1001"])
