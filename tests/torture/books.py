@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import ujson
@@ -64,11 +65,13 @@ class Books:
     @ivar groupOf: the groups of those that are open.
     @ivar groups: those that there are.
     @ivar trades: by order, each as its last entry says.
+    @ivar waiting: how many of them await approval, by login.
     """
 
     def __init__(self) -> None:
         self.accounts: dict[int, Account] = {}
         self.trades: dict[int, Trade] = {}
+        self.waiting: Counter[int] = Counter()
         self.groupOf: dict[int, str] = {}
         self.groups: set[str] = set()
 
@@ -83,7 +86,9 @@ class Books:
             name = ujson.loads(entry.data)["group"]
             (self.groups.discard if entry.type == _DELETE else self.groups.add)(name)
         if entry.isTrade:
-            self.trades[entry.order] = tradeOf(entry)
+            before, trade = self.trades.get(entry.order), tradeOf(entry)
+            self.trades[entry.order] = trade
+            self.waiting[trade.login] += trade.isPending - (before is not None and before.isPending)
         if entry.moves:
             account = self.accounts.setdefault(entry.login, Account())
             account.balance += entry.balance

@@ -87,8 +87,7 @@ def closing(login: int, books: Books) -> str:
     if login not in books.groupOf:
         return "RET_USER_NOT_FOUND"
     account = books.accounts[login]
-    waiting = any(trade.login == login and trade.isPending for trade in books.trades.values())
-    return "RET_USR_HAS_TRADES" if account.balance or account.credit or waiting else ""
+    return "RET_USR_HAS_TRADES" if account.balance or account.credit or books.waiting[login] else ""
 
 
 def checkClosings(entry: Entry, books: Books) -> Iterator[str]:
