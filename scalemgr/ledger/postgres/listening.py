@@ -5,7 +5,7 @@ A wake-up that is lost costs time, and nothing else: the log is looked at anyway
 
 from __future__ import annotations
 
-import select
+import selectors
 import socket
 import threading
 import time
@@ -77,11 +77,17 @@ class Listener:
                 self._stopping.wait(min(_AGAIN_S, self._seconds))
 
     def _listen(self, connection: Connection[object]) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._stopped, selectors.EVENT_READ)
+            selector.register(connection.fileno(), selectors.EVENT_READ)
+            self._listenWith(selector, connection)
+
+    def _listenWith(self, selector: selectors.BaseSelector, connection: Connection[object]) -> None:
         # What was committed before it listened.
         self._heard(0)
         look = time.monotonic() + self._seconds
         while not self._stopping.is_set():
-            select.select([connection.fileno(), self._stopped.fileno()], [], [], max(0.0, look - time.monotonic()))
+            selector.select(max(0.0, look - time.monotonic()))
             for notice in connection.notifies(timeout=0):
                 self._heard(notice.pid)
             if time.monotonic() >= look:

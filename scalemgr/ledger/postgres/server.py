@@ -10,7 +10,7 @@ Nothing that is said here has a password in it, even where what was to be a conn
 from __future__ import annotations
 
 import re
-from select import select
+from select import POLLIN, poll
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -137,8 +137,11 @@ def isAway(error: BaseException, connection: Connection[Any] | None = None) -> b
 def isCut(connection: Connection[Any]) -> bool:
     """Is a connection gone, as far as that can be known without asking? One over which nothing is being asked."""
     try:
+        # Not select: it takes no number beyond 1023, and each session has one.
+        said = poll()
+        said.register(connection.pgconn.socket, POLLIN)
         # What it says when it ends comes first, and then the end.
-        while not connection.closed and select([connection.pgconn.socket], [], [], 0)[0]:
+        while not connection.closed and said.poll(0):
             connection.pgconn.consume_input()
     except (psycopg.Error, OSError):
         connection.close()

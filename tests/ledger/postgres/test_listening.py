@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -26,6 +29,24 @@ def truth(postgresUrl: str) -> Iterator[Truth]:
     """The log."""
     with closing(Truth(postgresUrl)) as truth:
         yield truth
+
+
+#: What C{select} takes ends here.
+FD_SETSIZE = 1024
+
+
+@contextmanager
+def manyFiles() -> Iterator[None]:
+    """What is opened meanwhile has a number beyond that."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(before[1], 4 * FD_SETSIZE), before[1]))
+    files = [os.open(os.devnull, os.O_RDONLY) for _ in range(FD_SETSIZE)]
+    try:
+        yield
+    finally:
+        for file in files:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 class Woken:
@@ -56,8 +77,9 @@ def listens(truth: Truth) -> list[int]:
 
 def until(truth: Truth, count: int) -> list[int]:
     """Wait until so many listen."""
+    end = time.monotonic() + _WAIT_S
     while len(found := listens(truth)) != count:
-        pass
+        assert time.monotonic() < end, f"{len(found)} listen, and not {count}"
     return found
 
 
@@ -100,6 +122,24 @@ def test_polled(postgresUrl: str, truth: Truth, notify: bool) -> None:
         for _ in range(3):
             assert woken.within()
         assert len(until(truth, int(notify))) == int(notify)
+
+
+def test_manySessions(postgresUrl: str, truth: Truth) -> None:
+    """It hears, and is cut off and comes back, though the process has thousands of connections already."""
+    with manyFiles(), gateway(postgresUrl, notify=True) as one, gateway(postgresUrl, notify=True) as other:
+        first = until(truth, 2)
+        assert one._file.connection.fileno() > FD_SETSIZE
+        woken = Woken(other)
+        for pid in first:
+            truth.sql("SELECT pg_terminate_backend(%s, 5000)", pid)
+        while set(first) & set(until(truth, 2)):
+            pass
+        populate(one)
+        assert woken.within()
+        # A question looks whether its connection is there yet.
+        assert other.account(1001) is not None
+        truth.sql("SELECT pg_terminate_backend(%s, 5000)", other._asked.views()._connection.info.backend_pid)
+        assert other.account(1001) is not None
 
 
 def test_quickToStop(postgresUrl: str, monkeypatch: pytest.MonkeyPatch) -> None:
