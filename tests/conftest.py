@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def quickCollections() -> None:
-    """What is imported need not be looked through after every test."""
+@contextmanager
+def observing(failures: list[LogEvent]) -> Iterator[None]:
+    """What is logged with a failure meanwhile, to the end of what is left lying about, is added to these."""
+
+    def observe(event: LogEvent) -> None:
+        if event.get("log_failure") is not None:
+            failures.append(event)
+
+    globalLogPublisher.addObserver(observe)
+    yield
     gc.collect()
-    gc.freeze()
+    globalLogPublisher.removeObserver(observe)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothingLostBetween() -> Iterator[None]:
+    """What a test left alive is not looked through after each of the others, but at the end."""
+    yield
+    failures: list[LogEvent] = []
+    with observing(failures):
+        gc.unfreeze()
+    lost = [str(event["log_failure"]) for event in failures]
+    assert not lost, "\n".join(lost)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,18 +71,11 @@ def failures() -> list[LogEvent]:
 @pytest.fixture(autouse=True)
 def nothingLost(failures: list[LogEvent]) -> Iterator[None]:
     """Fail a test that loses a failure or leaves a timer: plain pytest would not notice."""
-
-    def observe(event: LogEvent) -> None:
-        if event.get("log_failure") is not None:
-            failures.append(event)
-
-    # What is there already was looked through after the tests before this one.
+    # What is there already is looked through at the end.
     gc.freeze()
     before = set(reactor.getDelayedCalls())
-    globalLogPublisher.addObserver(observe)
-    yield
-    gc.collect()
-    globalLogPublisher.removeObserver(observe)
+    with observing(failures):
+        yield
     lost = [str(event["log_failure"]) for event in failures]
     assert not lost, "\n".join(lost)
     left = [call for call in reactor.getDelayedCalls() if call not in before and call.active()]

@@ -27,12 +27,6 @@ PROFILE: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def cheapHash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hashing that is not slow on purpose."""
-    monkeypatch.setattr(accounts, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-
-
 pytestmark = pytest.mark.usefixtures("cheapHash")
 
 

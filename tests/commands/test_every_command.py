@@ -8,10 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 import ujson
-from argon2 import PasswordHasher
 from msgspec import Struct
 
-from scalemgr.commands import accounts
 from scalemgr.commands.answers import GroupSaid
 from scalemgr.commands.describe import parameters
 from scalemgr.commands.groups import AddGroup
@@ -27,10 +25,7 @@ EVERY = pytest.mark.parametrize("name", sorted(COMMANDS))
 KEYED = sorted(n for n, c in COMMANDS.items() if "idempotency_key" in c.params.__struct_fields__ and n != "GetRequest")
 
 
-@pytest.fixture(autouse=True)
-def cheapHash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hashing that is not slow on purpose."""
-    monkeypatch.setattr(accounts, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+pytestmark = pytest.mark.usefixtures("cheapHash")
 
 
 def ask(daemon: Daemon, session: Session, name: str, data: dict[str, Any]) -> dict[str, Any]:

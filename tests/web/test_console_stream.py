@@ -174,32 +174,26 @@ def test_goneWhileTheLogIsRead(house: Windowed) -> None:
     assert page.heard()[0].event == "hello"
 
 
-def test_logThatCannotBeRead(house: Windowed, failures: list[LogEvent]) -> None:
-    """If the log cannot be read that is logged and said, and what comes is sent all the same."""
-    house.daemon.ledger.entries = None  # type: ignore[method-assign, assignment]
+@pytest.mark.parametrize("error", [OSError("gone"), LedgerFailed("the log cannot be read now")])
+def test_logThatCannotBeRead(
+    house: Windowed, failures: list[LogEvent], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """If the log cannot be read that is logged and said, and what comes is sent all the same. Without a traceback if it
+    is only away."""
+
+    def unread(after: int, limit: int) -> list[Entry]:
+        raise error
+
+    monkeypatch.setattr(house.daemon.ledger, "entries", unread)
     page = Listening(house)
     [gap] = named(page.heard(), "gap")
     assert gap.data == {"from": 1, "to": 5}
     deposits(house, 1)
     assert page.entries() == [6, 7]
     page.lose()
-    assert "from entry 0 on" in str(failures.pop()["log_format"]).replace("{seq}", "0")
-
-
-def test_logThatIsAway(house: Windowed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the server that has the log is away, that is said without a traceback, and what comes is sent all the same."""
-
-    def away(after: int, limit: int) -> list[Entry]:
-        raise LedgerFailed("the log cannot be read now")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(house.daemon.ledger, "entries", away)
-        page = Listening(house)
-        [gap] = named(page.heard(), "gap")
-        assert gap.data == {"from": 1, "to": 5}
-    deposits(house, 1)
-    assert page.entries() == [6, 7]
-    page.lose()
+    if isinstance(error, OSError):
+        assert "from entry 0 on" in str(failures.pop()["log_format"]).replace("{seq}", "0")
+    assert failures == []
 
 
 @pytest.mark.parametrize("query", ["", "?login=1001"])

@@ -77,19 +77,16 @@ class Listener:
                 self._stopping.wait(min(_AGAIN_S, self._seconds))
 
     def _listen(self, connection: Connection[object]) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._stopped, selectors.EVENT_READ)
-            selector.register(connection.fileno(), selectors.EVENT_READ)
-            self._listenWith(selector, connection)
-
-    def _listenWith(self, selector: selectors.BaseSelector, connection: Connection[object]) -> None:
         # What was committed before it listened.
         self._heard(0)
         look = time.monotonic() + self._seconds
-        while not self._stopping.is_set():
-            selector.select(max(0.0, look - time.monotonic()))
-            for notice in connection.notifies(timeout=0):
-                self._heard(notice.pid)
-            if time.monotonic() >= look:
-                look = time.monotonic() + self._seconds
-                self._heard(0)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._stopped, selectors.EVENT_READ)
+            selector.register(connection.fileno(), selectors.EVENT_READ)
+            while not self._stopping.is_set():
+                selector.select(max(0.0, look - time.monotonic()))
+                for notice in connection.notifies(timeout=0):
+                    self._heard(notice.pid)
+                if time.monotonic() >= look:
+                    look = time.monotonic() + self._seconds
+                    self._heard(0)
