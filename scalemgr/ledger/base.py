@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ..finance.book import Book
@@ -65,13 +66,21 @@ class BaseLedger:
         entries = draft.entries
         if entries:
             self._append(entries)
-            # From here on they are in the log. If what is made of it does not follow, it is of no more use.
-            self._broken = True
-            self.book.absorb(draft)
-            self._appended(entries)
-            self._broken = False
+            with self._folding():
+                self.book.absorb(draft)
+                self._appended(entries)
             self._untold += entries
         return outcomes
+
+    @contextmanager
+    def _folding(self) -> Iterator[None]:
+        """What is in the log is taken in. If that fails the book is neither as it was nor as it should be."""
+        try:
+            yield
+        except BaseException:
+            # Not before: others may ask meanwhile, and nothing is wrong.
+            self._broken = True
+            raise
 
     def keyed(self, names: Collection[KeyName]) -> dict[KeyName, Entry]:
         if self._broken:

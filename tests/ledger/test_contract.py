@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 from queue import Queue
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -302,6 +303,20 @@ def test_epoch_names_the_log(engine: Engine, tmp_path: Path) -> None:
         ledger.close(None)
     assert len(names) == 2
     assert "" not in names
+
+
+@every
+def test_asked_in_the_middle(ledger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for a key while a commit is taken into the book is answered; that is no bug."""
+    take, found = ledger._appended, []
+
+    def ask(entries: list[Entry]) -> None:
+        found.append(ledger.keyed([("crm", "b")]))
+        take(entries)
+
+    monkeypatch.setattr(ledger, "_appended", ask)
+    ledger.commit([deposit(1)], NOW_MS)
+    assert found == [{}]
 
 
 @every

@@ -256,12 +256,10 @@ class Committing(ViewedLedger):
         if not pages:
             return []
         entries = entriesOf(pages, self.book.seq)
-        # If one cannot be folded the book is neither as it was nor as it should be.
-        self._broken = True
-        for entry in entries:
-            self.book.apply(entry)
-        self._stamp, self._lastMs = pages[-1].stamp, entries[-1].time_ms
-        self._broken = False
+        with self._folding():
+            for entry in entries:
+                self.book.apply(entry)
+            self._stamp, self._lastMs = pages[-1].stamp, entries[-1].time_ms
         return entries
 
     def _takeIn(self, tail: Tail) -> None:
